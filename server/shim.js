@@ -1,0 +1,65 @@
+// The bundle's entry: the Worker's handlers and one class per Durable Object, over the wasm glue.
+//
+// A wasm trap (a Rust panic, a stack overflow, memory exhausted) leaves the wasm instance unusable, for every
+// object of the isolate. `initState.criticalError` is set by the Rust panic hook or here; the next call
+// re-instantiates the wasm, and each object is constructed again from its storage.
+import { DurableObject } from "cloudflare:workers";
+import * as wasm from "./blaze_server.js";
+
+const initState = wasm.__worker_init_state();
+
+function checkReinitialize() {
+  if (initState.criticalError) {
+    wasm.__wbg_reset_state();
+    initState.criticalError = false;
+    initState.instanceId++;
+  }
+}
+
+async function guarded(call) {
+  checkReinitialize();
+  try {
+    return await call();
+  } catch (error) {
+    if (error instanceof WebAssembly.RuntimeError) initState.criticalError = true;
+    throw error;
+  }
+}
+
+/** A Durable Object class whose every handler goes to the Rust class `name`. */
+function durableObject(name) {
+  return class extends DurableObject {
+    #object;
+    #instanceId;
+
+    #current() {
+      checkReinitialize();
+      if (this.#instanceId !== initState.instanceId) {
+        this.#object = new wasm[name](this.ctx, this.env);
+        this.#instanceId = initState.instanceId;
+      }
+      return this.#object;
+    }
+    fetch(request) {
+      return guarded(() => this.#current().fetch(request));
+    }
+    alarm() {
+      return guarded(() => this.#current().alarm());
+    }
+    webSocketMessage(socket, message) {
+      return guarded(() => this.#current().webSocketMessage(socket, message));
+    }
+    webSocketClose(socket, code, reason, wasClean) {
+      return guarded(() => this.#current().webSocketClose(socket, code, reason, wasClean));
+    }
+    webSocketError(socket, error) {
+      return guarded(() => this.#current().webSocketError(socket, error));
+    }
+  };
+}
+
+export const Document = durableObject("Document");
+
+export default {
+  fetch: (request, env, ctx) => guarded(() => wasm.fetch(request, env, ctx)),
+};
