@@ -1,1 +1,37 @@
-//! Skeleton.
+//! What Blaze's client and server agree on, without any I/O: values and their order, paths, documents, writes,
+//! patches, wire messages, error codes, limits.
+//!
+//! In scope: the meaning of what travels between the two, and of what a write does to a document, so that the
+//! server and an optimistic client compute the same thing. Out of scope: where a document is stored, who is told of
+//! a change (`blaze-engine`), and how bytes move (`blaze-server`, `blaze-client`).
+//!
+//! Everything is total: no input makes it panic, because on the server a panic takes down every document of an
+//! isolate.
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::string_slice
+)]
+#![cfg_attr(test, allow(clippy::arithmetic_side_effects, clippy::string_slice))]
+
+pub mod document;
+pub mod error;
+pub mod field_path;
+pub mod id;
+pub mod limits;
+pub mod message;
+pub mod order;
+pub mod patch;
+pub mod path;
+pub mod timestamp;
+pub mod transform;
+pub mod value;
+pub mod write;
+
+pub use error::{Code, Error};
+/// A JSON object: field names to values, in the order of their names.
+pub use value::Map;

@@ -1,0 +1,35 @@
+//! Every limit of Blaze, in one place. Each is tested at the limit and one past it (`tests/tests/limits.rs`).
+
+/// Bytes of an id (one segment of a path), UTF-8. Firestore: quotas, "document ID".
+pub const ID_BYTES: usize = 1_500;
+/// Bytes of a whole path, segments joined by `/`. Firestore: quotas, "full document name", 6 KiB.
+pub const PATH_BYTES: usize = 6 * 1_024;
+/// Segments of a path: a hundred collections, each with a document. Firestore: quotas, "depth of subcollections".
+pub const PATH_SEGMENTS: usize = 200;
+/// Bytes of a document's data as compact JSON.
+pub const DOCUMENT_BYTES: usize = 1_024 * 1_024;
+/// Levels of maps and arrays in a document's data, the outermost map being the first. A typed value is no level.
+pub const DOCUMENT_DEPTH: usize = 100;
+/// Keys in a field path: no field lies deeper than a document may be.
+pub const FIELD_PATH_KEYS: usize = DOCUMENT_DEPTH;
+/// Bytes of a request's body, and of one message on a socket.
+pub const BODY_BYTES: usize = 10 * 1_024 * 1_024;
+/// Operations in one JSON Patch.
+pub const PATCH_OPERATIONS: usize = 10_000;
+/// Bytes that the `copy` operations of one JSON Patch may duplicate in all: without this bound a few hundred bytes of
+/// `copy` could double a document until memory ends.
+pub const PATCH_COPY_BYTES: usize = 2 * DOCUMENT_BYTES;
+/// Bytes of an `Idempotency-Key`.
+pub const IDEMPOTENCY_KEY_BYTES: usize = 255;
+/// How long an idempotency record answers a repeated request, in microseconds: 24 hours.
+pub const IDEMPOTENCY_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
+/// Bytes of one row of the store: the platform's limit is 2 MB for a row, less some room for the key.
+pub const ROW_BYTES: usize = 2_000_000 - 4_096;
+/// Patches kept in a document's log for listeners that come back.
+pub const LOG_PATCHES: usize = 256;
+/// Bytes of a patch log that are kept even when the document is smaller: a few dozen patches of small documents.
+pub const LOG_MIN_BYTES: usize = 8 * 1_024;
+/// Bytes of a WebSocket subprotocol list that are looked at.
+pub const SUBPROTOCOL_BYTES: usize = 16 * 1_024;
+/// A write's id on a socket, in bytes.
+pub const WRITE_ID_BYTES: usize = 255;

@@ -1,0 +1,343 @@
+//! The frames of a document's socket, both ways: JSON texts.
+
+use crate::document::push_json_string;
+use crate::error::{Code, Error};
+use crate::limits::WRITE_ID_BYTES;
+use crate::patch::Patch;
+use crate::value::Map;
+use crate::write::Write;
+use serde_json::Value;
+
+/// What a ping of the client is, exactly: the runtime answers this text with [`PONG`] by itself, so that a ping wakes
+/// nothing.
+pub const PING: &str = r#"{"ping":0}"#;
+/// The answer to [`PING`].
+pub const PONG: &str = r#"{"pong":0}"#;
+/// The WebSocket subprotocol that the server speaks.
+pub const SUBPROTOCOL: &str = "blaze.v1";
+
+/// What a client sends.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ClientMessage {
+    /// `{"write":{"id":"w1", …one write…}}`
+    Write {
+        /// The client's name for the write, in the answer.
+        id: String,
+        /// The write, or why it cannot be read.
+        write: Result<Write, Error>,
+    },
+    /// `{"ping":n}`, answered by `{"pong":n}`.
+    Ping(i64),
+    /// `{"auth":"<token>"}`
+    Auth(String),
+    /// `{"listen":{…}}`: only on `/v1/listen`.
+    Listen,
+    /// `{"unlisten":n}`: only on `/v1/listen`.
+    Unlisten,
+}
+
+impl ClientMessage {
+    /// Reads a frame.
+    ///
+    /// # Errors
+    /// `invalid-argument` for what is no message. A message that is one, but holds a bad write, is a message.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let value: Value = serde_json::from_str(text)
+            .map_err(|error| Error::invalid(format!("message: not JSON: {error}")))?;
+        let Value::Object(fields) = value else {
+            return Err(Error::invalid("message: not a JSON object"));
+        };
+        let mut fields = fields.into_iter();
+        let (Some((key, value)), None) = (fields.next(), fields.next()) else {
+            return Err(Error::invalid(
+                "message: an object with one key: write, ping, auth, listen or unlisten",
+            ));
+        };
+        match (key.as_str(), value) {
+            ("write", Value::Object(write)) => Self::parse_write(write),
+            ("ping", number) => match number.as_i64() {
+                Some(number) => Ok(ClientMessage::Ping(number)),
+                None => Err(Error::invalid("message: ping: not an integer")),
+            },
+            ("auth", Value::String(token)) => Ok(ClientMessage::Auth(token)),
+            ("listen", Value::Object(_)) => Ok(ClientMessage::Listen),
+            ("unlisten", Value::Number(_)) => Ok(ClientMessage::Unlisten),
+            ("write" | "auth" | "listen" | "unlisten", _) => {
+                Err(Error::invalid(format!("message: {key}: not of the right type")))
+            }
+            _ => Err(Error::invalid(format!("message: {key:?} is no message"))),
+        }
+    }
+
+    fn parse_write(mut write: Map) -> Result<Self, Error> {
+        let id = match write.remove("id") {
+            Some(Value::String(id)) if id.len() <= WRITE_ID_BYTES => id,
+            _ => {
+                return Err(Error::invalid(format!(
+                    "message: write: an id is a string of {WRITE_ID_BYTES} bytes at most"
+                )));
+            }
+        };
+        Ok(ClientMessage::Write { id, write: Write::from_json(Value::Object(write), "write") })
+    }
+}
+
+/// What a server sends on a document's socket.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ServerMessage {
+    /// The whole state: where the patches that follow start.
+    Snapshot {
+        /// Which history the version counts in.
+        epoch: String,
+        /// The version; the last one, or 0, when the document does not exist.
+        version: u64,
+        /// The data; `None` when the document does not exist.
+        data: Option<Map>,
+    },
+    /// One committed change.
+    Patch {
+        /// The version that the patch applies to.
+        base: u64,
+        /// The version that it leads to.
+        version: u64,
+        /// The change.
+        patch: Patch,
+    },
+    /// The document was deleted.
+    Delete {
+        /// The version that was deleted.
+        base: u64,
+        /// The version of the delete.
+        version: u64,
+    },
+    /// What the client sent was refused, or listening ended.
+    Error(Error),
+    /// The answer to a write on this socket.
+    Written {
+        /// The client's name for the write.
+        id: String,
+        /// The document's version after it, or why it was refused.
+        result: Result<u64, Error>,
+    },
+    /// The answer to a ping.
+    Pong(i64),
+}
+
+impl ServerMessage {
+    /// Reads a frame. Unknown keys are left alone, so that an older client understands a newer server.
+    ///
+    /// # Errors
+    /// `internal` for what no server sends.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let strange =
+            || Error::new(Code::Internal, format!("a message that no server sends: {text:.120}"));
+        let Ok(Value::Object(mut fields)) = serde_json::from_str::<Value>(text) else {
+            return Err(strange());
+        };
+        let number =
+            |fields: &Map, key: &str| fields.get(key).and_then(Value::as_u64).ok_or_else(strange);
+        if let Some(pong) = fields.get("pong").and_then(Value::as_i64) {
+            return Ok(ServerMessage::Pong(pong));
+        }
+        if let Some(Value::String(id)) = fields.remove("id") {
+            let result = match (fields.get("result"), fields.get("error")) {
+                (Some(Value::Object(result)), _) => Ok(number(result, "version")?),
+                (_, Some(Value::Object(error))) => Err(parse_error(error)),
+                _ => return Err(strange()),
+            };
+            return Ok(ServerMessage::Written { id, result });
+        }
+        match fields.get("type").and_then(Value::as_str) {
+            Some("snapshot") => Ok(ServerMessage::Snapshot {
+                epoch: fields.get("epoch").and_then(Value::as_str).ok_or_else(strange)?.to_owned(),
+                version: number(&fields, "version")?,
+                data: match fields.remove("data") {
+                    Some(Value::Object(data)) => Some(data),
+                    Some(Value::Null) => None,
+                    _ => return Err(strange()),
+                },
+            }),
+            Some("patch") => Ok(ServerMessage::Patch {
+                base: number(&fields, "base")?,
+                version: number(&fields, "version")?,
+                patch: fields
+                    .remove("patch")
+                    .and_then(|patch| serde_json::from_value(patch).ok())
+                    .ok_or_else(strange)?,
+            }),
+            Some("delete") => Ok(ServerMessage::Delete {
+                base: number(&fields, "base")?,
+                version: number(&fields, "version")?,
+            }),
+            Some("error") => Ok(ServerMessage::Error(parse_error(&fields))),
+            _ => Err(strange()),
+        }
+    }
+}
+
+fn parse_error(fields: &Map) -> Error {
+    let code = fields.get("code").cloned().and_then(|code| serde_json::from_value(code).ok());
+    let detail = fields.get("detail").and_then(Value::as_str).unwrap_or_default();
+    Error::new(code.unwrap_or(Code::Internal), detail)
+}
+
+/// A snapshot's frame. `data` is compact JSON, `None` when the document does not exist.
+pub fn snapshot_text(epoch: &str, version: u64, data: Option<&str>) -> String {
+    let mut text = String::from("{\"type\":\"snapshot\",\"epoch\":");
+    push_json_string(&mut text, epoch);
+    text.push_str(",\"version\":");
+    text.push_str(&version.to_string());
+    text.push_str(",\"data\":");
+    text.push_str(data.unwrap_or("null"));
+    text.push('}');
+    text
+}
+
+/// A patch's frame; `patch` is compact JSON.
+pub fn patch_text(base: u64, version: u64, patch: &str) -> String {
+    format!("{{\"type\":\"patch\",\"base\":{base},\"version\":{version},\"patch\":{patch}}}")
+}
+
+/// A delete's frame.
+pub fn delete_text(base: u64, version: u64) -> String {
+    format!("{{\"type\":\"delete\",\"base\":{base},\"version\":{version}}}")
+}
+
+/// The version that a frame of [`patch_text`] or [`delete_text`] applies to.
+pub fn base_of(frame: &str) -> Option<u64> {
+    let (_, after) = frame.split_once("\"base\":")?;
+    let digits = after.split(|character: char| !character.is_ascii_digit()).next()?;
+    digits.parse().ok()
+}
+
+/// The frame that refuses what the client sent.
+pub fn error_text(error: &Error) -> String {
+    let mut text = String::from("{\"type\":\"error\",");
+    push_error_fields(&mut text, error);
+    text.push('}');
+    text
+}
+
+/// The frame that answers a write: the document's version after it, or why it was refused.
+pub fn written_text(id: &str, path: &str, result: &Result<u64, Error>) -> String {
+    let mut text = String::from("{\"id\":");
+    push_json_string(&mut text, id);
+    match result {
+        Ok(version) => {
+            text.push_str(",\"result\":{\"path\":");
+            push_json_string(&mut text, path);
+            text.push_str(",\"version\":");
+            text.push_str(&version.to_string());
+        }
+        Err(error) => {
+            text.push_str(",\"error\":{");
+            push_error_fields(&mut text, error);
+        }
+    }
+    text.push_str("}}");
+    text
+}
+
+/// The frame that answers a ping.
+pub fn pong_text(number: i64) -> String {
+    format!("{{\"pong\":{number}}}")
+}
+
+fn push_error_fields(text: &mut String, error: &Error) {
+    text.push_str("\"code\":");
+    push_json_string(text, error.code.as_str());
+    text.push_str(",\"detail\":");
+    push_json_string(text, &error.detail);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::patch::diff;
+    use crate::write::Operation;
+    use serde_json::json;
+
+    #[test]
+    fn what_the_server_writes_the_client_reads() {
+        let data = json!({"a": [1, {"b": "\"\n"}]});
+        let patch = diff(&json!({}), &data);
+        let refused = Error::new(Code::FailedPrecondition, "ifVersion \"2\"");
+        for (text, message) in [
+            (
+                snapshot_text("e\"1", 3, Some(&data.to_string())),
+                ServerMessage::Snapshot {
+                    epoch: "e\"1".to_owned(),
+                    version: 3,
+                    data: data.as_object().cloned(),
+                },
+            ),
+            (
+                snapshot_text("e", 0, None),
+                ServerMessage::Snapshot { epoch: "e".to_owned(), version: 0, data: None },
+            ),
+            (
+                patch_text(3, 4, &serde_json::to_string(&patch).unwrap()),
+                ServerMessage::Patch { base: 3, version: 4, patch },
+            ),
+            (delete_text(4, 5), ServerMessage::Delete { base: 4, version: 5 }),
+            (error_text(&refused), ServerMessage::Error(refused.clone())),
+            (
+                written_text("w\"", "a/b", &Ok(6)),
+                ServerMessage::Written { id: "w\"".to_owned(), result: Ok(6) },
+            ),
+            (
+                written_text("w", "a/b", &Err(refused.clone())),
+                ServerMessage::Written { id: "w".to_owned(), result: Err(refused) },
+            ),
+            (pong_text(-7), ServerMessage::Pong(-7)),
+            (PONG.to_owned(), ServerMessage::Pong(0)),
+        ] {
+            assert_eq!(ServerMessage::parse(&text), Ok(message), "{text}");
+        }
+        assert_eq!(base_of(&patch_text(37, 38, "[]")), Some(37));
+        assert_eq!(base_of(&delete_text(4, 5)), Some(4));
+    }
+
+    #[test]
+    fn frames_that_no_server_sends_are_errors() {
+        for text in [
+            "",
+            "1",
+            "{}",
+            r#"{"type":"snapshot"}"#,
+            r#"{"type":"patch","base":1,"version":2,"patch":[1]}"#,
+        ] {
+            assert!(ServerMessage::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn client_messages_are_read_strictly() {
+        assert_eq!(ClientMessage::parse(PING), Ok(ClientMessage::Ping(0)));
+        assert_eq!(
+            ClientMessage::parse(r#"{"auth":"t"}"#),
+            Ok(ClientMessage::Auth("t".to_owned()))
+        );
+        let text = r#"{"write":{"id":"w1","delete":"a/b"}}"#;
+        let Ok(ClientMessage::Write { id, write: Ok(write) }) = ClientMessage::parse(text) else {
+            panic!()
+        };
+        assert_eq!((id.as_str(), write.operation), ("w1", Operation::Delete));
+        let text = r#"{"write":{"id":"w1","delete":"a"}}"#;
+        assert!(matches!(
+            ClientMessage::parse(text),
+            Ok(ClientMessage::Write { write: Err(_), .. })
+        ));
+        for text in [
+            "",
+            "[]",
+            "{}",
+            r#"{"ping":"x"}"#,
+            r#"{"ping":1,"auth":"t"}"#,
+            r#"{"write":{}}"#,
+            r#"{"x":1}"#,
+        ] {
+            assert!(ClientMessage::parse(text).is_err(), "{text}");
+        }
+    }
+}
