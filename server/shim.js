@@ -43,18 +43,12 @@ function durableObject(name) {
     fetch(request) {
       return guarded(() => this.#current().fetch(request));
     }
-    alarm() {
-      return guarded(() => this.#current().alarm());
-    }
     webSocketMessage(socket, message) {
       return guarded(() => this.#current().webSocketMessage(socket, message));
     }
-    webSocketClose(socket, code, reason, wasClean) {
-      return guarded(() => this.#current().webSocketClose(socket, code, reason, wasClean));
-    }
-    webSocketError(socket, error) {
-      return guarded(() => this.#current().webSocketError(socket, error));
-    }
+    // The runtime has answered the close by itself, and nothing is kept about a socket.
+    webSocketClose() {}
+    webSocketError() {}
   };
 }
 

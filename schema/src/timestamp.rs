@@ -37,7 +37,7 @@ impl Timestamp {
         let time = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| invalid())?;
         let micros =
             i64::try_from(time.unix_timestamp_nanos().div_euclid(1_000)).map_err(|_| invalid())?;
-        if micros < Self::MIN.0 || micros > Self::MAX.0 {
+        if !(Self::MIN.0..=Self::MAX.0).contains(&micros) {
             return Err(invalid());
         }
         Ok(Timestamp(micros))

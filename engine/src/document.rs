@@ -1,0 +1,772 @@
+//! The document: one JSON object, its only writer, and the room of those who listen to it.
+//!
+//! [`Document::handle`] is one step: it may read rows, then it commits at most one change (one call of
+//! [`Store::put_all`]), then it says what is to be done. A step that refuses has changed nothing. The object's memory is
+//! only a cache of its row, so it may be lost between any two steps.
+
+use crate::idempotency::{Idempotency, Slot};
+use crate::record::Record;
+use crate::store::Store;
+use blaze_schema::document::document_text;
+use blaze_schema::error::{Code, Error};
+use blaze_schema::id::ulid;
+use blaze_schema::limits::BODY_BYTES;
+use blaze_schema::message::{
+    ClientMessage, delete_text, error_text, patch_text, pong_text, snapshot_text, written_text,
+};
+use blaze_schema::patch::diff;
+use blaze_schema::path::DocumentPath;
+use blaze_schema::timestamp::Timestamp;
+use blaze_schema::value::{Map, data_to_text};
+use blaze_schema::write::{Operation, Precondition};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// The key of the document's row.
+const ROW: &[u8] = b"d";
+
+/// Records larger than this are read again instead of being kept: the memory of an isolate is shared by all its
+/// documents.
+const CACHED_BYTES: usize = 128 * 1_024;
+
+/// What happens to a document.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// Somebody reads it.
+    Get {
+        /// `If-Match` and `If-None-Match`, in this order.
+        preconditions: Vec<Precondition>,
+    },
+    /// Somebody writes it.
+    Write {
+        /// The change.
+        operation: Operation,
+        /// All must hold.
+        preconditions: Vec<Precondition>,
+        /// Under which key the request may be repeated.
+        idempotency: Option<Idempotency>,
+        /// Whether the answer holds the data (`Prefer: return=minimal` leaves it out).
+        return_data: bool,
+    },
+    /// A socket opens.
+    Connect {
+        /// Which version of which epoch it has seen: `?since=…&epoch=…`.
+        since: Option<(u64, String)>,
+    },
+    /// A socket sent a text frame.
+    Message {
+        /// The frame.
+        text: String,
+    },
+}
+
+/// What is to be done, in this order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Answer the request.
+    Answer(Answer),
+    /// Send a frame to the socket that the event came from.
+    Send(String),
+    /// Send a frame to every socket of the document.
+    Broadcast(String),
+}
+
+/// The answer to a request.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Answer {
+    /// The document.
+    Found {
+        /// Its version.
+        version: u64,
+        /// The resource's JSON.
+        body: String,
+    },
+    /// `If-None-Match` names the present version.
+    NotModified {
+        /// The version.
+        version: u64,
+    },
+    /// The write is done, or there was nothing to change.
+    Written {
+        /// Whether the document was created by it.
+        created: bool,
+        /// The version.
+        version: u64,
+        /// The resource's JSON.
+        body: String,
+    },
+    /// The document does not exist, any more or as before.
+    Deleted {
+        /// The last version.
+        version: u64,
+    },
+    /// Nothing was done.
+    #[serde(skip)]
+    Refused(Error),
+}
+
+/// One document.
+#[derive(Debug)]
+pub struct Document {
+    path: DocumentPath,
+    cache: Option<Record>,
+}
+
+impl Document {
+    /// The document at `path`. Reads nothing yet.
+    pub fn new(path: DocumentPath) -> Self {
+        Document { path, cache: None }
+    }
+
+    /// The document's path.
+    pub fn path(&self) -> &DocumentPath {
+        &self.path
+    }
+
+    /// One step. `random` is 128 fresh random bits.
+    pub fn handle(
+        &mut self,
+        store: &mut impl Store,
+        now: Timestamp,
+        random: u128,
+        event: Event,
+    ) -> Vec<Effect> {
+        let step = Step { path: &self.path, now, random, record: self.cache.take() };
+        let (record, effects) = step.run(store, event);
+        self.cache = record.filter(|record| record.bytes() <= CACHED_BYTES);
+        effects
+    }
+}
+
+struct Step<'a> {
+    path: &'a DocumentPath,
+    now: Timestamp,
+    random: u128,
+    record: Option<Record>,
+}
+
+/// What a write came to.
+struct Outcome {
+    answer: Answer,
+    /// The frame that every listener gets, when something changed.
+    frame: Option<String>,
+}
+
+impl Step<'_> {
+    fn run(mut self, store: &mut impl Store, event: Event) -> (Option<Record>, Vec<Effect>) {
+        let effects = match event {
+            Event::Get { preconditions } => {
+                let answer = self.get(store, &preconditions).unwrap_or_else(Answer::Refused);
+                vec![Effect::Answer(answer)]
+            }
+            Event::Write { operation, preconditions, idempotency, return_data } => {
+                match self.write(store, operation, &preconditions, idempotency, return_data) {
+                    Ok(outcome) => {
+                        let mut effects = vec![Effect::Answer(outcome.answer)];
+                        effects.extend(outcome.frame.map(Effect::Broadcast));
+                        effects
+                    }
+                    Err(error) => vec![Effect::Answer(Answer::Refused(error))],
+                }
+            }
+            Event::Connect { since } => self.connect(store, since).unwrap_or_else(refusal),
+            Event::Message { text } => self.message(store, &text).unwrap_or_else(refusal),
+        };
+        (self.record, effects)
+    }
+
+    /// The record, from memory or from its row; `None` for a document that was never written nor listened to.
+    fn load(&mut self, store: &impl Store) -> Result<Option<&Record>, Error> {
+        if self.record.is_none()
+            && let Some(row) = store.get(ROW)?
+        {
+            self.record = Some(Record::from_row(row)?);
+        }
+        Ok(self.record.as_ref())
+    }
+
+    fn get(&mut self, store: &impl Store, preconditions: &[Precondition]) -> Result<Answer, Error> {
+        let path = self.path;
+        let record = self.load(store)?;
+        let present = record.and_then(Record::present_version);
+        for precondition in preconditions {
+            if let (Precondition::IfNoneMatch(versions), Some(version)) = (precondition, present)
+                && versions.contain(present)
+            {
+                return Ok(Answer::NotModified { version });
+            }
+            precondition.check(present)?;
+        }
+        match record {
+            Some(record) if record.data.is_some() => {
+                Ok(Answer::Found { version: record.version, body: resource(path, record, true) })
+            }
+            _ => Err(Error::new(Code::NotFound, format!("the document {path} does not exist"))),
+        }
+    }
+
+    fn write(
+        &mut self,
+        store: &mut impl Store,
+        operation: Operation,
+        preconditions: &[Precondition],
+        idempotency: Option<Idempotency>,
+        return_data: bool,
+    ) -> Result<Outcome, Error> {
+        let mut slot = None;
+        if let Some(request) = idempotency {
+            let key = request.row_key();
+            let there = Slot::from_row(store.get(&key)?, self.now)?;
+            if let Some(answer) = there.find(&request)? {
+                return Ok(Outcome { answer, frame: None });
+            }
+            slot = Some((key, there, request));
+        }
+        let record = match self.load(store)? {
+            Some(record) => record.clone(),
+            None => Record::unborn(self.epoch(), self.now),
+        };
+        let change = Change::of(record, operation, preconditions, self.now)?;
+        let answer = change.answer(self.path, return_data);
+        let row = change.frame.as_ref().map(|_| change.record.to_row()).transpose()?;
+        let slot_row = match slot {
+            Some((key, slot, request)) => {
+                Some((key, slot.to_row_with(request, answer.clone(), self.now)?))
+            }
+            None => None,
+        };
+        let mut rows: Vec<(&[u8], &[u8])> = Vec::with_capacity(2);
+        rows.extend(row.as_ref().map(|row| (ROW, row.as_slice())));
+        rows.extend(slot_row.as_ref().map(|(key, row)| (key.as_slice(), row.as_slice())));
+        if !rows.is_empty() {
+            store.put_all(&rows)?;
+        }
+        if change.frame.is_some() {
+            self.record = Some(change.record);
+        }
+        Ok(Outcome { answer, frame: change.frame })
+    }
+
+    fn connect(
+        &mut self,
+        store: &mut impl Store,
+        since: Option<(u64, String)>,
+    ) -> Result<Vec<Effect>, Error> {
+        if self.load(store)?.is_none() {
+            // The epoch is kept, so that a listener who was here before the document can come back and be served
+            // patches. It costs one row, once per document.
+            let record = Record::unborn(self.epoch(), self.now);
+            store.put_all(&[(ROW, &record.to_row()?)])?;
+            self.record = Some(record);
+        }
+        let Some(record) = &self.record else { return Ok(Vec::new()) };
+        let missed = since.and_then(|(version, epoch)| record.frames_since(version, &epoch));
+        Ok(match missed {
+            Some(frames) => {
+                frames.into_iter().map(|frame| Effect::Send(frame.to_owned())).collect()
+            }
+            None => vec![Effect::Send(snapshot_text(
+                &record.epoch,
+                record.version,
+                record.data.as_deref(),
+            ))],
+        })
+    }
+
+    fn message(&mut self, store: &mut impl Store, text: &str) -> Result<Vec<Effect>, Error> {
+        if text.len() > BODY_BYTES {
+            let detail = format!("message: {} bytes, of {BODY_BYTES} at most", text.len());
+            return Err(Error::new(Code::ResourceExhausted, detail));
+        }
+        match ClientMessage::parse(text)? {
+            ClientMessage::Ping(number) => Ok(vec![Effect::Send(pong_text(number))]),
+            ClientMessage::Auth(_) => Ok(Vec::new()),
+            ClientMessage::Listen | ClientMessage::Unlisten => Err(Error::invalid(
+                "message: this socket is of one document; targets are listened to on /v1/listen",
+            )),
+            ClientMessage::Write { id, write } => {
+                let outcome = write.and_then(|write| {
+                    if &write.path != self.path {
+                        let detail = format!(
+                            "write: this socket is of {}, not of {}",
+                            self.path, write.path
+                        );
+                        return Err(Error::invalid(detail));
+                    }
+                    self.write(store, write.operation, &write.preconditions, None, false)
+                });
+                // The answer goes first: the writer then knows the patch that follows as its own.
+                let (result, frame) = match outcome {
+                    Ok(Outcome { answer, frame }) => (Ok(version_of(&answer)), frame),
+                    Err(error) => (Err(error), None),
+                };
+                let mut effects =
+                    vec![Effect::Send(written_text(&id, self.path.as_str(), &result))];
+                effects.extend(frame.map(Effect::Broadcast));
+                Ok(effects)
+            }
+        }
+    }
+
+    fn epoch(&self) -> String {
+        ulid(self.now, self.random)
+    }
+}
+
+fn refusal(error: Error) -> Vec<Effect> {
+    vec![Effect::Send(error_text(&error))]
+}
+
+fn version_of(answer: &Answer) -> u64 {
+    match answer {
+        Answer::Found { version, .. }
+        | Answer::NotModified { version }
+        | Answer::Written { version, .. }
+        | Answer::Deleted { version } => *version,
+        Answer::Refused(_) => 0,
+    }
+}
+
+fn resource(path: &DocumentPath, record: &Record, with_data: bool) -> String {
+    let data = record.data.as_deref().filter(|_| with_data);
+    document_text(
+        path,
+        record.version,
+        &record.create_time.to_string(),
+        &record.update_time.to_string(),
+        data,
+    )
+}
+
+/// What a write does to a record.
+struct Change {
+    record: Record,
+    /// The frame for the listeners; `None` when nothing changed.
+    frame: Option<String>,
+    created: bool,
+}
+
+impl Change {
+    fn of(
+        record: Record,
+        operation: Operation,
+        preconditions: &[Precondition],
+        now: Timestamp,
+    ) -> Result<Self, Error> {
+        for precondition in preconditions {
+            precondition.check(record.present_version())?;
+        }
+        if matches!(operation, Operation::Verify) {
+            return Ok(Change { record, frame: None, created: false });
+        }
+        // A document's times never go back, whatever the clock does.
+        let now = now.max(record.update_time);
+        let old = record.data.as_deref().map(parse_data).transpose()?;
+        match (operation.apply(old.as_ref(), now)?, old) {
+            (None, None) => Ok(Change { record, frame: None, created: false }),
+            (None, Some(_)) => Ok(Change::delete(record, now)),
+            (Some(new), old) => Change::set(record, old, new, now),
+        }
+    }
+
+    fn delete(mut record: Record, now: Timestamp) -> Self {
+        let base = record.version;
+        record.version = base.saturating_add(1);
+        record.update_time = now;
+        record.data = None;
+        let frame = delete_text(base, record.version);
+        record.push_log(&frame);
+        Change { record, frame: Some(frame), created: false }
+    }
+
+    fn set(mut record: Record, old: Option<Map>, new: Map, now: Timestamp) -> Result<Self, Error> {
+        let new = Value::Object(new);
+        let text = data_to_text(&new)?;
+        let created = old.is_none();
+        let patch = match old {
+            None => whole("add", &text),
+            Some(old) => {
+                let patch = diff(&Value::Object(old), &new);
+                if patch.0.is_empty() {
+                    return Ok(Change { record, frame: None, created: false });
+                }
+                let patch = serde_json::to_string(&patch)
+                    .map_err(|error| Error::new(Code::Internal, error.to_string()))?;
+                let replacement = whole("replace", &text);
+                if patch.len() > replacement.len() { replacement } else { patch }
+            }
+        };
+        let base = record.version;
+        record.version = base.saturating_add(1);
+        record.update_time = now;
+        if created {
+            record.create_time = now;
+        }
+        record.data = Some(text);
+        let frame = patch_text(base, record.version, &patch);
+        record.push_log(&frame);
+        Ok(Change { record, frame: Some(frame), created })
+    }
+
+    fn answer(&self, path: &DocumentPath, return_data: bool) -> Answer {
+        let version = self.record.version;
+        match self.record.data {
+            Some(_) => Answer::Written {
+                created: self.created,
+                version,
+                body: resource(path, &self.record, return_data),
+            },
+            None => Answer::Deleted { version },
+        }
+    }
+}
+
+/// A patch that puts the whole document in place; `data` is compact JSON.
+fn whole(operation: &str, data: &str) -> String {
+    format!("[{{\"op\":\"{operation}\",\"path\":\"\",\"value\":{data}}}]")
+}
+
+fn parse_data(text: &str) -> Result<Map, Error> {
+    serde_json::from_str(text).map_err(|error| {
+        Error::new(Code::Internal, format!("the document cannot be read: {error}"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::StoreError;
+    use crate::store::memory::MemoryStore;
+    use blaze_schema::write::Versions;
+    use serde_json::json;
+
+    /// A document, its store, and a clock that ticks with every step.
+    struct Bench {
+        document: Document,
+        store: MemoryStore,
+        now: i64,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let document = Document::new(DocumentPath::parse("users/alice").unwrap());
+            Bench { document, store: MemoryStore::default(), now: 1_000_000 }
+        }
+
+        fn step(&mut self, event: Event) -> Vec<Effect> {
+            self.now += 1_000_000;
+            self.document.handle(&mut self.store, Timestamp::from_micros(self.now), 7, event)
+        }
+
+        fn write(
+            &mut self,
+            operation: Result<Operation, Error>,
+            preconditions: Vec<Precondition>,
+        ) -> Vec<Effect> {
+            self.write_with(operation, preconditions, None)
+        }
+
+        fn write_with(
+            &mut self,
+            operation: Result<Operation, Error>,
+            preconditions: Vec<Precondition>,
+            idempotency: Option<Idempotency>,
+        ) -> Vec<Effect> {
+            let operation = operation.unwrap();
+            self.step(Event::Write { operation, preconditions, idempotency, return_data: true })
+        }
+
+        fn set(&mut self, data: Value) -> Vec<Effect> {
+            self.write(Operation::set(data), Vec::new())
+        }
+
+        fn get(&mut self) -> Answer {
+            answer(&self.step(Event::Get { preconditions: Vec::new() }))
+        }
+
+        fn connect(&mut self, since: Option<(u64, &str)>) -> Vec<String> {
+            let since = since.map(|(version, epoch)| (version, epoch.to_owned()));
+            frames(&self.step(Event::Connect { since }))
+        }
+
+        fn forget(&mut self) {
+            self.document = Document::new(self.document.path.clone());
+        }
+    }
+
+    fn answer(effects: &[Effect]) -> Answer {
+        let Some(Effect::Answer(answer)) = effects.first() else { panic!("{effects:?}") };
+        answer.clone()
+    }
+
+    fn status(effects: &[Effect]) -> u16 {
+        match answer(effects) {
+            Answer::Refused(error) => error.status,
+            Answer::Written { created: true, .. } => 201,
+            Answer::Deleted { .. } => 204,
+            Answer::NotModified { .. } => 304,
+            _ => 200,
+        }
+    }
+
+    fn frames(effects: &[Effect]) -> Vec<String> {
+        effects
+            .iter()
+            .filter_map(|effect| match effect {
+                Effect::Send(frame) | Effect::Broadcast(frame) => Some(frame.clone()),
+                Effect::Answer(_) => None,
+            })
+            .collect()
+    }
+
+    fn body(answer: &Answer) -> Value {
+        match answer {
+            Answer::Found { body, .. } | Answer::Written { body, .. } => {
+                serde_json::from_str(body).unwrap()
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_document_is_created_read_changed_and_deleted() {
+        let mut bench = Bench::new();
+        assert_eq!(status(&bench.step(Event::Get { preconditions: Vec::new() })), 404);
+        assert_eq!(status(&bench.set(json!({"n": 1}))), 201);
+        let found = body(&bench.get());
+        assert_eq!(
+            found,
+            json!({
+                "path": "users/alice", "id": "alice", "version": 1, "data": {"n": 1},
+                "createTime": "1970-01-01T00:00:03Z", "updateTime": "1970-01-01T00:00:03Z"
+            })
+        );
+        assert_eq!(status(&bench.set(json!({"n": 2}))), 200);
+        let found = body(&bench.get());
+        assert_eq!(
+            (&found["version"], &found["createTime"]),
+            (&json!(2), &json!("1970-01-01T00:00:03Z"))
+        );
+        assert_eq!(found["updateTime"], json!("1970-01-01T00:00:05Z"));
+        assert_eq!(status(&bench.write(Ok(Operation::Delete), Vec::new())), 204);
+        assert_eq!(status(&bench.write(Ok(Operation::Delete), Vec::new())), 204);
+        assert_eq!(status(&bench.step(Event::Get { preconditions: Vec::new() })), 404);
+    }
+
+    #[test]
+    fn a_version_goes_on_through_delete_and_recreation() {
+        let mut bench = Bench::new();
+        bench.set(json!({"n": 1}));
+        bench.write(Ok(Operation::Delete), Vec::new());
+        bench.forget();
+        assert_eq!(status(&bench.set(json!({"n": 2}))), 201);
+        let found = body(&bench.get());
+        assert_eq!((&found["version"], &found["createTime"]), (&json!(3), &found["updateTime"]));
+    }
+
+    #[test]
+    fn a_write_that_changes_nothing_keeps_the_version_and_tells_nobody() {
+        let mut bench = Bench::new();
+        bench.set(json!({"n": 1}));
+        let rows = bench.store.rows_written();
+        let before = body(&bench.get());
+        let effects = bench.set(json!({"n": 1}));
+        assert_eq!(frames(&effects), Vec::<String>::new());
+        assert_eq!(body(&answer(&effects)), before);
+        assert_eq!(bench.store.rows_written(), rows);
+    }
+
+    #[test]
+    fn a_refused_write_changes_nothing() {
+        let mut bench = Bench::new();
+        bench.set(json!({"n": 1}));
+        let before = (body(&bench.get()), bench.store.rows_written());
+        let conditions = |precondition| vec![precondition];
+        for (effects, expected) in [
+            (bench.write(Operation::create(json!({})), Vec::new()), 409),
+            (
+                bench.write(
+                    Operation::set(json!({})),
+                    conditions(Precondition::IfMatch(Versions::Of(vec![9]))),
+                ),
+                412,
+            ),
+            (bench.write(Ok(Operation::Delete), conditions(Precondition::IfVersion(2))), 409),
+            (
+                bench.write(
+                    Operation::set(json!({})),
+                    conditions(Precondition::IfNoneMatch(Versions::Any)),
+                ),
+                412,
+            ),
+            (
+                bench.write(Operation::patch(json!([{"op": "remove", "path": "/x"}])), Vec::new()),
+                409,
+            ),
+            (bench.write(Operation::update(json!({"big": "x".repeat(1 << 20)})), Vec::new()), 413),
+        ] {
+            assert_eq!((status(&effects), effects.len()), (expected, 1));
+        }
+        assert_eq!((body(&bench.get()), bench.store.rows_written()), before);
+    }
+
+    #[test]
+    fn one_row_is_written_by_a_write_and_two_with_an_idempotency_key() {
+        let mut bench = Bench::new();
+        let rows = |bench: &mut Bench, idempotency| {
+            let before = bench.store.rows_written();
+            bench.write_with(
+                Operation::update(json!({"n": {"$increment": 1}})),
+                Vec::new(),
+                idempotency,
+            );
+            bench.store.rows_written() - before
+        };
+        bench.set(json!({"n": 1}));
+        assert_eq!(rows(&mut bench, None), 1);
+        let key = Idempotency::new("k".to_owned(), &[b"body"]);
+        assert_eq!(rows(&mut bench, Some(key.clone())), 2);
+        assert_eq!(rows(&mut bench, Some(key)), 0);
+        assert_eq!(body(&bench.get())["data"], json!({"n": 3}));
+    }
+
+    #[test]
+    fn a_repeated_request_gets_the_first_answer() {
+        let mut bench = Bench::new();
+        let key = Idempotency::new("k".to_owned(), &[b"body"]);
+        let first =
+            bench.write_with(Operation::create(json!({"n": 1})), Vec::new(), Some(key.clone()));
+        bench.set(json!({"n": 2}));
+        bench.forget();
+        let again = bench.write_with(Operation::create(json!({"n": 1})), Vec::new(), Some(key));
+        assert_eq!(answer(&again), answer(&first));
+        assert_eq!(frames(&again), Vec::<String>::new());
+        let other = Idempotency::new("k".to_owned(), &[b"other body"]);
+        assert_eq!(
+            status(&bench.write_with(Operation::set(json!({})), Vec::new(), Some(other))),
+            422
+        );
+    }
+
+    #[test]
+    fn a_listener_gets_a_snapshot_and_every_change() {
+        let mut bench = Bench::new();
+        let snapshot = bench.connect(None);
+        let [snapshot] = snapshot.as_slice() else { panic!("{snapshot:?}") };
+        let epoch =
+            serde_json::from_str::<Value>(snapshot).unwrap()["epoch"].as_str().unwrap().to_owned();
+        assert_eq!(*snapshot, snapshot_text(&epoch, 0, None));
+        let mut live = Vec::new();
+        live.extend(frames(&bench.set(json!({"n": 1, "s": "x"}))));
+        live.extend(frames(&bench.write(Operation::update(json!({"n": 2})), Vec::new())));
+        live.extend(frames(&bench.write(Ok(Operation::Delete), Vec::new())));
+        assert_eq!(
+            live,
+            [
+                r#"{"type":"patch","base":0,"version":1,"patch":[{"op":"add","path":"","value":{"n":1,"s":"x"}}]}"#,
+                r#"{"type":"patch","base":1,"version":2,"patch":[{"op":"replace","path":"/n","value":2}]}"#,
+                r#"{"type":"delete","base":2,"version":3}"#,
+            ]
+        );
+        bench.forget();
+        assert_eq!(bench.connect(Some((0, &epoch))), live);
+        assert_eq!(bench.connect(Some((2, &epoch))), live[2..]);
+        assert_eq!(bench.connect(Some((3, &epoch))), Vec::<String>::new());
+        let snapshot = [snapshot_text(&epoch, 3, None)];
+        assert_eq!(bench.connect(Some((3, "another"))), snapshot);
+        assert_eq!(bench.connect(Some((4, &epoch))), snapshot);
+    }
+
+    #[test]
+    fn a_patch_larger_than_the_document_is_sent_as_the_document() {
+        let mut bench = Bench::new();
+        let data = |value: i64| -> Value {
+            (0..9).map(|n| (format!("f{n}"), json!(value))).collect::<Map>().into()
+        };
+        bench.set(data(1));
+        let sent = frames(&bench.set(data(2)));
+        assert!(
+            sent[0].contains(r#""patch":[{"op":"replace","path":"","value":{"f0":2"#),
+            "{}",
+            sent[0]
+        );
+    }
+
+    #[test]
+    fn a_socket_writes_and_is_answered_before_the_patch() {
+        let mut bench = Bench::new();
+        let send = |bench: &mut Bench, text: &str| {
+            let effects = bench.step(Event::Message { text: text.to_owned() });
+            (frames(&effects), effects)
+        };
+        let (sent, effects) =
+            send(&mut bench, r#"{"write":{"id":"w1","set":"users/alice","data":{"n":1}}}"#);
+        assert_eq!(sent[0], r#"{"id":"w1","result":{"path":"users/alice","version":1}}"#);
+        assert!(matches!(effects.as_slice(), [Effect::Send(_), Effect::Broadcast(_)]));
+        for (text, code) in [
+            (r#"{"write":{"id":"w2","set":"users/bob","data":{}}}"#, "invalid-argument"),
+            (r#"{"write":{"id":"w3","create":"users/alice","data":{}}}"#, "already-exists"),
+            (
+                r#"{"write":{"id":"w4","set":"users/alice","data":{},"ifVersion":9}}"#,
+                "failed-precondition",
+            ),
+            (r#"{"write":{"id":"w5","set":"users/alice"}}"#, "invalid-argument"),
+            (r#"{"listen":{"target":1}}"#, "invalid-argument"),
+            ("nonsense", "invalid-argument"),
+        ] {
+            let (sent, effects) = send(&mut bench, text);
+            assert!(matches!(effects.as_slice(), [Effect::Send(_)]));
+            assert!(sent[0].contains(code), "{}", sent[0]);
+        }
+        assert_eq!(send(&mut bench, r#"{"ping":5}"#).0, [r#"{"pong":5}"#]);
+        assert_eq!(body(&bench.get())["version"], json!(1));
+    }
+
+    #[test]
+    fn times_never_go_back() {
+        let mut bench = Bench::new();
+        bench.set(json!({"n": 1}));
+        bench.now = 0;
+        let effects = bench.set(json!({"n": {"$serverTimestamp": true}}));
+        assert_eq!(body(&answer(&effects))["updateTime"], json!("1970-01-01T00:00:02Z"));
+    }
+
+    /// A store whose disk is full.
+    struct Full(MemoryStore);
+
+    impl Store for Full {
+        fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+            self.0.get(key)
+        }
+
+        fn put_all(&mut self, _: &[(&[u8], &[u8])]) -> Result<(), StoreError> {
+            Err(StoreError("full".to_owned()))
+        }
+    }
+
+    #[test]
+    fn a_write_that_cannot_be_stored_is_not_answered_as_done_and_not_remembered() {
+        let mut bench = Bench::new();
+        bench.set(json!({"n": 1}));
+        let mut full = Full(bench.store.clone());
+        let write = Event::Write {
+            operation: Operation::set(json!({"n": 2})).unwrap(),
+            preconditions: Vec::new(),
+            idempotency: None,
+            return_data: true,
+        };
+        let effects = bench.document.handle(&mut full, Timestamp::from_micros(9), 7, write);
+        assert_eq!((status(&effects), effects.len()), (500, 1));
+        assert_eq!(body(&bench.get())["data"], json!({"n": 1}));
+    }
+
+    #[test]
+    fn a_large_document_is_not_kept_in_memory() {
+        let mut bench = Bench::new();
+        bench.set(json!({"n": "x".repeat(CACHED_BYTES)}));
+        assert!(bench.document.cache.is_none());
+        assert_eq!(body(&bench.get())["version"], json!(1));
+        bench.set(json!({"n": 1}));
+        bench.set(json!({"n": 2}));
+    }
+}

@@ -1,0 +1,337 @@
+//! A request to one document, read into an event.
+
+use super::conditional::preconditions;
+use super::{Request, query_value};
+use crate::document::Event;
+use crate::hash;
+use crate::idempotency::Idempotency;
+use blaze_schema::error::Error;
+use blaze_schema::limits::IDEMPOTENCY_KEY_BYTES;
+use blaze_schema::path::{CollectionPath, DocumentPath};
+use blaze_schema::write::Operation;
+use serde_json::Value;
+use ulid::Ulid;
+
+/// The body of a write.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Body {
+    Create,
+    Set,
+    Merge,
+    MergePatch,
+    Update,
+    Patch,
+    None,
+}
+
+impl Body {
+    /// The part of a request's fingerprint that says how its body is meant.
+    fn name(self) -> &'static [u8] {
+        match self {
+            Body::Create => b"create",
+            Body::Set => b"set",
+            Body::Merge => b"merge",
+            Body::MergePatch => b"merge-patch",
+            Body::Update => b"update",
+            Body::Patch => b"patch",
+            Body::None => b"delete",
+        }
+    }
+}
+
+/// Whether the request asks for a WebSocket.
+pub fn is_upgrade(request: &Request<'_>) -> bool {
+    request.headers.get("upgrade").is_some_and(|upgrade| upgrade.eq_ignore_ascii_case("websocket"))
+}
+
+/// Reads a request to a document; `POST` is a create, under the id that the Worker chose.
+///
+/// # Errors
+/// `invalid-argument` for a malformed header, body or query; 415 for a body of another type.
+pub fn event(request: &Request<'_>, body: &[u8]) -> Result<Event, Error> {
+    if matches!(request.method, "GET" | "HEAD") {
+        return Ok(Event::Get { preconditions: preconditions(request.headers)? });
+    }
+    let kind = body_kind(request)?;
+    let idempotency = match request.headers.get("idempotency-key") {
+        None => None,
+        Some(key) => {
+            check_key(&key)?;
+            Some(Idempotency::new(key, &[kind.name(), body]))
+        }
+    };
+    Ok(Event::Write {
+        operation: operation(kind, body)?,
+        preconditions: preconditions(request.headers)?,
+        idempotency,
+        return_data: !prefers_minimal(request),
+    })
+}
+
+/// Reads a request for a document's socket.
+///
+/// # Errors
+/// `invalid-argument` for a `since` that is no version.
+pub fn connect_event(request: &Request<'_>) -> Result<Event, Error> {
+    let since = match query_value(request.query, "since") {
+        None => None,
+        Some(since) => {
+            let version = since
+                .parse()
+                .map_err(|_| Error::invalid(format!("since: {since:?} is not a version")))?;
+            // Without an epoch nobody can say which history the version is of.
+            query_value(request.query, "epoch").map(|epoch| (version, epoch))
+        }
+    };
+    Ok(Event::Connect { since })
+}
+
+/// Whether `Prefer` asks for `return=minimal` (RFC 7240 section 4.2).
+pub fn prefers_minimal(request: &Request<'_>) -> bool {
+    request.headers.get("prefer").is_some_and(|prefer| {
+        prefer.split(',').any(|preference| {
+            let token = preference.split(';').next().unwrap_or_default();
+            let compact: String =
+                token.chars().filter(|c| !c.is_whitespace() && *c != '"').collect();
+            compact.eq_ignore_ascii_case("return=minimal")
+        })
+    })
+}
+
+/// Where a `POST` creates its document: under a ULID made from `fresh`, or, with an `Idempotency-Key`, under one that
+/// the key determines, so that the same request repeated finds the document that it made.
+///
+/// # Errors
+/// `invalid-argument` for a bad key, or a path that is too long.
+pub fn new_document(
+    collection: &CollectionPath,
+    request: &Request<'_>,
+    fresh: impl FnOnce() -> String,
+) -> Result<DocumentPath, Error> {
+    let id = match request.headers.get("idempotency-key") {
+        None => fresh(),
+        Some(key) => {
+            check_key(&key)?;
+            let digest = hash(&[collection.as_str().as_bytes(), key.as_bytes()]);
+            let bits =
+                digest.iter().take(16).fold(0_u128, |bits, byte| (bits << 8) | u128::from(*byte));
+            Ulid::from(bits).to_string()
+        }
+    };
+    collection.child(&id)
+}
+
+fn check_key(key: &str) -> Result<(), Error> {
+    if key.is_empty() || key.len() > IDEMPOTENCY_KEY_BYTES {
+        let detail =
+            format!("Idempotency-Key: {} bytes, of 1 to {IDEMPOTENCY_KEY_BYTES}", key.len());
+        return Err(Error::invalid(detail));
+    }
+    Ok(())
+}
+
+fn body_kind(request: &Request<'_>) -> Result<Body, Error> {
+    if request.method == "DELETE" {
+        return Ok(Body::None);
+    }
+    let content_type = request.headers.get("content-type");
+    let media_type = content_type
+        .as_deref()
+        .map(|value| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
+    match (request.method, media_type.as_deref()) {
+        ("POST", Some("application/json") | None) => Ok(Body::Create),
+        ("PUT", Some("application/json") | None) => {
+            match query_value(request.query, "merge").as_deref() {
+                None | Some("false") => Ok(Body::Set),
+                Some("true" | "") => Ok(Body::Merge),
+                Some(other) => {
+                    Err(Error::invalid(format!("merge: {other:?} is neither true nor false")))
+                }
+            }
+        }
+        ("PATCH", Some("application/merge-patch+json")) => Ok(Body::MergePatch),
+        ("PATCH", Some("application/json-patch+json")) => Ok(Body::Patch),
+        ("PATCH", Some("application/json")) => Ok(Body::Update),
+        (method, media_type) => {
+            let accepted = match method {
+                "PATCH" => ACCEPT_PATCH,
+                _ => "application/json",
+            };
+            let given =
+                media_type.map_or("no type".to_owned(), |media_type| format!("{media_type:?}"));
+            Err(Error::invalid(format!("Content-Type: {method} takes {accepted}, not {given}"))
+                .with_status(415))
+        }
+    }
+}
+
+/// The types of patches that a document takes.
+pub const ACCEPT_PATCH: &str =
+    "application/merge-patch+json, application/json-patch+json, application/json";
+
+fn operation(kind: Body, body: &[u8]) -> Result<Operation, Error> {
+    if kind == Body::None {
+        return Ok(Operation::Delete);
+    }
+    let value: Value = serde_json::from_slice(body)
+        .map_err(|error| Error::invalid(format!("body: not JSON: {error}")))?;
+    match kind {
+        Body::Create => Operation::create(value),
+        Body::Set => Operation::set(value),
+        Body::Merge => Operation::merge(value),
+        Body::MergePatch => Operation::merge_patch(value),
+        Body::Update => Operation::update(value),
+        Body::Patch => Operation::patch(value),
+        Body::None => Ok(Operation::Delete),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::Headers;
+    use blaze_schema::write::{Precondition, Versions};
+    use std::collections::HashMap;
+
+    struct Map(HashMap<String, String>);
+
+    impl Headers for Map {
+        fn get(&self, name: &str) -> Option<String> {
+            self.0.get(name).cloned()
+        }
+    }
+
+    fn headers(pairs: &[(&str, &str)]) -> Map {
+        Map(pairs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect())
+    }
+
+    fn read(method: &str, query: &str, pairs: &[(&str, &str)], body: &str) -> Result<Event, Error> {
+        let headers = headers(pairs);
+        event(&Request { method, path: "/v1/docs/a/b", query, headers: &headers }, body.as_bytes())
+    }
+
+    fn operation_of(event: Result<Event, Error>) -> Result<Operation, u16> {
+        match event {
+            Ok(Event::Write { operation, .. }) => Ok(operation),
+            Ok(other) => panic!("{other:?}"),
+            Err(error) => Err(error.status),
+        }
+    }
+
+    #[test]
+    fn method_and_content_type_choose_the_operation() {
+        let json = ("content-type", "application/json; charset=utf-8");
+        let merge_patch = ("content-type", "Application/Merge-Patch+JSON");
+        let json_patch = ("content-type", "application/json-patch+json");
+        let name = |method, query, pairs: &[(&str, &str)], body| match operation_of(read(
+            method, query, pairs, body,
+        )) {
+            Ok(Operation::Create(_)) => "create",
+            Ok(Operation::Set(_)) => "set",
+            Ok(Operation::Merge(_)) => "merge",
+            Ok(Operation::MergePatch(_)) => "merge-patch",
+            Ok(Operation::Update(_)) => "update",
+            Ok(Operation::Patch(_)) => "patch",
+            Ok(Operation::Delete) => "delete",
+            Ok(Operation::Verify) => "verify",
+            Err(415) => "415",
+            Err(400) => "400",
+            Err(other) => panic!("{other}"),
+        };
+        assert_eq!(name("POST", "", &[json], "{}"), "create");
+        assert_eq!(name("PUT", "", &[json], "{}"), "set");
+        assert_eq!(name("PUT", "", &[], "{}"), "set");
+        assert_eq!(name("PUT", "merge=true", &[json], "{}"), "merge");
+        assert_eq!(name("PUT", "merge=yes", &[json], "{}"), "400");
+        assert_eq!(name("PATCH", "", &[merge_patch], "{}"), "merge-patch");
+        assert_eq!(name("PATCH", "", &[json_patch], "[]"), "patch");
+        assert_eq!(name("PATCH", "", &[json], "{}"), "update");
+        assert_eq!(name("DELETE", "", &[], "ignored"), "delete");
+        assert_eq!(name("PATCH", "", &[], "{}"), "415");
+        assert_eq!(name("PUT", "", &[merge_patch], "{}"), "415");
+        assert_eq!(name("PUT", "", &[("content-type", "text/plain")], "{}"), "415");
+        for body in ["", "{", "[]", "1", "null", "{\"a\":1}x", "\u{feff}{}", "{\"a\":1e999}"] {
+            assert_eq!(name("PUT", "", &[json], body), "400", "{body}");
+        }
+        assert_eq!(operation_of(event_of_bytes(b"{\"a\":\"\xff\"}")), Err(400));
+    }
+
+    fn event_of_bytes(body: &[u8]) -> Result<Event, Error> {
+        let headers = headers(&[]);
+        event(&Request { method: "PUT", path: "", query: "", headers: &headers }, body)
+    }
+
+    #[test]
+    fn headers_become_preconditions_key_and_preference() {
+        let pairs = [
+            ("if-none-match", "*"),
+            ("if-match", "\"2\""),
+            ("idempotency-key", "k"),
+            ("prefer", "respond-async, return = \"minimal\"; x"),
+        ];
+        let Ok(Event::Write { preconditions, idempotency, return_data, .. }) =
+            read("PUT", "", &pairs, "{}")
+        else {
+            panic!()
+        };
+        let expected = [
+            Precondition::IfMatch(Versions::Of(vec![2])),
+            Precondition::IfNoneMatch(Versions::Any),
+        ];
+        assert_eq!(preconditions, expected);
+        assert_eq!(idempotency.map(|idempotency| idempotency.key).as_deref(), Some("k"));
+        assert!(!return_data);
+        let key = |bytes: usize| {
+            read("PUT", "", &[("idempotency-key", &"k".repeat(bytes))], "{}").is_ok()
+        };
+        assert_eq!((key(0), key(1), key(255), key(256)), (false, true, true, false));
+    }
+
+    #[test]
+    fn a_fingerprint_is_of_the_meaning_and_the_body() {
+        let fingerprint = |method, pairs: &[(&str, &str)], body| {
+            let pairs: Vec<_> = pairs.iter().copied().chain([("idempotency-key", "k")]).collect();
+            match read(method, "", &pairs, body) {
+                Ok(Event::Write { idempotency: Some(idempotency), .. }) => idempotency.fingerprint,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(
+            fingerprint("PUT", &[], "{}"),
+            fingerprint("PUT", &[("content-type", "application/json")], "{}")
+        );
+        assert_ne!(fingerprint("PUT", &[], "{}"), fingerprint("PUT", &[], "{ }"));
+        assert_ne!(fingerprint("PUT", &[], "{}"), fingerprint("POST", &[], "{}"));
+    }
+
+    #[test]
+    fn a_socket_starts_after_a_version_of_an_epoch() {
+        let since = |query| {
+            let headers = headers(&[]);
+            match connect_event(&Request { method: "GET", path: "", query, headers: &headers }) {
+                Ok(Event::Connect { since }) => Ok(since),
+                Ok(other) => panic!("{other:?}"),
+                Err(error) => Err(error.status),
+            }
+        };
+        assert_eq!(since(""), Ok(None));
+        assert_eq!(since("since=3&epoch=e"), Ok(Some((3, "e".to_owned()))));
+        assert_eq!(since("since=3"), Ok(None));
+        assert_eq!(since("since=x&epoch=e"), Err(400));
+        assert_eq!(since("since=-1&epoch=e"), Err(400));
+    }
+
+    #[test]
+    fn a_keyed_post_finds_its_document_again() {
+        let collection = CollectionPath::parse("users").unwrap();
+        let created = |pairs: &[(&str, &str)]| {
+            let headers = headers(pairs);
+            let request = Request { method: "POST", path: "", query: "", headers: &headers };
+            new_document(&collection, &request, || "FRESH".to_owned()).unwrap()
+        };
+        assert_eq!(created(&[]).as_str(), "users/FRESH");
+        let keyed = created(&[("idempotency-key", "k")]);
+        assert_eq!((keyed.id().len(), &keyed), (26, &created(&[("idempotency-key", "k")])));
+        assert_ne!(keyed, created(&[("idempotency-key", "l")]));
+    }
+}

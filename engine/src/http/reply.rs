@@ -1,0 +1,79 @@
+//! An answer as an HTTP response.
+
+use super::Request;
+use super::document_request::{ACCEPT_PATCH, prefers_minimal};
+use crate::document::Answer;
+use blaze_schema::error::Error;
+use blaze_schema::path::DocumentPath;
+
+/// A response.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reply {
+    /// The status.
+    pub status: u16,
+    /// The headers, names in lower case.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body; empty for none.
+    pub body: String,
+}
+
+impl Reply {
+    /// A response without a body.
+    pub fn empty(status: u16) -> Self {
+        Reply { status, headers: Vec::new(), body: String::new() }
+    }
+
+    /// A response with a JSON text.
+    pub fn json(status: u16, body: String) -> Self {
+        Reply { status, headers: vec![("content-type", "application/json".to_owned())], body }
+    }
+
+    /// The response to `request` of the document at `path`.
+    pub fn of(answer: Answer, path: &DocumentPath, request: &Request<'_>) -> Self {
+        match answer {
+            Answer::Found { version, body } => {
+                let mut reply = Reply::json(200, body);
+                reply.versioned(version);
+                reply
+            }
+            Answer::NotModified { version } => {
+                let mut reply = Reply::empty(304);
+                reply.versioned(version);
+                reply
+            }
+            Answer::Written { created, version, body } => {
+                let mut reply = Reply::json(if created { 201 } else { 200 }, body);
+                reply.versioned(version);
+                if created {
+                    reply.headers.push(("location", format!("/v1/docs/{}", path.to_url())));
+                }
+                if prefers_minimal(request) {
+                    reply.headers.push(("preference-applied", "return=minimal".to_owned()));
+                }
+                reply
+            }
+            Answer::Deleted { .. } => Reply::empty(204),
+            Answer::Refused(error) => {
+                let mut reply = Reply::from(error);
+                if reply.status == 415 && request.method == "PATCH" {
+                    // RFC 5789 section 2.2.
+                    reply.headers.push(("accept-patch", ACCEPT_PATCH.to_owned()));
+                }
+                reply
+            }
+        }
+    }
+
+    /// The version as the entity tag. What is stored anywhere must be asked for again: documents change.
+    fn versioned(&mut self, version: u64) {
+        self.headers.push(("etag", format!("\"{version}\"")));
+        self.headers.push(("cache-control", "no-cache".to_owned()));
+    }
+}
+
+impl From<Error> for Reply {
+    fn from(error: Error) -> Self {
+        let headers = vec![("content-type", "application/problem+json".to_owned())];
+        Reply { status: error.status, headers, body: error.to_problem_json() }
+    }
+}

@@ -1,0 +1,133 @@
+//! Which resource a request is for, by its method and path.
+
+use super::reply::Reply;
+use blaze_schema::error::{Code, Error};
+use blaze_schema::path::{CollectionPath, DocumentPath, Path};
+
+/// What a request is for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Route {
+    /// A document's object answers.
+    Document(DocumentPath),
+    /// `POST` to a collection: a new document.
+    Create(CollectionPath),
+    /// `GET /health`
+    Health,
+    /// `GET /v1/openapi.json`
+    OpenApi,
+    /// Promised, and not built yet.
+    Unimplemented(&'static str),
+    /// `OPTIONS` of anything; the methods that the resource has.
+    Options(&'static str),
+    /// A file of the demo page.
+    Page,
+}
+
+const DOCUMENT_METHODS: &str = "GET, HEAD, PUT, PATCH, DELETE";
+const COLLECTION_METHODS: &str = "GET, POST";
+
+/// Finds the route. `path` is the URL's path as it came.
+///
+/// # Errors
+/// The whole answer: 404 for no such route, 405 with `Allow`, 400 for a path that names nothing possible.
+pub fn route(method: &str, path: &str) -> Result<Route, Reply> {
+    if let Some(resource) = path.strip_prefix("/v1/docs/") {
+        return match Path::parse_url(resource) {
+            Err(error) => Err(error.into()),
+            Ok(Path::Document(path)) => match method {
+                "GET" | "HEAD" | "PUT" | "PATCH" | "DELETE" => Ok(Route::Document(path)),
+                _ => other_method(method, DOCUMENT_METHODS),
+            },
+            Ok(Path::Collection(path)) => match method {
+                "GET" => Ok(Route::Unimplemented("listing a collection")),
+                "POST" => Ok(Route::Create(path)),
+                _ => other_method(method, COLLECTION_METHODS),
+            },
+        };
+    }
+    let (methods, found) = match path {
+        "/health" => ("GET, HEAD", Route::Health),
+        "/v1/openapi.json" => ("GET, HEAD", Route::OpenApi),
+        "/v1/query" => ("POST", Route::Unimplemented("queries")),
+        "/v1/aggregate" => ("POST", Route::Unimplemented("aggregates")),
+        "/v1/commit" => ("POST", Route::Unimplemented("commits")),
+        "/v1/listen" => ("GET", Route::Unimplemented("listening to many targets")),
+        _ if path == "/v1" || path.starts_with("/v1/") => {
+            return Err(Error::new(Code::NotFound, format!("no route {path}")).into());
+        }
+        _ => ("GET, HEAD", Route::Page),
+    };
+    if methods.split(", ").any(|allowed| allowed == method) {
+        Ok(found)
+    } else {
+        other_method(method, methods)
+    }
+}
+
+fn other_method(method: &str, methods: &'static str) -> Result<Route, Reply> {
+    if method == "OPTIONS" {
+        return Ok(Route::Options(methods));
+    }
+    let error = Error::invalid(format!(
+        "the method {method:.20} is not for this resource, which has {methods}"
+    ));
+    let mut reply = Reply::from(error.with_status(405));
+    reply.headers.push(("allow", methods.to_owned()));
+    Err(reply)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_of_the_contract_has_its_route() {
+        let document = || Route::Document(DocumentPath::parse("users/al ice").unwrap());
+        for (method, path, expected) in [
+            ("GET", "/v1/docs/users/al%20ice", document()),
+            ("HEAD", "/v1/docs/users/al%20ice", document()),
+            ("PUT", "/v1/docs/users/al%20ice", document()),
+            ("PATCH", "/v1/docs/users/al%20ice", document()),
+            ("DELETE", "/v1/docs/users/al%20ice", document()),
+            ("POST", "/v1/docs/users", Route::Create(CollectionPath::parse("users").unwrap())),
+            ("GET", "/health", Route::Health),
+            ("GET", "/v1/openapi.json", Route::OpenApi),
+            ("OPTIONS", "/v1/docs/users/alice", Route::Options(DOCUMENT_METHODS)),
+            ("GET", "/", Route::Page),
+            ("GET", "/style.css", Route::Page),
+        ] {
+            assert_eq!(route(method, path), Ok(expected), "{method} {path}");
+        }
+        for (method, path) in [
+            ("GET", "/v1/docs/users"),
+            ("POST", "/v1/query"),
+            ("POST", "/v1/aggregate"),
+            ("POST", "/v1/commit"),
+            ("GET", "/v1/listen"),
+        ] {
+            assert!(matches!(route(method, path), Ok(Route::Unimplemented(_))), "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_route_is_refused() {
+        for (method, path, status) in [
+            ("GET", "/v1/nothing", 404),
+            ("GET", "/v1", 404),
+            ("GET", "/v1/docs", 404),
+            ("GET", "/v1/docs/", 400),
+            ("GET", "/v1/docs/users/alice/", 400),
+            ("GET", "/v1/docs/users//", 400),
+            ("GET", "/v1/docs/users/__a__", 400),
+            ("POST", "/v1/docs/users/alice", 405),
+            ("PUT", "/v1/docs/users", 405),
+            ("GET", "/v1/query", 405),
+            ("POST", "/health", 405),
+            ("DELETE", "/", 405),
+        ] {
+            let reply = route(method, path).unwrap_err();
+            assert_eq!(reply.status, status, "{method} {path}");
+            assert_eq!(reply.headers.iter().any(|(name, _)| *name == "allow"), status == 405);
+        }
+    }
+}

@@ -1,0 +1,95 @@
+// What the platform does better in one call from JavaScript than in many calls from wasm. Nothing is decided here.
+
+// What the engine reads of a request; `src/incoming.rs` has the same list.
+const HEADERS = [
+  "if-match",
+  "if-none-match",
+  "content-type",
+  "idempotency-key",
+  "prefer",
+  "origin",
+  "upgrade",
+  "sec-websocket-protocol",
+];
+
+/** A request's method, URL and headers, a line each; a header that is missing is a line with a NUL. */
+export function describe(request) {
+  const { method, url, headers } = request;
+  let text = method + "\n" + url;
+  for (const name of HEADERS) text += "\n" + (headers.get(name) ?? "\0");
+  return text;
+}
+
+/** A request's body, or null when it has more than `limit` bytes. */
+export async function readBody(request, limit) {
+  if (request.body === null) return new Uint8Array();
+  const length = request.headers.get("content-length");
+  if (length !== null && Number(length) <= limit) return new Uint8Array(await request.arrayBuffer());
+  const chunks = [];
+  let size = 0;
+  for await (const chunk of request.body) {
+    size += chunk.byteLength;
+    // What is too much is read and dropped, up to a point: a client that is still sending would not see the answer.
+    if (size <= limit) chunks.push(chunk);
+    else if (size > 4 * limit) break;
+  }
+  if (size > limit) return null;
+  const body = new Uint8Array(size);
+  let offset = 0;
+  for (const chunk of chunks) {
+    body.set(chunk, offset);
+    offset += chunk.byteLength;
+  }
+  return body;
+}
+
+/** `lines` are header names and values in turn. `body` is a view into wasm memory, which must be copied at once. */
+export function respond(status, lines, body) {
+  const parts = lines.split("\n");
+  const headers = [];
+  for (let i = 0; i + 1 < parts.length; i += 2) headers.push([parts[i], parts[i + 1]]);
+  return new Response(body.length === 0 ? null : body.slice(), { status, headers });
+}
+
+/** Accepts a hibernatable socket with `path` attached; returns the response and the server's end. */
+export function acceptSocket(state, path, protocol, ping, pong) {
+  const [client, server] = Object.values(new WebSocketPair());
+  state.setWebSocketAutoResponse(new WebSocketRequestResponsePair(ping, pong));
+  state.acceptWebSocket(server);
+  server.serializeAttachment(path);
+  const headers = protocol === "" ? {} : { "sec-websocket-protocol": protocol };
+  return [new Response(null, { status: 101, webSocket: client, headers }), server];
+}
+
+/** Sends `text` to every socket of the object. One that is broken is left to its own close event. */
+export function broadcast(state, text) {
+  for (const socket of state.getWebSockets()) {
+    try {
+      socket.send(text);
+    } catch {}
+  }
+}
+
+const TYPES = {
+  css: "text/css; charset=utf-8",
+  html: "text/html; charset=utf-8",
+  js: "text/javascript; charset=utf-8",
+  json: "application/json",
+  svg: "image/svg+xml",
+  ts: "text/plain; charset=utf-8",
+  wasm: "application/wasm",
+};
+
+/** A file of the demo page, or null when there is none. */
+export async function page(assets, url) {
+  const { origin, pathname } = new URL(url);
+  const path = pathname === "/" ? "/index.html" : pathname;
+  const type = TYPES[path.slice(path.lastIndexOf(".") + 1)];
+  if (assets === undefined || type === undefined) return null;
+  const file = await assets.fetch(origin + path);
+  if (file.status !== 200) {
+    await file.body?.cancel();
+    return null;
+  }
+  return new Response(file.body, { headers: { "content-type": type, "cache-control": "no-cache" } });
+}

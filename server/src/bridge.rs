@@ -1,0 +1,123 @@
+//! The platform as the shell uses it: every call that may throw is bound with `catch`.
+
+use js_sys::{Array, ArrayBuffer, Promise, Uint8Array};
+use std::cell::RefCell;
+use wasm_bindgen::prelude::*;
+use web_sys::{Request, Response, WebSocket};
+use worker::worker_sys::DurableObjectState;
+
+#[wasm_bindgen(module = "/src/bridge.js")]
+extern "C" {
+    #[wasm_bindgen(catch)]
+    pub(crate) fn describe(request: &Request) -> Result<String, JsValue>;
+
+    #[wasm_bindgen(catch, js_name = readBody)]
+    pub(crate) fn read_body(request: &Request, limit: f64) -> Result<Promise, JsValue>;
+
+    #[wasm_bindgen(catch)]
+    pub(crate) fn respond(status: u16, headers: &str, body: &[u8]) -> Result<Response, JsValue>;
+
+    /// The response, and the server's end of the socket.
+    #[wasm_bindgen(catch, js_name = acceptSocket)]
+    pub(crate) fn accept_socket(
+        state: &DurableObjectState,
+        path: &str,
+        protocol: &str,
+        ping: &str,
+        pong: &str,
+    ) -> Result<Array, JsValue>;
+
+    #[wasm_bindgen(catch)]
+    pub(crate) fn broadcast(state: &DurableObjectState, text: &str) -> Result<(), JsValue>;
+
+    #[wasm_bindgen(catch)]
+    pub(crate) fn page(assets: &JsValue, url: &str) -> Result<Promise, JsValue>;
+}
+
+#[wasm_bindgen]
+extern "C" {
+    /// A Durable Object's stub; `worker::Stub` would take the response apart and build it again.
+    pub(crate) type Stub;
+
+    #[wasm_bindgen(method, catch)]
+    pub(crate) fn fetch(this: &Stub, request: &Request) -> Result<Promise, JsValue>;
+
+    #[wasm_bindgen(method, catch, js_name = fetch)]
+    pub(crate) fn fetch_at(this: &Stub, url: &str, request: &Request) -> Result<Promise, JsValue>;
+
+    /// A socket that hibernates.
+    #[wasm_bindgen(extends = WebSocket)]
+    pub(crate) type Socket;
+
+    #[wasm_bindgen(method, catch)]
+    pub(crate) fn send(this: &Socket, text: &str) -> Result<(), JsValue>;
+
+    #[wasm_bindgen(method, catch, js_name = deserializeAttachment)]
+    pub(crate) fn attachment(this: &Socket) -> Result<JsValue, JsValue>;
+
+    /// `ctx.storage.sql`; `worker::SqlStorage` leaves stepping errors uncaught.
+    pub(crate) type Sql;
+
+    #[wasm_bindgen(method, catch, variadic)]
+    pub(crate) fn exec(this: &Sql, query: &str, bindings: &Array) -> Result<Cursor, JsValue>;
+
+    pub(crate) type Cursor;
+
+    /// The rows as arrays of columns.
+    #[wasm_bindgen(method, catch)]
+    pub(crate) fn raw(this: &Cursor) -> Result<RawCursor, JsValue>;
+
+    #[wasm_bindgen(method, catch, getter, js_name = rowsRead)]
+    pub(crate) fn rows_read(this: &Cursor) -> Result<f64, JsValue>;
+
+    #[wasm_bindgen(method, catch, getter, js_name = rowsWritten)]
+    pub(crate) fn rows_written(this: &Cursor) -> Result<f64, JsValue>;
+
+    pub(crate) type RawCursor;
+
+    #[wasm_bindgen(method, catch, js_name = toArray)]
+    pub(crate) fn to_array(this: &RawCursor) -> Result<Array, JsValue>;
+
+    #[wasm_bindgen(catch, js_namespace = crypto, js_name = getRandomValues)]
+    fn get_random_values(bytes: &Uint8Array) -> Result<JsValue, JsValue>;
+}
+
+/// The bytes of a column.
+pub(crate) fn column_bytes(column: &JsValue) -> Option<Vec<u8>> {
+    column.dyn_ref::<ArrayBuffer>().map(|buffer| Uint8Array::new(buffer).to_vec())
+}
+
+/// What a thrown value says.
+pub(crate) fn message(thrown: &JsValue) -> String {
+    match thrown.dyn_ref::<js_sys::Error>() {
+        Some(error) => error.message().into(),
+        None => format!("{thrown:?}"),
+    }
+}
+
+thread_local! {
+    /// Random bytes fetched in advance: a call into JavaScript for every event would cost more than the event.
+    static RANDOM: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+const RANDOM_BYTES: u32 = 4_096;
+
+/// 128 random bits.
+pub(crate) fn random() -> u128 {
+    RANDOM.with_borrow_mut(|pool| {
+        if pool.len() < 16 {
+            let fresh = Uint8Array::new_with_length(RANDOM_BYTES);
+            // It fails only for more bytes than a call may ask for.
+            let _ = get_random_values(&fresh);
+            *pool = fresh.to_vec();
+        }
+        let rest = pool.len().saturating_sub(16);
+        pool.drain(rest..).fold(0, |bits, byte| (bits << 8) | u128::from(byte))
+    })
+}
+
+/// The present time. The platform's clock has milliseconds.
+pub(crate) fn now() -> blaze_schema::timestamp::Timestamp {
+    let micros = js_sys::Date::now() * 1_000.0;
+    blaze_schema::timestamp::Timestamp::from_micros(micros as i64)
+}

@@ -1,0 +1,35 @@
+//! The engine's reply as the platform's response.
+
+use crate::bridge;
+use blaze_engine::http::reply::Reply;
+use blaze_engine::http::{Headers, cors};
+use blaze_schema::error::{Code, Error};
+use wasm_bindgen::JsValue;
+use web_sys::Response;
+use worker::Env;
+
+/// Adds the headers that let the request's origin read the reply. `CORS_ORIGINS` names the origins.
+pub(crate) fn allow_origin(reply: &mut Reply, headers: &dyn Headers, env: &Env) {
+    if let Some(origin) = headers.get("origin") {
+        let allowed = env.var("CORS_ORIGINS").map(|value| value.to_string()).unwrap_or_default();
+        reply.headers.extend(cors::headers(Some(&origin), &allowed));
+    }
+}
+
+/// The platform's response.
+pub(crate) fn response(reply: &Reply) -> Result<Response, JsValue> {
+    let mut lines = String::with_capacity(256);
+    for (name, value) in &reply.headers {
+        lines.push_str(name);
+        lines.push('\n');
+        lines.push_str(value);
+        lines.push('\n');
+    }
+    bridge::respond(reply.status, &lines, reply.body.as_bytes())
+}
+
+/// What a thrown value becomes: `internal`. What was thrown is logged and not shown.
+pub(crate) fn internal(thrown: &JsValue) -> Reply {
+    worker::console_error!("{}", bridge::message(thrown));
+    Error::new(Code::Internal, "the request failed inside the server").into()
+}
