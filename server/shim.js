@@ -16,12 +16,19 @@ function checkReinitialize() {
   }
 }
 
-async function guarded(call) {
+addEventListener("error", (event) => noticeTrap(event.error));
+
+function noticeTrap(error) {
+  if (error instanceof WebAssembly.RuntimeError) initState.criticalError = true;
+}
+
+/** Calls into wasm, now; gives what it gives, which may be a promise. */
+function guarded(call) {
   checkReinitialize();
   try {
-    return await call();
+    return call();
   } catch (error) {
-    if (error instanceof WebAssembly.RuntimeError) initState.criticalError = true;
+    noticeTrap(error);
     throw error;
   }
 }
@@ -33,7 +40,6 @@ function durableObject(name) {
     #instanceId;
 
     #current() {
-      checkReinitialize();
       if (this.#instanceId !== initState.instanceId) {
         this.#object = new wasm[name](this.ctx, this.env);
         this.#instanceId = initState.instanceId;
@@ -55,5 +61,11 @@ function durableObject(name) {
 export const Document = durableObject("Document");
 
 export default {
-  fetch: (request, env, ctx) => guarded(() => wasm.fetch(request, env, ctx)),
+  async fetch(request, env) {
+    try {
+      return await guarded(() => wasm.fetch(request, env));
+    } catch (error) {
+      return guarded(() => wasm.unavailable(error));
+    }
+  },
 };

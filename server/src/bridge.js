@@ -1,23 +1,34 @@
 // What the platform does better in one call from JavaScript than in many calls from wasm. Nothing is decided here.
 
-// What the engine reads of a request; `src/incoming.rs` has the same list.
+// The headers that the engine reads; `src/incoming.rs` has the same list. Those of a write come last.
 const HEADERS = [
   "if-match",
   "if-none-match",
-  "content-type",
-  "idempotency-key",
-  "prefer",
   "origin",
   "upgrade",
   "sec-websocket-protocol",
+  "content-type",
+  "idempotency-key",
+  "prefer",
 ];
+const READ_HEADERS = HEADERS.slice(0, 5);
 
 /** A request's method, URL and headers, a line each; a header that is missing is a line with a NUL. */
 export function describe(request) {
   const { method, url, headers } = request;
   let text = method + "\n" + url;
-  for (const name of HEADERS) text += "\n" + (headers.get(name) ?? "\0");
+  for (const name of method === "GET" ? READ_HEADERS : HEADERS) text += "\n" + (headers.get(name) ?? "\0");
   return text;
+}
+
+/** A request's method and URL, a line each. */
+export function summarize(request) {
+  return request.method + "\n" + request.url;
+}
+
+/** Passes a request to the document's object; `url` replaces the request's own, if there is one. */
+export function forward(env, name, request, url) {
+  return env.DOCUMENT.getByName(name).fetch(url === undefined ? request : new Request(url, request));
 }
 
 /** A request's body, or null when it has more than `limit` bytes. */
@@ -43,12 +54,12 @@ export async function readBody(request, limit) {
   return body;
 }
 
-/** `lines` are header names and values in turn. `body` is a view into wasm memory, which must be copied at once. */
+/** A response; `lines` are header names and values in turn. */
 export function respond(status, lines, body) {
   const parts = lines.split("\n");
-  const headers = [];
-  for (let i = 0; i + 1 < parts.length; i += 2) headers.push([parts[i], parts[i + 1]]);
-  return new Response(body.length === 0 ? null : body.slice(), { status, headers });
+  const headers = {};
+  for (let i = 0; i + 1 < parts.length; i += 2) headers[parts[i]] = parts[i + 1];
+  return new Response(body === "" ? null : body, { status, headers });
 }
 
 /** Accepts a hibernatable socket with `path` attached; returns the response and the server's end. */

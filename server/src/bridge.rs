@@ -11,11 +11,22 @@ extern "C" {
     #[wasm_bindgen(catch)]
     pub(crate) fn describe(request: &Request) -> Result<String, JsValue>;
 
+    #[wasm_bindgen(catch)]
+    pub(crate) fn summarize(request: &Request) -> Result<String, JsValue>;
+
+    #[wasm_bindgen(catch)]
+    pub(crate) fn forward(
+        env: &JsValue,
+        name: &str,
+        request: &Request,
+        url: Option<&str>,
+    ) -> Result<Promise, JsValue>;
+
     #[wasm_bindgen(catch, js_name = readBody)]
     pub(crate) fn read_body(request: &Request, limit: f64) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(catch)]
-    pub(crate) fn respond(status: u16, headers: &str, body: &[u8]) -> Result<Response, JsValue>;
+    pub(crate) fn respond(status: u16, headers: &str, body: &str) -> Result<Response, JsValue>;
 
     /// The response, and the server's end of the socket.
     #[wasm_bindgen(catch, js_name = acceptSocket)]
@@ -36,15 +47,6 @@ extern "C" {
 
 #[wasm_bindgen]
 extern "C" {
-    /// A Durable Object's stub; `worker::Stub` would take the response apart and build it again.
-    pub(crate) type Stub;
-
-    #[wasm_bindgen(method, catch)]
-    pub(crate) fn fetch(this: &Stub, request: &Request) -> Result<Promise, JsValue>;
-
-    #[wasm_bindgen(method, catch, js_name = fetch)]
-    pub(crate) fn fetch_at(this: &Stub, url: &str, request: &Request) -> Result<Promise, JsValue>;
-
     /// A socket that hibernates.
     #[wasm_bindgen(extends = WebSocket)]
     pub(crate) type Socket;

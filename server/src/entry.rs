@@ -1,6 +1,6 @@
 //! The Worker: finds what a request is for, and passes it on or answers it.
 
-use crate::bridge::{self, Stub};
+use crate::bridge;
 use crate::incoming::Incoming;
 use crate::respond::{allow_origin, internal, response};
 use blaze_engine::http::reply::Reply;
@@ -8,37 +8,50 @@ use blaze_engine::http::route::{Route, route};
 use blaze_engine::http::{cors, document_request};
 use blaze_schema::error::{Code, Error};
 use blaze_schema::id::ulid;
-use blaze_schema::path::{CollectionPath, DocumentPath};
-use js_sys::{Promise, Reflect};
+use blaze_schema::path::CollectionPath;
+use js_sys::Reflect;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::JsFuture;
+use wasm_bindgen_futures::{JsFuture, future_to_promise};
 use web_sys::{Request, Response};
-use worker::{Context, Env, event};
+use worker::Env;
 
-/// The description of the API, made from the code's types: `cargo xtask openapi` writes it, a test compares it.
+/// The description of the API, made from the code's types; a test compares the two.
 const OPENAPI: &str = include_str!("../openapi.json");
 
-/// The binding of the documents' objects, in wrangler.toml.
-const DOCUMENTS: &str = "DOCUMENT";
-/// The binding of the demo page's files.
+/// The binding of the demo page's files, in wrangler.toml.
 const ASSETS: &str = "ASSETS";
 
-#[event(fetch)]
-async fn fetch(request: Request, env: Env, _context: Context) -> worker::Result<Response> {
-    let answered = match Incoming::new(&request) {
-        Ok(incoming) => answer(&request, &incoming, &env).await,
-        Err(thrown) => response(&internal(&thrown)),
-    };
-    answered.or_else(|thrown| response(&internal(&thrown))).map_err(worker::Error::from)
+/// The Worker's handler: a response, or a promise of one. A document's answer is passed through as it is: not awaited,
+/// not taken apart.
+///
+/// # Errors
+/// When not even the answer to a failure can be built.
+#[wasm_bindgen]
+pub fn fetch(request: Request, env: Env) -> Result<JsValue, JsValue> {
+    answer(request, env).or_else(|thrown| response(&internal(&thrown)).map(JsValue::from))
 }
 
-async fn answer(request: &Request, incoming: &Incoming, env: &Env) -> Result<Response, JsValue> {
-    let reply = match route(incoming.method(), incoming.path()) {
+/// The answer when an object could not give one: it was overloaded, or reset while it worked.
+///
+/// # Errors
+/// When the answer cannot be built.
+#[wasm_bindgen]
+pub fn unavailable(thrown: &JsValue) -> Result<Response, JsValue> {
+    worker::console_error!("{}", bridge::message(thrown));
+    let detail = "the document's object is not available; repeat the request, with its Idempotency-Key if it has one";
+    let mut reply = Reply::from(Error::new(Code::Unavailable, detail));
+    reply.headers.push(("retry-after", "1".to_owned()));
+    response(&reply)
+}
+
+fn answer(request: Request, env: Env) -> Result<JsValue, JsValue> {
+    let summary = Incoming::summary(&request)?;
+    let reply = match route(summary.method(), summary.path()) {
         Ok(Route::Document(path)) => {
-            let promise = document_stub(env, &path)?.fetch(request)?;
-            return settle(promise).await;
+            return bridge::forward(&env, path.as_str(), &request, None).map(JsValue::from);
         }
-        Ok(Route::Create(collection)) => return create(request, incoming, env, &collection).await,
+        Ok(Route::Create(collection)) => return create(&request, &env, &collection),
+        Ok(Route::Page) => return Ok(page(request, env).into()),
         Ok(Route::Health) => Reply::json(200, r#"{"status":"ok"}"#.to_owned()),
         Ok(Route::OpenApi) => Reply::json(200, OPENAPI.to_owned()),
         Ok(Route::Unimplemented(what)) => {
@@ -50,13 +63,9 @@ async fn answer(request: &Request, incoming: &Incoming, env: &Env) -> Result<Res
             reply.headers.extend(cors::preflight_headers());
             reply
         }
-        Ok(Route::Page) => match page(incoming, env).await? {
-            Some(file) => return Ok(file),
-            None => Error::new(Code::NotFound, format!("no route {}", incoming.path())).into(),
-        },
         Err(reply) => reply,
     };
-    finish(reply, incoming, env)
+    finish(reply, &Incoming::new(&request)?, &env).map(JsValue::from)
 }
 
 fn finish(mut reply: Reply, incoming: &Incoming, env: &Env) -> Result<Response, JsValue> {
@@ -65,34 +74,28 @@ fn finish(mut reply: Reply, incoming: &Incoming, env: &Env) -> Result<Response, 
 }
 
 /// Passes a `POST` to a collection to the object of the document that it creates.
-async fn create(
-    request: &Request,
-    incoming: &Incoming,
-    env: &Env,
-    collection: &CollectionPath,
-) -> Result<Response, JsValue> {
+fn create(request: &Request, env: &Env, collection: &CollectionPath) -> Result<JsValue, JsValue> {
+    let incoming = Incoming::new(request)?;
     let fresh = || ulid(bridge::now(), bridge::random());
     match document_request::new_document(collection, &incoming.request(), fresh) {
         Ok(path) => {
             let url = format!("{}/v1/docs/{}", incoming.origin_of_url(), path.to_url());
-            let promise = document_stub(env, &path)?.fetch_at(&url, request)?;
-            settle(promise).await
+            bridge::forward(env, path.as_str(), request, Some(&url)).map(JsValue::from)
         }
-        Err(error) => finish(error.into(), incoming, env),
+        Err(error) => finish(error.into(), &incoming, env).map(JsValue::from),
     }
 }
 
-fn document_stub(env: &Env, path: &DocumentPath) -> Result<Stub, JsValue> {
-    let namespace = env.durable_object(DOCUMENTS).map_err(JsValue::from)?;
-    namespace.get_by_name(path.as_str()).map(worker::Stub::into_rpc).map_err(JsValue::from)
-}
-
-async fn settle(promise: Promise) -> Result<Response, JsValue> {
-    JsFuture::from(promise).await.map(JsCast::unchecked_into)
-}
-
-async fn page(incoming: &Incoming, env: &Env) -> Result<Option<Response>, JsValue> {
-    let assets = Reflect::get(env, &ASSETS.into())?;
-    let file = JsFuture::from(bridge::page(&assets, incoming.url())?).await?;
-    Ok((!file.is_null()).then(|| file.unchecked_into()))
+/// A file of the demo page.
+fn page(request: Request, env: Env) -> js_sys::Promise {
+    future_to_promise(async move {
+        let incoming = Incoming::new(&request)?;
+        let assets = Reflect::get(&env, &ASSETS.into())?;
+        let file = JsFuture::from(bridge::page(&assets, incoming.url())?).await?;
+        if !file.is_null() {
+            return Ok(file);
+        }
+        let error = Error::new(Code::NotFound, format!("no route {}", incoming.path()));
+        finish(error.into(), &incoming, &env).map(JsValue::from)
+    })
 }

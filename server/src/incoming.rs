@@ -8,12 +8,12 @@ use wasm_bindgen::JsValue;
 const HEADERS: [&str; 8] = [
     "if-match",
     "if-none-match",
-    "content-type",
-    "idempotency-key",
-    "prefer",
     "origin",
     "upgrade",
     "sec-websocket-protocol",
+    "content-type",
+    "idempotency-key",
+    "prefer",
 ];
 
 /// A request's description: method, URL and headers, a line each.
@@ -22,6 +22,11 @@ pub(crate) struct Incoming {
 }
 
 impl Incoming {
+    /// Only method and URL: what a route is found by. Its headers are all missing.
+    pub(crate) fn summary(request: &web_sys::Request) -> Result<Self, JsValue> {
+        bridge::summarize(request).map(|text| Incoming { text })
+    }
+
     pub(crate) fn new(request: &web_sys::Request) -> Result<Self, JsValue> {
         bridge::describe(request).map(|text| Incoming { text })
     }

@@ -12,6 +12,8 @@
     clippy::arithmetic_side_effects,
     clippy::string_slice
 )]
+// What `wasm_bindgen` exports is reached from JavaScript, which the lint does not see.
+#![allow(unreachable_pub)]
 
 mod bridge;
 mod document;

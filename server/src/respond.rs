@@ -25,7 +25,7 @@ pub(crate) fn response(reply: &Reply) -> Result<Response, JsValue> {
         lines.push_str(value);
         lines.push('\n');
     }
-    bridge::respond(reply.status, &lines, reply.body.as_bytes())
+    bridge::respond(reply.status, &lines, &reply.body)
 }
 
 /// What a thrown value becomes: `internal`. What was thrown is logged and not shown.

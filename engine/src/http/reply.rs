@@ -64,10 +64,9 @@ impl Reply {
         }
     }
 
-    /// The version as the entity tag. What is stored anywhere must be asked for again: documents change.
+    /// The version as the entity tag.
     fn versioned(&mut self, version: u64) {
         self.headers.push(("etag", format!("\"{version}\"")));
-        self.headers.push(("cache-control", "no-cache".to_owned()));
     }
 }
 
