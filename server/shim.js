@@ -33,6 +33,30 @@ function guarded(call) {
   }
 }
 
+const NO_BODY = new Uint8Array();
+
+/** A request's body, or undefined when it has more than `limit` bytes. */
+async function readBody(request, limit) {
+  const length = request.headers.get("content-length");
+  if (length !== null && Number(length) <= limit) return new Uint8Array(await request.arrayBuffer());
+  const chunks = [];
+  let size = 0;
+  for await (const chunk of request.body) {
+    size += chunk.byteLength;
+    // What is too much is read and dropped, up to a point: a client that is still sending would not see the answer.
+    if (size <= limit) chunks.push(chunk);
+    else if (size > 4 * limit) break;
+  }
+  if (size > limit) return undefined;
+  const body = new Uint8Array(size);
+  let offset = 0;
+  for (const chunk of chunks) {
+    body.set(chunk, offset);
+    offset += chunk.byteLength;
+  }
+  return body;
+}
+
 /** A Durable Object class whose every handler goes to the Rust class `name`. */
 function durableObject(name) {
   return class extends DurableObject {
@@ -47,7 +71,8 @@ function durableObject(name) {
       return this.#object;
     }
     fetch(request) {
-      return guarded(() => this.#current().fetch(request));
+      if (request.body === null) return guarded(() => this.#current().fetch(request, NO_BODY));
+      return readBody(request, wasm.bodyLimit()).then((body) => guarded(() => this.#current().fetch(request, body)));
     }
     webSocketMessage(socket, message) {
       return guarded(() => this.#current().webSocketMessage(socket, message));

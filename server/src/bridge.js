@@ -31,29 +31,6 @@ export function forward(env, name, request, url) {
   return env.DOCUMENT.getByName(name).fetch(url === undefined ? request : new Request(url, request));
 }
 
-/** A request's body, or null when it has more than `limit` bytes. */
-export async function readBody(request, limit) {
-  if (request.body === null) return new Uint8Array();
-  const length = request.headers.get("content-length");
-  if (length !== null && Number(length) <= limit) return new Uint8Array(await request.arrayBuffer());
-  const chunks = [];
-  let size = 0;
-  for await (const chunk of request.body) {
-    size += chunk.byteLength;
-    // What is too much is read and dropped, up to a point: a client that is still sending would not see the answer.
-    if (size <= limit) chunks.push(chunk);
-    else if (size > 4 * limit) break;
-  }
-  if (size > limit) return null;
-  const body = new Uint8Array(size);
-  let offset = 0;
-  for (const chunk of chunks) {
-    body.set(chunk, offset);
-    offset += chunk.byteLength;
-  }
-  return body;
-}
-
 /** A response; `lines` are header names and values in turn. */
 export function respond(status, lines, body) {
   const parts = lines.split("\n");

@@ -22,9 +22,6 @@ extern "C" {
         url: Option<&str>,
     ) -> Result<Promise, JsValue>;
 
-    #[wasm_bindgen(catch, js_name = readBody)]
-    pub(crate) fn read_body(request: &Request, limit: f64) -> Result<Promise, JsValue>;
-
     #[wasm_bindgen(catch)]
     pub(crate) fn respond(status: u16, headers: &str, body: &str) -> Result<Response, JsValue>;
 

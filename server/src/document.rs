@@ -15,11 +15,9 @@ use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::{BODY_BYTES, SUBPROTOCOL_BYTES};
 use blaze_schema::message::{PING, PONG, SUBPROTOCOL, error_text};
 use blaze_schema::path::{DocumentPath, Path};
-use js_sys::{Array, Uint8Array};
+use js_sys::Array;
 use std::cell::RefCell;
-use std::rc::Rc;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::{JsFuture, future_to_promise};
 use web_sys::{Request, Response};
 use worker::Env;
 use worker::worker_sys::DurableObjectState;
@@ -27,10 +25,6 @@ use worker::worker_sys::DurableObjectState;
 /// The class that the platform constructs, once per document and after every loss of memory.
 #[wasm_bindgen]
 pub struct Document {
-    object: Rc<Object>,
-}
-
-struct Object {
     state: DurableObjectState,
     env: Env,
     /// `None` until the first event, which says which document this is.
@@ -49,32 +43,15 @@ impl Document {
         let sql: Sql = state.storage()?.sql().unchecked_into();
         let count_rows = env.var("COUNT_ROWS").is_ok_and(|value| value.to_string() == "1");
         let store = RefCell::new(SqliteStore::new(sql, count_rows));
-        Ok(Document { object: Rc::new(Object { state, env, engine: RefCell::new(None), store }) })
+        Ok(Document { state, env, engine: RefCell::new(None), store })
     }
 
-    /// Answers a request: at once, or by a promise when it has a body.
+    /// Answers a request; `body` is `None` when it has more bytes than [`body_limit`].
     ///
     /// # Errors
     /// When not even the answer to a failure can be built.
-    pub fn fetch(&self, request: Request) -> Result<JsValue, JsValue> {
-        let object = Rc::clone(&self.object);
-        let incoming = Incoming::new(&request)?;
-        if matches!(incoming.method(), "GET" | "HEAD" | "DELETE") {
-            return object.fetch(&incoming, &[]).map(JsValue::from);
-        }
-        Ok(future_to_promise(async move {
-            let body = JsFuture::from(bridge::read_body(&request, BODY_BYTES as f64)?).await?;
-            let response = match body.dyn_ref::<Uint8Array>() {
-                Some(body) => object.fetch(&incoming, &body.to_vec())?,
-                None => {
-                    let detail = format!("body: more than {BODY_BYTES} bytes");
-                    let error = Error::new(Code::ResourceExhausted, detail);
-                    object.respond(&incoming, error.into())?
-                }
-            };
-            Ok(response.into())
-        })
-        .into())
+    pub fn fetch(&self, request: &Request, body: Option<Vec<u8>>) -> Result<Response, JsValue> {
+        self.answer(&Incoming::new(request)?, body.as_deref())
     }
 
     /// A socket's frame.
@@ -82,7 +59,7 @@ impl Document {
     pub fn web_socket_message(&self, socket: JsValue, message: JsValue) {
         let socket: &Socket = socket.unchecked_ref();
         let result = match message.as_string() {
-            Some(text) => self.object.message(socket, text),
+            Some(text) => self.message(socket, text),
             None => {
                 socket.send(&error_text(&Error::invalid("message: binary, where JSON text is due")))
             }
@@ -93,8 +70,14 @@ impl Document {
     }
 }
 
-impl Object {
-    fn fetch(&self, incoming: &Incoming, body: &[u8]) -> Result<Response, JsValue> {
+/// The most bytes that a request's body may have.
+#[wasm_bindgen(js_name = bodyLimit)]
+pub fn body_limit() -> f64 {
+    BODY_BYTES as f64
+}
+
+impl Document {
+    fn answer(&self, incoming: &Incoming, body: Option<&[u8]>) -> Result<Response, JsValue> {
         let request = incoming.request();
         let path = match document_path(incoming) {
             Ok(path) => path,
@@ -106,7 +89,14 @@ impl Object {
                 Err(error) => self.respond(incoming, error.into()),
             };
         }
-        let answer = match document_request::event(&request, body) {
+        let event = match body {
+            Some(body) => document_request::event(&request, body),
+            None => Err(Error::new(
+                Code::ResourceExhausted,
+                format!("body: more than {BODY_BYTES} bytes"),
+            )),
+        };
+        let answer = match event {
             Ok(event) => self.handle(&path, event, None)?.unwrap_or_else(unanswered),
             Err(error) => Answer::Refused(error),
         };
