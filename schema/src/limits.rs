@@ -28,7 +28,7 @@ pub const ROW_BYTES: usize = 2_000_000 - 4_096;
 /// Patches kept in a document's log for listeners that come back.
 pub const LOG_PATCHES: usize = 256;
 /// Bytes of a patch log that are kept even when the document is smaller: a few dozen patches of small documents.
-pub const LOG_MIN_BYTES: usize = 8 * 1_024;
+pub const LOG_MIN_BYTES: usize = 4 * 1_024;
 /// Bytes of a WebSocket subprotocol list that are looked at.
 pub const SUBPROTOCOL_BYTES: usize = 16 * 1_024;
 /// A write's id on a socket, in bytes.

@@ -6,6 +6,8 @@
 pub mod conditional;
 pub mod cors;
 pub mod document_request;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 pub mod reply;
 pub mod route;
 

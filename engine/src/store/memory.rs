@@ -23,6 +23,9 @@ impl Store for MemoryStore {
     }
 
     fn put_all(&mut self, rows: &[(&[u8], &[u8])]) -> Result<(), StoreError> {
+        if rows.len() > 2 {
+            return Err(StoreError("more rows than a write has".to_owned()));
+        }
         for (key, value) in rows {
             self.rows.insert(key.to_vec(), value.to_vec());
             self.rows_written = self.rows_written.saturating_add(1);

@@ -8,7 +8,8 @@ pub fn check<S: Store>(mut fresh: impl FnMut() -> S) {
     what_was_put_is_there(fresh());
     putting_again_replaces(fresh());
     keys_and_values_are_any_bytes(fresh());
-    several_rows_are_put_at_once(fresh());
+    two_rows_are_put_at_once(fresh());
+    more_than_two_rows_are_refused(fresh());
     large_values_are_kept(fresh());
 }
 
@@ -44,12 +45,19 @@ fn keys_and_values_are_any_bytes(mut store: impl Store) {
     assert_eq!(value(&store, &all), Some(all));
 }
 
-fn several_rows_are_put_at_once(mut store: impl Store) {
+fn two_rows_are_put_at_once(mut store: impl Store) {
     put(&mut store, &[(b"a", b"1"), (b"b", b"2")]);
     put(&mut store, &[(b"b", b"3"), (b"c", b"4")]);
     put(&mut store, &[]);
     let values = [b"a", b"b", b"c"].map(|key| value(&store, key));
     assert_eq!(values, [Some(b"1".to_vec()), Some(b"3".to_vec()), Some(b"4".to_vec())]);
+}
+
+fn more_than_two_rows_are_refused(mut store: impl Store) {
+    put(&mut store, &[(b"a", b"1")]);
+    assert!(store.put_all(&[(b"a", b"2"), (b"b", b"2"), (b"c", b"2")]).is_err());
+    let values = [b"a", b"b", b"c"].map(|key| value(&store, key));
+    assert_eq!(values, [Some(b"1".to_vec()), None, None]);
 }
 
 fn large_values_are_kept(mut store: impl Store) {

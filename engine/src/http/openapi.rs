@@ -1,0 +1,232 @@
+//! The description of the HTTP API, OpenAPI 3.1, made from the types and the routes of the code.
+//!
+//! The Worker serves the text that is kept in `server/openapi.json`; a test holds it against this module, so that the
+//! wasm does not carry the generator.
+
+use super::document_request::ACCEPT_PATCH;
+use blaze_schema::document::Document;
+use blaze_schema::error::Problem;
+use blaze_schema::limits::{BODY_BYTES, DOCUMENT_BYTES, IDEMPOTENCY_KEY_BYTES};
+use schemars::generate::SchemaSettings;
+use serde_json::{Map, Value, json};
+
+/// The whole document.
+pub fn document() -> Value {
+    // OpenAPI 3.1 takes JSON Schema as it is; only the place of the definitions is its own.
+    let settings = SchemaSettings::draft2020_12()
+        .with(|settings| settings.definitions_path = "/components/schemas".into());
+    let mut generator = settings.into_generator();
+    generator.subschema_for::<Document>();
+    generator.subschema_for::<Problem>();
+    let mut schemas = generator.take_definitions(true);
+    schemas.insert("Data".to_owned(), data_schema());
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Blaze",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "A realtime document database. Every document is one JSON object at collection/id[/collection/id…].",
+            "license": {"name": "MIT", "identifier": "MIT"}
+        },
+        "security": [{}, {"bearer": []}],
+        "paths": paths(),
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "description": "A JWT or an API key."}}
+        }
+    })
+}
+
+fn data_schema() -> Value {
+    json!({
+        "type": "object",
+        "description": format!(
+            "A document's fields, {DOCUMENT_BYTES} bytes of JSON at most. An object whose only key begins with $ is a typed value \
+             ($timestamp, $bytes, $ref, $geopoint, $number) or, inside a write, a transform ($serverTimestamp, \
+             $increment, $min, $max, $arrayUnion, $arrayRemove, $delete)."
+        ),
+        "additionalProperties": true
+    })
+}
+
+fn paths() -> Value {
+    json!({
+        "/v1/docs/{collection}/{id}": document_path(),
+        "/v1/docs/{collection}": {
+            "parameters": [collection_parameter()],
+            "get": not_built("list", "List or query the documents of a collection"),
+            "post": {
+                "operationId": "create",
+                "summary": "Create a document under a ULID",
+                "parameters": write_parameters(),
+                "requestBody": body("application/json", reference("Data")),
+                "responses": with_problems(json!({"201": written("Created; Location is its path")}))
+            }
+        },
+        "/v1/query": {"post": not_built("query", "A structured query")},
+        "/v1/aggregate": {"post": not_built("aggregate", "count, sum and avg over a query")},
+        "/v1/commit": {"post": not_built("commit", "Writes to several documents, all or nothing")},
+        "/v1/listen": {"get": not_built("listen", "Many targets on one WebSocket")},
+        "/health": {"get": {
+            "operationId": "health",
+            "summary": "Liveness",
+            "security": [],
+            "responses": {"200": {"description": "It lives", "content": {"application/json": {"schema": {
+                "type": "object",
+                "properties": {"status": {"const": "ok"}},
+                "required": ["status"]
+            }}}}}
+        }},
+        "/v1/openapi.json": {"get": {
+            "operationId": "openapi",
+            "summary": "This document",
+            "security": [],
+            "responses": {"200": {"description": "OpenAPI 3.1", "content": {"application/json": {}}}}
+        }}
+    })
+}
+
+fn document_path() -> Value {
+    let mut patches = Map::new();
+    for (media_type, schema) in
+        ACCEPT_PATCH.split(", ").zip([reference("Data"), operations_schema(), reference("Data")])
+    {
+        patches.insert(media_type.to_owned(), json!({"schema": schema}));
+    }
+    let get_parameters = [
+        header("If-Match", "Versions in quotes, or *."),
+        header(
+            "If-None-Match",
+            "Versions in quotes, or *: 304 when the document is at one of them.",
+        ),
+        query(
+            "since",
+            "With Upgrade: websocket: start after this version.",
+            json!({"type": "integer", "minimum": 0}),
+        ),
+        query("epoch", "With since: the epoch that the version is of.", json!({"type": "string"})),
+    ];
+    json!({
+        "parameters": [collection_parameter(), path_parameter("id", "The document's id, percent-encoded.")],
+        "get": {
+            "operationId": "get",
+            "summary": "Read a document; with Upgrade: websocket, its changes",
+            "parameters": get_parameters,
+            "responses": with_problems(json!({
+                "101": {"description": "A WebSocket of the document's snapshot and patches"},
+                "200": written("The document"),
+                "304": {"description": "Not modified"}
+            }))
+        },
+        "put": {
+            "operationId": "set",
+            "summary": "Replace a document, or create it",
+            "parameters": with_merge(write_parameters()),
+            "requestBody": body("application/json", reference("Data")),
+            "responses": with_problems(json!({"200": written("Replaced"), "201": written("Created")}))
+        },
+        "patch": {
+            "operationId": "patch",
+            "summary": "Merge (RFC 7396), patch (RFC 6902) or update fields, by Content-Type",
+            "parameters": write_parameters(),
+            "requestBody": {"required": true, "content": patches},
+            "responses": with_problems(json!({"200": written("Changed"), "201": written("Created by a merge")}))
+        },
+        "delete": {
+            "operationId": "delete",
+            "summary": "Delete a document",
+            "parameters": write_parameters(),
+            "responses": with_problems(json!({"204": {"description": "It does not exist (any more)"}}))
+        }
+    })
+}
+
+fn operations_schema() -> Value {
+    json!({"type": "array", "description": "RFC 6902", "items": {
+        "type": "object",
+        "properties": {
+            "op": {"enum": ["add", "remove", "replace", "move", "copy", "test"]},
+            "path": {"type": "string"},
+            "from": {"type": "string"},
+            "value": {}
+        },
+        "required": ["op", "path"]
+    }})
+}
+
+fn reference(schema: &str) -> Value {
+    json!({"$ref": format!("#/components/schemas/{schema}")})
+}
+
+fn body(media_type: &str, schema: Value) -> Value {
+    let mut content = Map::new();
+    content.insert(media_type.to_owned(), json!({"schema": schema}));
+    json!({"required": true, "description": format!("{BODY_BYTES} bytes at most"), "content": content})
+}
+
+fn written(description: &str) -> Value {
+    json!({
+        "description": description,
+        "headers": {"ETag": {"description": "The version in quotes", "schema": {"type": "string"}}},
+        "content": {"application/json": {"schema": reference("Document")}}
+    })
+}
+
+/// The responses, and that any other is a problem.
+fn with_problems(mut responses: Value) -> Value {
+    if let Some(responses) = responses.as_object_mut() {
+        responses.insert("default".to_owned(), problem("Refused; nothing was changed"));
+    }
+    responses
+}
+
+fn problem(description: &str) -> Value {
+    json!({"description": description, "content": {"application/problem+json": {"schema": reference("Problem")}}})
+}
+
+fn not_built(operation: &str, summary: &str) -> Value {
+    json!({"operationId": operation, "summary": summary, "responses": {"501": problem("Not built yet")}})
+}
+
+fn parameter(place: &str, name: &str, description: &str, schema: Value) -> Value {
+    json!({"name": name, "in": place, "required": place == "path", "description": description, "schema": schema})
+}
+
+fn path_parameter(name: &str, description: &str) -> Value {
+    parameter("path", name, description, json!({"type": "string", "minLength": 1}))
+}
+
+fn collection_parameter() -> Value {
+    let description = "The collection's path: an odd number of segments, such as users or rooms/1/messages. Its \
+                       slashes are not encoded; every segment is percent-encoded once.";
+    path_parameter("collection", description)
+}
+
+fn header(name: &str, description: &str) -> Value {
+    parameter("header", name, description, json!({"type": "string"}))
+}
+
+fn query(name: &str, description: &str, schema: Value) -> Value {
+    parameter("query", name, description, schema)
+}
+
+fn write_parameters() -> Vec<Value> {
+    vec![
+        header("If-Match", "Versions in quotes, or *: 412 unless the document is at one of them."),
+        header("If-None-Match", "*: 412 unless the document does not exist."),
+        parameter(
+            "header",
+            "Idempotency-Key",
+            "The same key and body again within 24 hours gets the first answer.",
+            json!({"type": "string", "minLength": 1, "maxLength": IDEMPOTENCY_KEY_BYTES}),
+        ),
+        header("Prefer", "return=minimal leaves data out of the answer."),
+    ]
+}
+
+fn with_merge(mut parameters: Vec<Value>) -> Vec<Value> {
+    let description =
+        "true: Firestore's set with merge; leaves overwrite, siblings survive, null is a value.";
+    parameters.push(query("merge", description, json!({"type": "boolean", "default": false})));
+    parameters
+}
