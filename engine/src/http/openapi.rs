@@ -28,6 +28,7 @@ pub fn document() -> Value {
             "description": "A realtime document database. Every document is one JSON object at collection/id[/collection/id…].",
             "license": {"name": "MIT", "identifier": "MIT"}
         },
+        "servers": [{"url": "/", "description": "This server"}],
         "security": [{}, {"bearer": []}],
         "paths": paths(),
         "components": {

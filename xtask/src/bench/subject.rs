@@ -1,0 +1,135 @@
+//! The two contestants, and running them under the same `workerd` with the same options.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use tempfile::TempDir;
+use xtask::workerd::{Module, ObjectClass, Options, Server, Service};
+
+use super::stats::Pair;
+use crate::workspace::Workspace;
+
+/// Something that can be measured.
+pub(crate) struct Contestant {
+    name: &'static str,
+    service: Service,
+    workerd: PathBuf,
+}
+
+/// A contestant, running on an empty data directory. Dropping it ends the process and removes the data.
+pub(crate) struct Subject {
+    name: &'static str,
+    address: SocketAddr,
+    // Before the directory: it must not write there any more when that goes.
+    server: Server,
+    _data: TempDir,
+}
+
+/// The baseline, and Blaze as `blaze` describes it.
+///
+/// # Errors
+/// If `workerd` is missing.
+pub(crate) fn contestants(workspace: &Workspace, blaze: Service) -> Result<Pair<Contestant>> {
+    let workerd = xtask::workerd::binary(workspace.root())?;
+    let baseline = Service {
+        modules: vec![Module {
+            name: "baseline.js".to_owned(),
+            path: workspace.path("bench/baseline.js"),
+        }],
+        objects: vec![ObjectClass {
+            binding: "DOCUMENT".to_owned(),
+            class_name: "Document".to_owned(),
+        }],
+        vars: BTreeMap::new(),
+        assets: None,
+        compatibility_date: blaze.compatibility_date.clone(),
+        compatibility_flags: blaze.compatibility_flags.clone(),
+    };
+    Ok(Pair {
+        baseline: Contestant { name: "baseline", service: baseline, workerd: workerd.clone() },
+        blaze: Contestant { name: "Blaze", service: blaze, workerd },
+    })
+}
+
+/// Starts both, on empty directories.
+///
+/// # Errors
+/// If one does not get ready.
+pub(crate) fn start(contestants: &Pair<Contestant>) -> Result<Pair<Subject>> {
+    Ok(Pair { baseline: contestants.baseline.start()?, blaze: contestants.blaze.start()? })
+}
+
+impl Contestant {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// If it does not get ready; the text has what it printed.
+    pub(crate) fn start(&self) -> Result<Subject> {
+        self.serve(&self.service)
+    }
+
+    /// Starts it with the variable that makes Blaze tell each request's rows in headers.
+    ///
+    /// # Errors
+    /// As [`Contestant::start`].
+    pub(crate) fn start_counting_rows(&self) -> Result<Subject> {
+        let mut service = self.service.clone();
+        service.vars.insert("COUNT_ROWS".to_owned(), "1".into());
+        self.serve(&service)
+    }
+
+    fn serve(&self, service: &Service) -> Result<Subject> {
+        let data = tempfile::tempdir().context("creating a directory for the data")?;
+        let options = Options {
+            // The baseline has no health check; one that listens is ready.
+            health_path: None,
+            workerd: Some(self.workerd.clone()),
+            ..Options::default()
+        };
+        let host = options.host;
+        let server = Server::start(service, data.path(), options)?;
+        let address = SocketAddr::new(host, server.port());
+        Ok(Subject { name: self.name, address, server, _data: data })
+    }
+}
+
+impl Subject {
+    /// For error messages.
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Ends the process and starts it again on the same port and data.
+    ///
+    /// # Errors
+    /// If it does not get ready again.
+    pub(crate) fn restart(&mut self) -> Result<()> {
+        // Killed, because it would not end of itself as long as a connection is open.
+        self.server.kill9()?;
+        self.server.restart()
+    }
+
+    /// The memory that its process keeps resident, in MiB.
+    ///
+    /// # Errors
+    /// On another system than Linux.
+    pub(crate) fn resident_mebibytes(&self) -> Result<f64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.server.pid()))
+            .context("memory is measured on Linux only")?;
+        let kibibytes: f64 = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:")?.strip_suffix("kB"))
+            .context("no VmRSS in the process status")?
+            .trim()
+            .parse()?;
+        Ok(kibibytes / 1024.0)
+    }
+}

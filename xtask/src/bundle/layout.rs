@@ -1,0 +1,40 @@
+//! Which files make up the Worker, the client's npm package and the demo page.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use super::tree::Tree;
+use crate::workspace::Workspace;
+
+/// The Worker: the glue, and the hand-written entry over it.
+///
+/// # Errors
+/// If a file cannot be copied.
+pub(super) fn server(workspace: &Workspace, glue: &Path) -> Result<()> {
+    let mut tree = Tree::of(glue)?;
+    tree.add("index.js", workspace.path("server/shim.js"));
+    tree.sync_to(&workspace.build().join("server")).context("laying out the server")
+}
+
+/// The client's npm package: the glue, and the hand-written files around it. Gives its files for the demo page.
+///
+/// # Errors
+/// If a file cannot be copied.
+pub(super) fn client(workspace: &Workspace, glue: &Path) -> Result<Tree> {
+    let mut tree = Tree::of(glue)?;
+    tree.add_tree("", Tree::of(&workspace.path("client-wasm/npm"))?);
+    tree.sync_to(&workspace.build().join("client")).context("laying out the client")?;
+    Ok(tree)
+}
+
+/// The static files that the Worker serves: the demo page, and the client for pages that import it.
+///
+/// # Errors
+/// If a file cannot be copied.
+pub(super) fn demo(workspace: &Workspace, glue: &Path, client: Tree) -> Result<()> {
+    let mut tree = Tree::of(glue)?;
+    tree.add_tree("", Tree::of(&workspace.path("demo-web/static"))?);
+    tree.add_tree("client", client);
+    tree.sync_to(&workspace.build().join("demo")).context("laying out the demo page")
+}
