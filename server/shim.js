@@ -77,8 +77,15 @@ function durableObject(name) {
     webSocketMessage(socket, message) {
       return guarded(() => this.#current().webSocketMessage(socket, message));
     }
-    // The runtime has answered the close by itself, and nothing is kept about a socket.
-    webSocketClose() {}
+    // Nothing is kept about a socket, but the runtime leaves it to us to answer a close: a client would wait for it.
+    webSocketClose(socket, code, reason) {
+      try {
+        socket.close(code, reason);
+      } catch {
+        // A code that must not be sent, such as 1005: the client gave none.
+        socket.close();
+      }
+    }
     webSocketError() {}
   };
 }

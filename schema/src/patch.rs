@@ -151,6 +151,27 @@ pub fn apply_trusted(state: &mut Value, patch: &Patch) -> Result<(), Error> {
     patch_unsafe(state, &patch.0).map_err(|error| Error::new(Code::Internal, error.to_string()))
 }
 
+/// Whether two values have the same text. serde_json's `0.0` equals its `-0.0`, but a read tells them apart.
+fn same(old: &Value, new: &Value) -> bool {
+    match (old, new) {
+        (Value::Number(old), Value::Number(new)) => {
+            let negative = |number: &serde_json::Number| number.as_f64().map(f64::is_sign_negative);
+            old == new && negative(old) == negative(new)
+        }
+        (Value::Array(old), Value::Array(new)) => {
+            old.len() == new.len() && old.iter().zip(new).all(|(old, new)| same(old, new))
+        }
+        (Value::Object(old), Value::Object(new)) => {
+            old.len() == new.len()
+                && old
+                    .iter()
+                    .zip(new)
+                    .all(|((old_key, old), (new_key, new))| old_key == new_key && same(old, new))
+        }
+        _ => old == new,
+    }
+}
+
 /// A patch that turns `old` into `new`: operations only where they differ, none when they are the same. A typed value
 /// is replaced as a whole. An array is compared from both ends, so that an insertion or a removal is one operation.
 pub fn diff(old: &Value, new: &Value) -> Patch {
@@ -170,12 +191,12 @@ impl Differ {
             (Value::Object(old_map), Value::Object(new_map)) => {
                 if as_plain_map(old).is_some() && dollar_entry(new_map).is_none() {
                     self.compare_maps(old_map, new_map);
-                } else if old != new {
+                } else if !same(old, new) {
                     self.replace(new);
                 }
             }
             (Value::Array(old), Value::Array(new)) => self.compare_arrays(old, new),
-            _ if old == new => {}
+            _ if same(old, new) => {}
             _ => self.replace(new),
         }
     }
@@ -195,14 +216,14 @@ impl Differ {
     }
 
     fn compare_arrays(&mut self, old: &[Value], new: &[Value]) {
-        let head = old.iter().zip(new).take_while(|(old, new)| old == new).count();
+        let head = old.iter().zip(new).take_while(|(old, new)| same(old, new)).count();
         let (old_rest, new_rest) =
             (old.get(head..).unwrap_or_default(), new.get(head..).unwrap_or_default());
         let tail = old_rest
             .iter()
             .rev()
             .zip(new_rest.iter().rev())
-            .take_while(|(old, new)| old == new)
+            .take_while(|(old, new)| same(old, new))
             .count();
         let old_middle = old_rest.get(..old_rest.len().saturating_sub(tail)).unwrap_or_default();
         let new_middle = new_rest.get(..new_rest.len().saturating_sub(tail)).unwrap_or_default();
@@ -277,6 +298,16 @@ mod tests {
             operations(json!({"a": 1}), json!({"a": 1.0})),
             json!([{"op": "replace", "path": "/a", "value": 1.0}])
         );
+        for (old, new) in [
+            (json!({"a": 0.0}), json!({"a": -0.0})),
+            (json!({"a": [0.0]}), json!({"a": [-0.0]})),
+            (json!({"a": [[0.0]]}), json!({"a": [[-0.0], 1]})),
+            (json!({"$geopoint": [0, 0.5]}), json!({"$geopoint": [-0.0, 0.5]})),
+        ] {
+            let mut state = old.clone();
+            apply_trusted(&mut state, &diff(&old, &new)).unwrap();
+            assert_eq!(state.to_string(), new.to_string(), "equal, and not the same");
+        }
         assert_eq!(
             operations(
                 json!({"t": {"$timestamp": "2026-11-21T10:00:00Z"}}),

@@ -1,10 +1,11 @@
 //! Changes that are computed from the field's present value, inside the write (Firestore: `FieldTransform`).
 
-use crate::order::{compare_numbers, equal};
+use crate::order::{compare, compare_numbers};
 use crate::timestamp::Timestamp;
 use crate::value::{Kind, Map, Number, dollar_entry, kind};
 use serde_json::Value;
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 /// A transform, its operand checked.
 #[derive(Clone, Debug)]
@@ -79,30 +80,53 @@ impl<'a> Transform<'a> {
             Transform::Minimum(operand) => Some(extreme(number, *operand, Ordering::Less)),
             Transform::Maximum(operand) => Some(extreme(number, *operand, Ordering::Greater)),
             Transform::ArrayUnion(elements) => {
-                let mut array = present_array(present);
-                for element in *elements {
-                    if !array.iter().any(|there| equal(there, element)) {
-                        array.push(element.clone());
-                    }
-                }
-                Some(Value::Array(array))
+                let there = present_array(present);
+                let mut seen: BTreeSet<Ordered<'_>> = there.iter().map(Ordered).collect();
+                let new = elements.iter().filter(|element| seen.insert(Ordered(element)));
+                Some(there.iter().chain(new).cloned().collect())
             }
             Transform::ArrayRemove(elements) => {
-                let mut array = present_array(present);
-                array.retain(|there| !elements.iter().any(|element| equal(there, element)));
-                Some(Value::Array(array))
+                let removed: BTreeSet<Ordered<'_>> = elements.iter().map(Ordered).collect();
+                let kept = present_array(present)
+                    .iter()
+                    .filter(|there| !removed.contains(&Ordered(there)));
+                Some(kept.cloned().collect())
             }
             Transform::Delete => None,
         }
     }
 }
 
-fn present_array(present: Option<&Value>) -> Vec<Value> {
+fn present_array(present: Option<&Value>) -> &[Value] {
     match present.map(kind) {
-        Some(Kind::Array(values)) => values.to_vec(),
-        _ => Vec::new(),
+        Some(Kind::Array(values)) => values,
+        _ => &[],
     }
 }
+
+/// A value among others in their order: a set of them finds equal ones without trying all, which for a request's
+/// worth of elements would take hours.
+struct Ordered<'a>(&'a Value);
+
+impl Ord for Ordered<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        compare(self.0, other.0)
+    }
+}
+
+impl PartialOrd for Ordered<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Ordered<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Ordered<'_> {}
 
 fn add(a: Number, b: Number) -> Number {
     match (a, b) {

@@ -1,1 +1,11 @@
-//! Skeleton.
+//! What the proof of Blaze is made of: stores, generators of random input, the simulated world.
+//!
+//! The proofs themselves are in `tests/`, one file per subject.
+
+pub mod client;
+pub mod generate;
+pub mod random;
+pub mod rusqlite_store;
+pub mod seed;
+pub mod server;
+pub mod socket;

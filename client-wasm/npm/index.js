@@ -1,0 +1,333 @@
+// Blaze's client. The work is done in WebAssembly (blaze_client.js and blaze_client_bg.wasm, generated from Rust);
+// this file gives it the shape that JavaScript expects: classes, and values converted both ways.
+import init, { Client, checkCollection, checkDocument, fieldKeys, newId } from "./blaze_client.js";
+
+/** What went wrong: `code` is one of Firestore's, `status` the HTTP status. */
+export class BlazeError extends Error {
+  constructor(code, message, status) {
+    super(message);
+    this.name = "BlazeError";
+    this.code = code;
+    this.status = status;
+  }
+}
+
+/** A place on Earth, in degrees. */
+export class GeoPoint {
+  constructor(latitude, longitude) {
+    this.latitude = latitude;
+    this.longitude = longitude;
+  }
+  isEqual(other) {
+    return this.latitude === other.latitude && this.longitude === other.longitude;
+  }
+}
+
+/** A change that the server computes from the field's present value. */
+export class FieldValue {
+  constructor(name, operand) {
+    this.name = name;
+    this.operand = operand;
+  }
+}
+
+export const increment = (by) => new FieldValue("$increment", by);
+export const minimum = (operand) => new FieldValue("$min", operand);
+export const maximum = (operand) => new FieldValue("$max", operand);
+export const serverTimestamp = () => new FieldValue("$serverTimestamp", true);
+export const arrayUnion = (...elements) => new FieldValue("$arrayUnion", elements);
+export const arrayRemove = (...elements) => new FieldValue("$arrayRemove", elements);
+export const deleteField = () => new FieldValue("$delete", true);
+
+// ------------------------------------------------------------------------------------------------ errors
+
+/** What WebAssembly threw, as it is thrown on: its own errors are problem documents (RFC 9457), as text. */
+function thrown(problem) {
+  if (typeof problem !== "string") return problem;
+  const { code, detail, status } = JSON.parse(problem);
+  return new BlazeError(code, detail, status);
+}
+
+function attempt(call) {
+  try {
+    return call();
+  } catch (problem) {
+    throw thrown(problem);
+  }
+}
+
+async function settle(call) {
+  try {
+    return await call();
+  } catch (problem) {
+    throw thrown(problem);
+  }
+}
+
+/** `callback`, its exceptions reported as uncaught ones: they are the application's. */
+const guarded = (callback) => (...values) => {
+  try {
+    callback(...values);
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error;
+    });
+  }
+};
+
+// ------------------------------------------------------------------------------------------------ values
+
+const refuse = (place, what) => {
+  const where = place.length ? ` (in field ${place.join(".")})` : "";
+  throw new BlazeError("invalid-argument", `Unsupported field value: ${what}${where}`, 400);
+};
+
+function encodeNumber(value) {
+  if (!Number.isFinite(value)) return `{"$number":"${value}"}`;
+  if (Object.is(value, -0)) return "-0.0";
+  const text = String(value);
+  // A number is a double: beyond 2^53 it is written as one, and only a BigInt as an integer.
+  return Number.isInteger(value) && !Number.isSafeInteger(value) && !text.includes("e") ? text + ".0" : text;
+}
+
+function encodeBigInt(value, place) {
+  if (BigInt.asIntN(64, value) !== value) refuse(place, `${value}n, which has more than 64 bits`);
+  return String(value);
+}
+
+function encodeBytes(bytes) {
+  let text = "";
+  // As many arguments as every engine takes.
+  for (let at = 0; at < bytes.length; at += 8192) text += String.fromCharCode(...bytes.subarray(at, at + 8192));
+  return `{"$bytes":"${btoa(text)}"}`;
+}
+
+function encodeObject(value, place) {
+  if (Array.isArray(value)) return `[${Array.from(value, (item, index) => encode(item, [...place, index]))}]`;
+  if (value instanceof Date) {
+    if (Number.isNaN(value.getTime())) refuse(place, "an invalid Date");
+    return `{"$timestamp":"${value.toISOString()}"}`;
+  }
+  if (value instanceof Uint8Array) return encodeBytes(value);
+  if (value instanceof DocumentReference) return `{"$ref":${JSON.stringify(value.path)}}`;
+  if (value instanceof GeoPoint) return `{"$geopoint":${encode([value.latitude, value.longitude], place)}}`;
+  if (value instanceof FieldValue) return `{"${value.name}":${encode(value.operand, place)}}`;
+  if (!isMap(value)) refuse(place, `a ${value.constructor?.name} object`);
+  return `{${Object.entries(value).map(([key, item]) => `${JSON.stringify(key)}:${encode(item, [...place, key])}`)}}`;
+}
+
+/** Whether `value` is a plain object, of this realm or another one. */
+function isMap(value) {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  const prototype = Object.getPrototypeOf(value);
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
+}
+
+/** `value` as JSON text with Blaze's typed values; `place` is the keys that led to it. */
+function encode(value, place = []) {
+  if (value === null) return "null";
+  switch (typeof value) {
+    case "string":
+      return JSON.stringify(value);
+    case "boolean":
+      return String(value);
+    case "number":
+      return encodeNumber(value);
+    case "bigint":
+      return encodeBigInt(value, place);
+    case "object":
+      return encodeObject(value, place);
+    default:
+      return refuse(place, value === undefined ? "undefined" : `a ${typeof value}`);
+  }
+}
+
+const decoders = {
+  // Engines agree on three digits after the point, and not on what more of them mean.
+  $timestamp: (text) => new Date(text.replace(/(\.\d{3})\d+/, "$1")),
+  $bytes: (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0)),
+  $ref: (path, db) => db.doc(path),
+  $geopoint: (degrees) => new GeoPoint(...degrees),
+  // Beside the non-finite numbers, integers that no JavaScript number holds.
+  $number: (text) => (/\d/.test(text) ? BigInt(text) : Number(text)),
+};
+
+/** The value that JSON text with typed values stands for. */
+function decode(text, db) {
+  return JSON.parse(text, (_, value) => {
+    if (value === null || typeof value !== "object" || Array.isArray(value)) return value;
+    const [key, ...others] = Object.keys(value);
+    return others.length === 0 && Object.hasOwn(decoders, key) ? decoders[key](value[key], db) : value;
+  });
+}
+
+// ------------------------------------------------------------------------------------------------ documents
+
+/** A document as it was at one moment. */
+export class DocumentSnapshot {
+  #json;
+  #fields;
+
+  constructor(ref, [version, hasPendingWrites, json, createTime, updateTime]) {
+    this.ref = ref;
+    this.id = ref.id;
+    this.version = version;
+    this.metadata = { hasPendingWrites };
+    this.createTime = createTime && new Date(createTime);
+    this.updateTime = updateTime && new Date(updateTime);
+    this.#json = json;
+  }
+  exists() {
+    return this.#json !== undefined;
+  }
+  data() {
+    // Anew each time: who asks may change it.
+    return this.exists() ? decode(this.#json, this.ref.firestore) : undefined;
+  }
+  get(fieldPath) {
+    let value = (this.#fields ??= this.data());
+    for (const key of attempt(() => fieldKeys(fieldPath))) {
+      value = isMap(value) && Object.hasOwn(value, key) ? value[key] : undefined;
+    }
+    return value;
+  }
+}
+
+/** A document, whether it exists or not. */
+export class DocumentReference {
+  #client;
+
+  constructor(firestore, client, path) {
+    attempt(() => checkDocument(path));
+    this.firestore = firestore;
+    this.path = path;
+    this.id = path.slice(path.lastIndexOf("/") + 1);
+    this.#client = client;
+  }
+  get parent() {
+    return this.firestore.collection(this.path.slice(0, this.path.lastIndexOf("/")));
+  }
+  collection(id) {
+    return this.firestore.collection(`${this.path}/${id}`);
+  }
+  isEqual(other) {
+    return other instanceof DocumentReference && this.firestore === other.firestore && this.path === other.path;
+  }
+  async get() {
+    return new DocumentSnapshot(this, await settle(() => this.#client.get(this.path)));
+  }
+  set(data, options) {
+    return this.#write(options?.merge ? "merge" : "set", data);
+  }
+  update(first, ...rest) {
+    if (typeof first !== "string") return this.#write("update", first);
+    const fields = {};
+    for (let at = -1; at < rest.length; at += 2) fields[at < 0 ? first : rest[at]] = rest[at + 1];
+    return this.#write("update", fields);
+  }
+  patch(operations) {
+    return this.#write("patch", operations);
+  }
+  delete() {
+    return this.#write("delete", null);
+  }
+  create(data) {
+    return this.#write("create", data);
+  }
+  async #write(kind, data) {
+    const json = encode(data);
+    return { version: await settle(() => this.#client.write(this.path, kind, json)) };
+  }
+  onUpdate(observer, onError) {
+    const { next, error } = typeof observer === "function" ? { next: observer, error: onError } : observer;
+    const failed = error?.bind(observer) ?? ((reason) => console.error(`Listening to ${this.path}:`, reason));
+    return hold(() =>
+      this.#client.listen(
+        this.path,
+        guarded((parts) => next?.call(observer, new DocumentSnapshot(this, parts))),
+        guarded((problem) => failed(thrown(problem))),
+      ),
+    );
+  }
+}
+
+/** Some documents, by their ids. */
+export class CollectionReference {
+  #client;
+
+  constructor(firestore, client, path) {
+    attempt(() => checkCollection(path));
+    this.firestore = firestore;
+    this.path = path;
+    this.id = path.slice(path.lastIndexOf("/") + 1);
+    this.#client = client;
+  }
+  doc(id = newId()) {
+    return this.firestore.doc(`${this.path}/${id}`);
+  }
+  async add(data) {
+    const doc = this.doc();
+    await doc.create(data);
+    return doc;
+  }
+}
+
+/** A database. */
+export class Blaze {
+  #client;
+
+  constructor(client) {
+    this.#client = client;
+  }
+  collection(path) {
+    return new CollectionReference(this, this.#client, path);
+  }
+  doc(path) {
+    return new DocumentReference(this, this.#client, path);
+  }
+  onConnection(callback) {
+    return hold(() =>
+      this.#client.onConnection(guarded((state, retryInMs) => callback({ state, retryInMs }))),
+    );
+  }
+  close() {
+    this.#client.close();
+  }
+}
+
+/** Subscriptions that nobody has ended: what nothing refers to, the garbage collector would end. */
+const subscriptions = new Set();
+
+/** Makes a subscription; returns the function that ends it. */
+function hold(subscribe) {
+  const subscription = attempt(subscribe);
+  subscriptions.add(subscription);
+  return () => {
+    if (subscriptions.delete(subscription)) subscription.free();
+  };
+}
+
+// ------------------------------------------------------------------------------------------------ connecting
+
+let loading;
+
+/** Loads the WebAssembly, once. Browsers fetch it; Node.js reads it from the package. */
+async function load() {
+  try {
+    await init();
+  } catch (error) {
+    if (!globalThis.process?.versions?.node) throw error;
+    // Not a literal, so that bundlers for browsers leave it alone.
+    const fs = "node:fs/promises";
+    const { readFile } = await import(/* @vite-ignore */ /* webpackIgnore: true */ fs);
+    const module_or_path = await readFile(new URL("./blaze_client_bg.wasm", import.meta.url));
+    await init({ module_or_path });
+  }
+}
+
+/** The database at `url`. Makes no request to it. */
+export async function connect(url, { token } = {}) {
+  loading ??= load();
+  await loading;
+  return new Blaze(attempt(() => new Client(url, token)));
+}

@@ -1,0 +1,309 @@
+//! Reads and writes as HTTP requests, and what their answers mean.
+
+use crate::change::Change;
+use blaze_schema::document::Document;
+use blaze_schema::error::{Code, Error, Problem};
+use blaze_schema::path::DocumentPath;
+use blaze_schema::write::Operation;
+
+/// The methods that are used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// `GET`
+    Get,
+    /// `PUT`
+    Put,
+    /// `PATCH`
+    Patch,
+    /// `DELETE`
+    Delete,
+}
+
+/// A request to the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// The method.
+    pub method: Method,
+    /// Path and query, from `/v1/` on; percent-encoded.
+    pub target: String,
+    /// Names and values; `Authorization` is added where the request is sent.
+    pub headers: Vec<(&'static str, String)>,
+    /// JSON text.
+    pub body: Option<String>,
+}
+
+/// A response, as far as it matters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// The status.
+    pub status: u16,
+    /// The header `ETag`.
+    pub etag: Option<String>,
+    /// The body's text.
+    pub body: String,
+}
+
+/// What came of a write's request.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// It is done.
+    Done {
+        /// The document's version after it.
+        version: u64,
+    },
+    /// It was refused, and will always be.
+    Refused(Error),
+    /// Nobody knows, or not now: the same request is to be sent again.
+    Again,
+}
+
+/// The request that does `change`. Its `key` makes it safe to repeat.
+pub fn write_request(path: &DocumentPath, change: Change, key: String) -> (Operation, Request) {
+    const JSON: &str = "application/json";
+    let (operation, body) = change.into_parts();
+    let mut target = resource(path);
+    let (method, content_type) = match operation {
+        Operation::Create(_) | Operation::Set(_) => (Method::Put, Some(JSON)),
+        Operation::Merge(_) => {
+            target.push_str("?merge=true");
+            (Method::Put, Some(JSON))
+        }
+        Operation::MergePatch(_) => (Method::Patch, Some("application/merge-patch+json")),
+        Operation::Update(_) => (Method::Patch, Some(JSON)),
+        Operation::Patch(_) => (Method::Patch, Some("application/json-patch+json")),
+        Operation::Delete => (Method::Delete, None),
+        Operation::Verify => (Method::Get, None),
+    };
+    let mut headers = vec![("Idempotency-Key", key), ("Prefer", "return=minimal".to_owned())];
+    if let Some(content_type) = content_type {
+        headers.push(("Content-Type", content_type.to_owned()));
+    }
+    if matches!(operation, Operation::Create(_)) {
+        headers.push(("If-None-Match", "*".to_owned()));
+    }
+    (operation, Request { method, target, headers, body })
+}
+
+/// The request that reads a document.
+pub fn read_request(path: &DocumentPath) -> Request {
+    Request { method: Method::Get, target: resource(path), headers: Vec::new(), body: None }
+}
+
+/// The socket's address behind the server's: path and query.
+pub fn socket_target(path: &DocumentPath, since: Option<(u64, &str)>) -> String {
+    let mut target = resource(path);
+    if let Some((version, epoch)) = since {
+        target.push_str(&format!("?since={version}&epoch={}", encode(epoch)));
+    }
+    target
+}
+
+fn resource(path: &DocumentPath) -> String {
+    format!("/v1/docs/{}", path.to_url())
+}
+
+/// `text` for a URL's query.
+fn encode(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
+/// What the response to a write's request means; `None` when there was none.
+pub fn write_answer(response: Option<Response>) -> Answer {
+    let Some(response) = response else { return Answer::Again };
+    if (200..300).contains(&response.status) {
+        // A server that does not say the version costs the listeners a flicker, no false state.
+        let version = tagged_version(&response).or_else(|| written_version(&response));
+        return Answer::Done { version: version.unwrap_or(0) };
+    }
+    match problem(&response) {
+        // Firestore's SDK repeats contention too. A full house (429) passes, a document too large (413) does not.
+        Some(error) if matches!(error.code, Code::Unavailable | Code::Aborted) => Answer::Again,
+        _ if response.status == 429 => Answer::Again,
+        Some(error) => Answer::Refused(error),
+        // Not the database's own words: something on the way to it, or it broke off; whether it wrote is not known.
+        None if response.status >= 500 => Answer::Again,
+        None => Answer::Refused(foreign(&response)),
+    }
+}
+
+/// What the response to a read's request means; `None` when there was none. The answer is `Ok(None)` for a document
+/// that does not exist.
+///
+/// # Errors
+/// The server's; `unavailable` when nothing came back, or something strange.
+pub fn read_answer(response: Option<Response>) -> Result<Option<Document>, Error> {
+    let unavailable = |detail: &str| Error::new(Code::Unavailable, detail);
+    let Some(response) = response else {
+        return Err(unavailable("the server cannot be reached"));
+    };
+    if response.status == 200 {
+        return serde_json::from_str(&response.body)
+            .map(Some)
+            .map_err(|_| unavailable("the answer is no document"));
+    }
+    match problem(&response) {
+        Some(error) if error.code == Code::NotFound => Ok(None),
+        Some(error) => Err(error),
+        None => Err(foreign(&response)),
+    }
+}
+
+/// `"7"` or, where something on the way compressed it, `W/"7"`.
+fn tagged_version(response: &Response) -> Option<u64> {
+    let tag = response.etag.as_deref()?;
+    tag.strip_prefix("W/").unwrap_or(tag).trim_matches('"').parse().ok()
+}
+
+fn written_version(response: &Response) -> Option<u64> {
+    serde_json::from_str::<Document>(&response.body).ok().map(|document| document.version)
+}
+
+fn problem(response: &Response) -> Option<Error> {
+    serde_json::from_str::<Problem>(&response.body)
+        .ok()
+        .map(|problem| Error::from(problem).with_status(response.status))
+}
+
+/// An error of something that is not Blaze.
+fn foreign(response: &Response) -> Error {
+    let code = match response.status {
+        401 => Code::Unauthenticated,
+        403 => Code::PermissionDenied,
+        404 => Code::NotFound,
+        429 => Code::ResourceExhausted,
+        400..500 => Code::InvalidArgument,
+        _ => Code::Unavailable,
+    };
+    Error::new(code, format!("the answer is no problem document: {:.120}", response.body))
+        .with_status(response.status)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn request(change: Change) -> Request {
+        let path = DocumentPath::parse("a b/é").unwrap();
+        write_request(&path, change, "key".to_owned()).1
+    }
+
+    fn header<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
+        request.headers.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str())
+    }
+
+    #[test]
+    fn every_change_has_its_request() {
+        let data = || json!({"n": {"$increment": 1}});
+        let operations = json!([{"op": "test", "path": "/a", "value": 1}]);
+        let path = "/v1/docs/a%20b/%C3%A9";
+        let json = Some("application/json");
+        for (change, method, target, content_type, body) in [
+            (Change::create(data()).unwrap(), Method::Put, path.to_owned(), json, Some(data())),
+            (Change::set(data()).unwrap(), Method::Put, path.to_owned(), json, Some(data())),
+            (
+                Change::merge(data()).unwrap(),
+                Method::Put,
+                format!("{path}?merge=true"),
+                json,
+                Some(data()),
+            ),
+            (Change::update(data()).unwrap(), Method::Patch, path.to_owned(), json, Some(data())),
+            (
+                Change::patch(operations.clone()).unwrap(),
+                Method::Patch,
+                path.to_owned(),
+                Some("application/json-patch+json"),
+                Some(operations),
+            ),
+            (Change::delete(), Method::Delete, path.to_owned(), None, None),
+        ] {
+            let creates = matches!(change.operation(), Operation::Create(_));
+            let request = request(change);
+            assert_eq!((request.method, request.target.as_str()), (method, target.as_str()));
+            assert_eq!(header(&request, "Content-Type"), content_type);
+            assert_eq!(header(&request, "If-None-Match"), creates.then_some("*"));
+            assert_eq!(header(&request, "Idempotency-Key"), Some("key"));
+            assert_eq!(header(&request, "Prefer"), Some("return=minimal"));
+            assert_eq!(request.body, body.map(|body| body.to_string()));
+        }
+    }
+
+    #[test]
+    fn a_socket_resumes_where_it_was() {
+        let path = DocumentPath::parse("a/b").unwrap();
+        assert_eq!(socket_target(&path, None), "/v1/docs/a/b");
+        assert_eq!(
+            socket_target(&path, Some((3, "e&1é"))),
+            "/v1/docs/a/b?since=3&epoch=e%261%C3%A9"
+        );
+    }
+
+    fn response(status: u16, etag: Option<&str>, body: &str) -> Option<Response> {
+        Some(Response { status, etag: etag.map(str::to_owned), body: body.to_owned() })
+    }
+
+    #[test]
+    fn an_answer_is_a_version_a_refusal_or_a_reason_to_ask_again() {
+        let document = r#"{"path":"a/b","id":"b","version":7,"createTime":"c","updateTime":"u"}"#;
+        for answer in [
+            response(201, Some("\"7\""), ""),
+            response(200, Some("W/\"7\""), ""),
+            response(204, Some("\"7\""), ""),
+            response(200, None, document),
+        ] {
+            assert_eq!(write_answer(answer), Answer::Done { version: 7 });
+        }
+        let problem = |code: Code, status| {
+            let error = Error::new(code, "why").with_status(status);
+            (response(status, None, &error.to_problem_json()), error)
+        };
+        for (code, status) in [
+            (Code::FailedPrecondition, 412),
+            (Code::NotFound, 404),
+            (Code::ResourceExhausted, 413),
+            (Code::Internal, 500),
+        ] {
+            let (answer, error) = problem(code, status);
+            assert_eq!(write_answer(answer), Answer::Refused(error));
+        }
+        for answer in [
+            None,
+            problem(Code::Unavailable, 503).0,
+            problem(Code::Aborted, 409).0,
+            problem(Code::ResourceExhausted, 429).0,
+            response(429, None, ""),
+            response(500, None, "<html>"),
+            response(502, None, "<html>"),
+        ] {
+            assert_eq!(write_answer(answer.clone()), Answer::Again, "{answer:?}");
+        }
+        let Answer::Refused(error) = write_answer(response(403, None, "<html>")) else { panic!() };
+        assert_eq!((error.code, error.status), (Code::PermissionDenied, 403));
+    }
+
+    #[test]
+    fn a_read_is_a_document_or_none() {
+        let document = r#"{"path":"a/b","id":"b","version":7,"createTime":"c","updateTime":"u","data":{"a":1}}"#;
+        let read = read_answer(response(200, None, document)).unwrap().unwrap();
+        assert_eq!((read.version, read.data), (7, json!({"a": 1}).as_object().cloned()));
+        let missing = Error::new(Code::NotFound, "no document").to_problem_json();
+        assert_eq!(read_answer(response(404, None, &missing)), Ok(None));
+        for (answer, code) in [
+            (None, Code::Unavailable),
+            (response(200, None, "<html>"), Code::Unavailable),
+            (response(404, None, "<html>"), Code::NotFound),
+            (response(502, None, "<html>"), Code::Unavailable),
+        ] {
+            assert_eq!(read_answer(answer).unwrap_err().code, code);
+        }
+    }
+}

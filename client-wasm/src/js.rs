@@ -1,0 +1,237 @@
+//! What the npm package's `index.js` calls. It only converts: documents cross as JSON text, because JavaScript's own
+//! parser is the fastest way to a JavaScript object; errors cross as problem documents (RFC 9457).
+
+use crate::change::Change;
+use crate::client::{Blaze, ConnectOptions};
+use crate::event::ConnectionState;
+use crate::platform::{now, random};
+use crate::snapshot::DocumentSnapshot;
+use blaze_schema::Error;
+use blaze_schema::field_path::FieldPath;
+use blaze_schema::id::ulid;
+use blaze_schema::path::{CollectionPath, DocumentPath};
+use blaze_schema::value::{Map, typed};
+use js_sys::{Array, Function, Promise};
+use serde_json::Value;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::future_to_promise;
+
+/// The integers that a JavaScript number holds exactly end here.
+const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
+
+/// A database.
+#[wasm_bindgen]
+pub struct Client {
+    blaze: Blaze,
+}
+
+/// A callback that is registered until this is freed.
+#[wasm_bindgen]
+pub struct Subscription {
+    _subscription: crate::callbacks::Subscription,
+}
+
+#[wasm_bindgen]
+impl Client {
+    /// As [`Blaze::connect`].
+    ///
+    /// # Errors
+    /// As there.
+    #[wasm_bindgen(constructor)]
+    pub fn new(url: &str, token: Option<String>) -> Result<Client, JsValue> {
+        let blaze = Blaze::connect(url, ConnectOptions { token }).map_err(thrown)?;
+        Ok(Client { blaze })
+    }
+
+    /// Reads a document: a promise of a snapshot's [`parts`].
+    ///
+    /// # Errors
+    /// For what is no path.
+    pub fn get(&self, path: &str) -> Result<Promise, JsValue> {
+        let read = self.blaze.doc(path).map_err(thrown)?.get();
+        Ok(future_to_promise(
+            async move { read.await.map(|snapshot| parts(&snapshot)).map_err(thrown) },
+        ))
+    }
+
+    /// Begins a write: a promise of the version after it. `kind` is the operation's name, `json` its data.
+    ///
+    /// # Errors
+    /// For what is no path.
+    pub fn write(&self, path: &str, kind: &str, json: &str) -> Result<Promise, JsValue> {
+        let write = self.blaze.doc(path).map_err(thrown)?.write(change(kind, json));
+        Ok(future_to_promise(async move {
+            write.await.map(|result| (result.version as f64).into()).map_err(thrown)
+        }))
+    }
+
+    /// Calls `next` with the [`parts`] of every snapshot, and `error` with a problem document when listening was refused.
+    /// Neither throws.
+    ///
+    /// # Errors
+    /// For what is no path.
+    pub fn listen(
+        &self,
+        path: &str,
+        next: Function,
+        error: Function,
+    ) -> Result<Subscription, JsValue> {
+        let subscription = self.blaze.doc(path).map_err(thrown)?.on_update(
+            move |snapshot| call(&next, &parts(&snapshot)),
+            move |problem| call(&error, &thrown(problem)),
+        );
+        Ok(Subscription { _subscription: subscription })
+    }
+
+    /// Calls `callback` with the connection's state, at once and whenever it changes: its name and, for `offline`, the
+    /// milliseconds until the next attempt. It does not throw.
+    #[wasm_bindgen(js_name = onConnection)]
+    pub fn on_connection(&self, callback: Function) -> Subscription {
+        let subscription = self.blaze.on_connection(move |state| {
+            let (name, retry_in_ms) = match state {
+                ConnectionState::Idle => ("idle", JsValue::UNDEFINED),
+                ConnectionState::Connecting => ("connecting", JsValue::UNDEFINED),
+                ConnectionState::Connected => ("connected", JsValue::UNDEFINED),
+                ConnectionState::Offline { retry_in_ms } => ("offline", retry_in_ms.into()),
+            };
+            // It does not throw.
+            let _ = callback.call2(&JsValue::NULL, &name.into(), &retry_in_ms);
+        });
+        Subscription { _subscription: subscription }
+    }
+
+    /// As [`Blaze::close`].
+    pub fn close(&self) {
+        self.blaze.close();
+    }
+}
+
+/// Checks the path of a document.
+///
+/// # Errors
+/// For what is none.
+#[wasm_bindgen(js_name = checkDocument)]
+pub fn check_document(path: &str) -> Result<(), JsValue> {
+    DocumentPath::parse(path).map(|_| ()).map_err(thrown)
+}
+
+/// Checks the path of a collection.
+///
+/// # Errors
+/// For what is none.
+#[wasm_bindgen(js_name = checkCollection)]
+pub fn check_collection(path: &str) -> Result<(), JsValue> {
+    CollectionPath::parse(path).map(|_| ()).map_err(thrown)
+}
+
+/// The keys of a field path.
+///
+/// # Errors
+/// For what is none.
+#[wasm_bindgen(js_name = fieldKeys)]
+pub fn field_keys(path: &str) -> Result<Vec<String>, JsValue> {
+    FieldPath::parse(path).map(|path| path.keys().to_vec()).map_err(thrown)
+}
+
+/// A new id.
+#[wasm_bindgen(js_name = newId)]
+pub fn new_id() -> String {
+    ulid(now(), random())
+}
+
+fn call(callback: &Function, argument: &JsValue) {
+    // `index.js` hands over functions that catch.
+    let _ = callback.call1(&JsValue::NULL, argument);
+}
+
+fn thrown(error: Error) -> JsValue {
+    error.to_problem_json().into()
+}
+
+fn change(kind: &str, json: &str) -> Result<Change, Error> {
+    if kind == "delete" {
+        return Ok(Change::delete());
+    }
+    let data =
+        serde_json::from_str(json).map_err(|error| Error::invalid(format!("data: {error}")))?;
+    match kind {
+        "create" => Change::create(data),
+        "set" => Change::set(data),
+        "merge" => Change::merge(data),
+        "update" => Change::update(data),
+        "patch" => Change::patch(data),
+        _ => Err(Error::invalid(format!("{kind:?} is no write"))),
+    }
+}
+
+/// `[version, hasPendingWrites, data, createTime, updateTime]`: the data as [`data_text`], and undefined where the
+/// document did not exist, as the times are where they are not known.
+fn parts(snapshot: &DocumentSnapshot) -> JsValue {
+    let time = |time: Option<&str>| time.map_or(JsValue::UNDEFINED, JsValue::from);
+    Array::of5(
+        &(snapshot.version() as f64).into(),
+        &snapshot.has_pending_writes().into(),
+        &snapshot.data().map(data_text).into(),
+        &time(snapshot.create_time()),
+        &time(snapshot.update_time()),
+    )
+    .into()
+}
+
+/// Data as JSON text. An integer that no JavaScript number holds stands as `{"$number":"9007199254740993"}`.
+fn data_text(data: &Map) -> String {
+    let spelled_out;
+    let mut data = data;
+    if data.values().any(holds_big_integer) {
+        spelled_out = spelled(data);
+        data = &spelled_out;
+    }
+    // A map of JSON values always serialises.
+    serde_json::to_string(data).unwrap_or_default()
+}
+
+fn is_big_integer(value: &Value) -> bool {
+    value.as_i64().is_some_and(|integer| integer.unsigned_abs() > MAX_SAFE_INTEGER)
+}
+
+fn holds_big_integer(value: &Value) -> bool {
+    match value {
+        Value::Array(values) => values.iter().any(holds_big_integer),
+        Value::Object(map) => map.values().any(holds_big_integer),
+        _ => is_big_integer(value),
+    }
+}
+
+fn spelled(map: &Map) -> Map {
+    map.iter().map(|(key, value)| (key.clone(), spelled_value(value))).collect()
+}
+
+fn spelled_value(value: &Value) -> Value {
+    match value {
+        Value::Array(values) => values.iter().map(spelled_value).collect(),
+        Value::Object(map) => Value::Object(spelled(map)),
+        _ if is_big_integer(value) => typed("$number", value.to_string().into()),
+        other => other.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_beyond_2_to_the_53_are_spelled_out() {
+        for (data, text) in [
+            (
+                r#"{"a":[9007199254740991,-9007199254740991,0.5]}"#,
+                r#"{"a":[9007199254740991,-9007199254740991,0.5]}"#,
+            ),
+            (
+                r#"{"a":[{"b":9007199254740992}],"c":-9223372036854775808,"d":9.3e18}"#,
+                r#"{"a":[{"b":{"$number":"9007199254740992"}}],"c":{"$number":"-9223372036854775808"},"d":9.3e+18}"#,
+            ),
+        ] {
+            assert_eq!(data_text(&serde_json::from_str(data).unwrap()), text);
+        }
+    }
+}

@@ -1,0 +1,329 @@
+//! One document that is listened to or written to: the shell around its [`Replica`].
+
+use crate::callbacks::{Callbacks, Entry, Subscription};
+use crate::change::Change;
+use crate::client::Inner;
+use crate::event::{ConnectionState, Effect, Event, Timer};
+use crate::fetch;
+use crate::http::{Request, read_answer, read_request, socket_target, write_answer};
+use crate::platform::{Alarm, now, random};
+use crate::replica::Replica;
+use crate::snapshot::DocumentSnapshot;
+use crate::socket::{Report, Socket};
+use blaze_schema::error::{Code, Error};
+use blaze_schema::message::ServerMessage;
+use blaze_schema::path::DocumentPath;
+use futures_channel::oneshot;
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::{Rc, Weak};
+use wasm_bindgen_futures::spawn_local;
+
+/// What answers a call of the application.
+type Promise<T> = oneshot::Sender<Result<T, Error>>;
+type MessageCallback = Box<dyn Fn(&ServerMessage)>;
+
+/// The document. It stays registered with its client as long as somebody listens or a write is pending, and so keeps
+/// itself and the client alive.
+pub(crate) struct Live {
+    client: Rc<Inner>,
+    path: Rc<DocumentPath>,
+    replica: RefCell<Replica>,
+    /// Effects not done yet. Doing one may lead to another event at once, whose effects go behind.
+    effects: RefCell<VecDeque<Effect>>,
+    working: Cell<bool>,
+    socket: RefCell<Option<Socket>>,
+    socket_alarm: Alarm,
+    writes_alarm: Alarm,
+    connection: Cell<ConnectionState>,
+    listeners: Callbacks<Listener>,
+    listening: Cell<bool>,
+    messages: Callbacks<MessageCallback>,
+    /// What listeners are to see, numbered so that each is told once.
+    present: RefCell<Option<DocumentSnapshot>>,
+    turn: Cell<u64>,
+    /// Listeners that are to be told why they hear no more.
+    ended: RefCell<Vec<(Rc<Entry<Listener>>, Error)>>,
+    telling: Cell<bool>,
+    writes: RefCell<BTreeMap<u64, Promise<u64>>>,
+    reads: RefCell<BTreeMap<u64, Promise<DocumentSnapshot>>>,
+    last_id: Cell<u64>,
+}
+
+struct Listener {
+    next: Box<dyn Fn(DocumentSnapshot)>,
+    error: Box<dyn Fn(Error)>,
+    /// The turn it was told last.
+    told: Cell<u64>,
+}
+
+impl Live {
+    pub(crate) fn new(client: Rc<Inner>, path: DocumentPath) -> Rc<Self> {
+        Rc::new_cyclic(|live: &Weak<Live>| {
+            let alarm = |timer| {
+                let live = live.clone();
+                Alarm::new(move || {
+                    if let Some(live) = live.upgrade() {
+                        live.handle(Event::Timer(timer));
+                    }
+                })
+            };
+            Live {
+                client,
+                replica: RefCell::new(Replica::new(path.clone())),
+                path: Rc::new(path),
+                effects: RefCell::default(),
+                working: Cell::new(false),
+                socket: RefCell::default(),
+                socket_alarm: alarm(Timer::Socket),
+                writes_alarm: alarm(Timer::Writes),
+                connection: Cell::new(ConnectionState::Idle),
+                listeners: Callbacks::new(),
+                listening: Cell::new(false),
+                messages: Callbacks::new(),
+                present: RefCell::default(),
+                turn: Cell::new(0),
+                ended: RefCell::default(),
+                telling: Cell::new(false),
+                writes: RefCell::default(),
+                reads: RefCell::default(),
+                last_id: Cell::new(0),
+            }
+        })
+    }
+
+    pub(crate) fn connection(&self) -> ConnectionState {
+        self.connection.get()
+    }
+
+    /// Takes an event, and does what follows from it.
+    pub(crate) fn handle(self: &Rc<Self>, event: Event) {
+        let effects = self.replica.borrow_mut().handle(now(), random(), event);
+        self.effects.borrow_mut().extend(effects);
+        if self.working.replace(true) {
+            return;
+        }
+        loop {
+            let next = self.effects.borrow_mut().pop_front();
+            match next {
+                Some(effect) => self.perform(effect),
+                None => break,
+            }
+        }
+        self.working.set(false);
+        self.retire_if_idle();
+    }
+
+    fn perform(self: &Rc<Self>, effect: Effect) {
+        match effect {
+            Effect::OpenSocket { since } => self.open_socket(since),
+            Effect::CloseSocket => drop(self.socket.take()),
+            Effect::SendPing => {
+                if let Some(socket) = &*self.socket.borrow() {
+                    socket.ping();
+                }
+            }
+            Effect::StartTimer { timer, after_ms } => self.alarm(timer).start(after_ms),
+            Effect::StopTimer(timer) => self.alarm(timer).stop(),
+            Effect::Send { id, request } => self.send(id, request),
+            Effect::Settled { id, result } => answer(&self.writes, id, result),
+            Effect::Fetch { id } => self.fetch(id),
+            Effect::Show(visible) => {
+                let snapshot = DocumentSnapshot::of_view(Rc::clone(&self.path), visible);
+                self.present.replace(Some(snapshot));
+                self.turn.set(self.turn.get() + 1);
+                self.tell_soon();
+            }
+            Effect::Fail(error) => {
+                self.forget_view();
+                let ended = self.listeners.take();
+                let mut list = self.ended.borrow_mut();
+                list.extend(ended.into_iter().map(|entry| (entry, error.clone())));
+                self.tell_soon();
+            }
+            Effect::Connection(state) => {
+                self.connection.set(state);
+                self.client.connection_changed();
+            }
+        }
+    }
+
+    fn alarm(&self, timer: Timer) -> &Alarm {
+        match timer {
+            Timer::Socket => &self.socket_alarm,
+            Timer::Writes => &self.writes_alarm,
+        }
+    }
+
+    fn open_socket(self: &Rc<Self>, since: Option<(u64, Rc<str>)>) {
+        let since = since.as_ref().map(|(version, epoch)| (*version, &**epoch));
+        let url = format!("{}{}", self.client.socket_origin, socket_target(&self.path, since));
+        let live = Rc::downgrade(self);
+        let opened = Socket::open(&url, self.client.token.as_deref(), move |report| {
+            if let Some(live) = live.upgrade() {
+                live.socket_reported(report);
+            }
+        });
+        match opened {
+            Ok(socket) => drop(self.socket.replace(Some(socket))),
+            Err(error) => self.handle(Event::Refused(error)),
+        }
+    }
+
+    fn socket_reported(self: &Rc<Self>, report: Report) {
+        match report {
+            Report::Opened => self.handle(Event::Opened),
+            Report::Closed => self.handle(Event::Closed),
+            Report::Frame(frame) => {
+                if let Ok(message) = &frame {
+                    self.messages.each(|callback| callback(message));
+                }
+                self.handle(Event::Received(frame));
+            }
+        }
+    }
+
+    fn send(self: &Rc<Self>, id: u64, request: Rc<Request>) {
+        let live = Rc::clone(self);
+        spawn_local(async move {
+            let token = live.client.token.as_deref();
+            let response = fetch::send(&live.client.origin, token, &request).await;
+            live.handle(Event::Answered { id, answer: write_answer(response) });
+        });
+    }
+
+    fn fetch(self: &Rc<Self>, id: u64) {
+        let live = Rc::clone(self);
+        spawn_local(async move {
+            let token = live.client.token.as_deref();
+            let request = read_request(&live.path);
+            let response = fetch::send(&live.client.origin, token, &request).await;
+            let read = read_answer(response)
+                .map(|document| DocumentSnapshot::of_read(Rc::clone(&live.path), document));
+            answer(&live.reads, id, read);
+        });
+    }
+
+    /// Begins a write. The answer comes by the receiver, whatever becomes of the receiver.
+    pub(crate) fn write(self: &Rc<Self>, change: Change) -> oneshot::Receiver<Result<u64, Error>> {
+        let (promise, answer) = oneshot::channel();
+        let id = self.new_id();
+        self.writes.borrow_mut().insert(id, promise);
+        self.handle(Event::Write { id, change });
+        answer
+    }
+
+    /// Begins a read.
+    pub(crate) fn read(self: &Rc<Self>) -> oneshot::Receiver<Result<DocumentSnapshot, Error>> {
+        let (promise, answer) = oneshot::channel();
+        let id = self.new_id();
+        self.reads.borrow_mut().insert(id, promise);
+        self.handle(Event::Read { id });
+        answer
+    }
+
+    fn new_id(&self) -> u64 {
+        self.last_id.set(self.last_id.get() + 1);
+        self.last_id.get()
+    }
+
+    /// Adds a listener. It is told the present state, if there is one, and every later one; not from here.
+    pub(crate) fn listen(
+        self: &Rc<Self>,
+        next: Box<dyn Fn(DocumentSnapshot)>,
+        error: Box<dyn Fn(Error)>,
+    ) -> Subscription {
+        let entry = self.listeners.add(Listener { next, error, told: Cell::new(0) });
+        if self.listening.replace(true) {
+            self.tell_soon();
+        } else {
+            self.handle(Event::Listen);
+        }
+        let live = Rc::clone(self);
+        Subscription::new(move || {
+            live.listeners.remove(&entry);
+            live.tell_soon();
+        })
+    }
+
+    /// Adds a callback for the frames of the socket.
+    pub(crate) fn watch_messages(self: &Rc<Self>, callback: MessageCallback) -> Subscription {
+        let entry = self.messages.add(callback);
+        let live = Rc::clone(self);
+        Subscription::new(move || {
+            live.messages.remove(&entry);
+            live.retire_if_idle();
+        })
+    }
+
+    /// Ends everything: listeners hear no more, calls are answered.
+    pub(crate) fn close(self: &Rc<Self>) {
+        self.listeners.take();
+        self.messages.take();
+        self.forget_view();
+        self.handle(Event::Close);
+    }
+
+    fn forget_view(&self) {
+        self.listening.set(false);
+        self.present.take();
+    }
+
+    /// Calls the callbacks when the present task is done: not from within a call of the application, and once for
+    /// everything that happens in one task.
+    fn tell_soon(self: &Rc<Self>) {
+        if self.telling.replace(true) {
+            return;
+        }
+        let live = Rc::clone(self);
+        spawn_local(async move {
+            live.telling.set(false);
+            live.tell();
+        });
+    }
+
+    fn tell(self: &Rc<Self>) {
+        for (entry, error) in self.ended.take() {
+            if entry.is_active() {
+                (entry.value.error)(error);
+            }
+        }
+        self.listeners.each(|listener| {
+            let snapshot = self.present.borrow().clone();
+            if let Some(snapshot) = snapshot
+                && listener.told.replace(self.turn.get()) != self.turn.get()
+            {
+                (listener.next)(snapshot);
+            }
+        });
+        if self.listeners.is_empty() && self.listening.get() {
+            self.forget_view();
+            self.handle(Event::Unlisten);
+        }
+        self.retire_if_idle();
+    }
+
+    fn retire_if_idle(&self) {
+        let idle = self.listeners.is_empty()
+            && !self.listening.get()
+            && self.messages.is_empty()
+            && self.replica.borrow().is_settled();
+        if idle {
+            self.client.retire(&self.path);
+        }
+    }
+}
+
+/// Answers a call, if it still waits.
+fn answer<T>(calls: &RefCell<BTreeMap<u64, Promise<T>>>, id: u64, result: Result<T, Error>) {
+    let promise = calls.borrow_mut().remove(&id);
+    if let Some(promise) = promise {
+        // Whoever called may have lost interest.
+        let _ = promise.send(result);
+    }
+}
+
+/// The error of a call that the end of the client left without an answer.
+pub(crate) fn closed() -> Error {
+    Error::new(Code::Aborted, "the client is closed")
+}

@@ -1,0 +1,90 @@
+//! What browsers and Node.js share: the clock, randomness, timers, and word that the network is back.
+
+use blaze_schema::timestamp::Timestamp;
+use js_sys::Function;
+use std::cell::RefCell;
+use wasm_bindgen::prelude::*;
+use web_sys::EventTarget;
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_namespace = crypto, js_name = getRandomValues)]
+    fn fill_with_random(buffer: &mut [u8]);
+    // A number in browsers, an object in Node.js.
+    #[wasm_bindgen(js_name = setTimeout)]
+    fn set_timeout(callback: &Function, after_ms: u32) -> JsValue;
+    #[wasm_bindgen(js_name = clearTimeout)]
+    fn clear_timeout(timeout: &JsValue);
+}
+
+/// The local clock.
+pub(crate) fn now() -> Timestamp {
+    Timestamp::from_micros((js_sys::Date::now() * 1_000.0) as i64)
+}
+
+/// 128 random bits, fit for ids.
+pub(crate) fn random() -> u128 {
+    let mut bytes = [0; 16];
+    fill_with_random(&mut bytes);
+    u128::from_le_bytes(bytes)
+}
+
+/// A timer that calls the same callback each time it runs out.
+pub(crate) struct Alarm {
+    callback: Closure<dyn FnMut()>,
+    timeout: RefCell<Option<JsValue>>,
+}
+
+impl Alarm {
+    pub(crate) fn new(callback: impl FnMut() + 'static) -> Self {
+        Alarm { callback: Closure::new(callback), timeout: RefCell::default() }
+    }
+
+    /// Starts it, and stops what ran before.
+    pub(crate) fn start(&self, after_ms: u32) {
+        self.stop();
+        let callback = self.callback.as_ref().unchecked_ref();
+        self.timeout.replace(Some(set_timeout(callback, after_ms)));
+    }
+
+    pub(crate) fn stop(&self) {
+        if let Some(timeout) = self.timeout.take() {
+            clear_timeout(&timeout);
+        }
+    }
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Calls back whenever the browser says that the network is back. Node.js never does.
+pub(crate) struct OnlineWatch {
+    target: Option<EventTarget>,
+    callback: Closure<dyn FnMut()>,
+}
+
+const ONLINE: &str = "online";
+
+impl OnlineWatch {
+    pub(crate) fn new(callback: impl FnMut() + 'static) -> Self {
+        let callback = Closure::new(callback);
+        let target = js_sys::global().dyn_into::<EventTarget>().ok().filter(|target| {
+            let callback = callback.as_ref().unchecked_ref();
+            target.add_event_listener_with_callback(ONLINE, callback).is_ok()
+        });
+        OnlineWatch { target, callback }
+    }
+}
+
+impl Drop for OnlineWatch {
+    fn drop(&mut self) {
+        if let Some(target) = &self.target {
+            let callback = self.callback.as_ref().unchecked_ref();
+            // It was added, so it can be removed; and if not, the callback finds nothing to do.
+            let _ = target.remove_event_listener_with_callback(ONLINE, callback);
+        }
+    }
+}

@@ -1,0 +1,389 @@
+//! Listening to one document over a socket that comes and goes.
+//!
+//! ```text
+//!           listen                opened              ping answered, again and again
+//!   Idle ───────────▶ Opening ───────────▶ Open ─────────────────────────────────────╮
+//!    ▲                  ▲  │ closed,         │ closed, a ping or the first            │
+//!    │ unlisten,        │  │ too slow        │ snapshot not answered, a gap      ◀────╯
+//!    │ refused          │  ▼                 ▼
+//!    ╰───────────────── Waiting (backoff) ◀──╯
+//! ```
+//!
+//! The state survives a lost socket: the next one starts after it. It does not survive a gap: whatever led to that,
+//! a snapshot mends it.
+
+use crate::backoff::Backoff;
+use crate::event::{ConnectionState, Effect, Timer};
+use crate::state::{ServerState, Step};
+use blaze_schema::error::{Code, Error};
+use blaze_schema::message::ServerMessage;
+
+/// A socket that is not open after so long is given up, in milliseconds.
+pub const OPEN_MS: u32 = 15_000;
+/// An open socket is pinged this often, in milliseconds.
+pub const PING_MS: u32 = 25_000;
+/// A ping, and the wish for a snapshot, are answered within this, in milliseconds.
+pub const ANSWER_MS: u32 = 10_000;
+
+/// The session.
+#[derive(Debug, Default)]
+pub struct Session {
+    phase: Phase,
+    /// What the frames so far add up to; `None` before the first snapshot and after a gap.
+    state: Option<ServerState>,
+    backoff: Backoff,
+    /// Whether a frame arrived since the timer was started.
+    heard: bool,
+    /// Whether the last socket was given up because of a gap. Then a frame is no sign that all is well: the same gap
+    /// may follow, and the backoff must grow.
+    broken: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Phase {
+    /// Nobody listens.
+    #[default]
+    Idle,
+    /// A socket is being opened.
+    Opening,
+    /// It is open. The timer is the next ping's.
+    Open,
+    /// It is open. The timer is an answer's: to a ping, or the first snapshot.
+    Expecting,
+    /// It was lost. The timer is the next attempt's.
+    Waiting,
+}
+
+impl Session {
+    /// The server's state, as far as it is known.
+    pub fn state(&self) -> Option<&ServerState> {
+        self.state.as_ref()
+    }
+
+    /// Starts to listen.
+    pub fn listen(&mut self, effects: &mut Vec<Effect>) {
+        if self.phase == Phase::Idle {
+            self.open(effects);
+        }
+    }
+
+    /// Stops to listen, and forgets the state.
+    pub fn unlisten(&mut self, effects: &mut Vec<Effect>) {
+        if self.phase != Phase::Idle {
+            effects.push(Effect::CloseSocket);
+            effects.push(Effect::StopTimer(Timer::Socket));
+            effects.push(Effect::Connection(ConnectionState::Idle));
+            *self = Session::default();
+        }
+    }
+
+    /// The socket is open.
+    pub fn opened(&mut self, effects: &mut Vec<Effect>) {
+        if self.phase != Phase::Opening {
+            return;
+        }
+        // A server that has nothing new for a known state says nothing.
+        let (phase, after_ms) = match self.state {
+            Some(_) => (Phase::Open, PING_MS),
+            None => (Phase::Expecting, ANSWER_MS),
+        };
+        self.wait(phase, after_ms, effects);
+        effects.push(Effect::Connection(ConnectionState::Connected));
+    }
+
+    /// A frame arrived. Returns whether the state moved.
+    pub fn received(
+        &mut self,
+        message: Result<ServerMessage, Error>,
+        random: u128,
+        effects: &mut Vec<Effect>,
+    ) -> bool {
+        if !matches!(self.phase, Phase::Open | Phase::Expecting) {
+            return false;
+        }
+        self.heard = true;
+        let step = match message {
+            Ok(ServerMessage::Error(error)) => {
+                if may_pass(&error) {
+                    self.lose(random, effects);
+                } else {
+                    self.refused(error, effects);
+                }
+                return false;
+            }
+            Ok(message) => ServerState::step(&mut self.state, message),
+            Err(_) => Step::Gap,
+        };
+        if step == Step::Gap {
+            self.state = None;
+            self.broken = true;
+            self.lose(random, effects);
+            return false;
+        }
+        if !self.broken {
+            self.backoff.succeed();
+        }
+        step == Step::Moved
+    }
+
+    /// The socket was closed, or could not be opened.
+    pub fn closed(&mut self, random: u128, effects: &mut Vec<Effect>) {
+        if matches!(self.phase, Phase::Opening | Phase::Open | Phase::Expecting) {
+            self.lose(random, effects);
+        }
+    }
+
+    /// Listening is refused for good.
+    pub fn refused(&mut self, error: Error, effects: &mut Vec<Effect>) {
+        if self.phase != Phase::Idle {
+            self.unlisten(effects);
+            effects.push(Effect::Fail(error));
+        }
+    }
+
+    /// The timer ran out.
+    pub fn timer(&mut self, random: u128, effects: &mut Vec<Effect>) {
+        match self.phase {
+            Phase::Idle => {}
+            Phase::Waiting => self.open(effects),
+            Phase::Open => self.ping(effects),
+            Phase::Expecting if self.heard => {
+                self.backoff.succeed();
+                self.broken = false;
+                self.wait(Phase::Open, PING_MS - ANSWER_MS, effects);
+            }
+            Phase::Opening | Phase::Expecting => self.lose(random, effects),
+        }
+    }
+
+    /// The network is back: a lost socket is worth another try, and an open one may be open no more.
+    pub fn online(&mut self, effects: &mut Vec<Effect>) {
+        match self.phase {
+            Phase::Waiting => self.open(effects),
+            Phase::Open => self.ping(effects),
+            Phase::Idle | Phase::Opening | Phase::Expecting => {}
+        }
+    }
+
+    fn open(&mut self, effects: &mut Vec<Effect>) {
+        let since = self.state.as_ref().map(|state| (state.version, state.epoch.clone()));
+        effects.push(Effect::OpenSocket { since });
+        self.wait(Phase::Opening, OPEN_MS, effects);
+        effects.push(Effect::Connection(ConnectionState::Connecting));
+    }
+
+    fn ping(&mut self, effects: &mut Vec<Effect>) {
+        effects.push(Effect::SendPing);
+        self.wait(Phase::Expecting, ANSWER_MS, effects);
+    }
+
+    fn lose(&mut self, random: u128, effects: &mut Vec<Effect>) {
+        effects.push(Effect::CloseSocket);
+        let retry_in_ms = self.backoff.fail(random);
+        self.wait(Phase::Waiting, retry_in_ms, effects);
+        effects.push(Effect::Connection(ConnectionState::Offline { retry_in_ms }));
+    }
+
+    fn wait(&mut self, phase: Phase, after_ms: u32, effects: &mut Vec<Effect>) {
+        self.phase = phase;
+        self.heard = false;
+        effects.push(Effect::StartTimer { timer: Timer::Socket, after_ms });
+    }
+}
+
+/// Whether the same request may be answered another way later.
+fn may_pass(error: &Error) -> bool {
+    match error.code {
+        Code::Aborted | Code::ResourceExhausted | Code::Unavailable | Code::Internal => true,
+        Code::InvalidArgument
+        | Code::Unauthenticated
+        | Code::PermissionDenied
+        | Code::NotFound
+        | Code::AlreadyExists
+        | Code::FailedPrecondition
+        | Code::Unimplemented => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use blaze_schema::message::{PONG, error_text, patch_text, snapshot_text};
+
+    const LATEST: u128 = u128::MAX;
+
+    /// A session, and its effects in short.
+    #[derive(Default)]
+    struct Bench {
+        session: Session,
+        effects: Vec<Effect>,
+    }
+
+    impl Bench {
+        fn open() -> Self {
+            let mut bench = Bench::default();
+            bench.session.listen(&mut bench.effects);
+            bench.session.opened(&mut bench.effects);
+            bench.effects.clear();
+            bench
+        }
+
+        fn told(&mut self) -> String {
+            let short = |effect| match effect {
+                Effect::OpenSocket { since: None } => "open".to_owned(),
+                Effect::OpenSocket { since: Some((version, epoch)) } => {
+                    format!("open {version}@{epoch}")
+                }
+                Effect::CloseSocket => "close".to_owned(),
+                Effect::SendPing => "ping".to_owned(),
+                Effect::StartTimer { after_ms, .. } => format!("{after_ms} ms"),
+                Effect::StopTimer(_) => "stop".to_owned(),
+                Effect::Connection(state) => format!("{state:?}"),
+                Effect::Fail(error) => format!("fail {}", error.code.as_str()),
+                other => format!("{other:?}"),
+            };
+            self.effects.drain(..).map(short).collect::<Vec<_>>().join(", ")
+        }
+
+        fn receive(&mut self, frame: &str) -> bool {
+            let message = ServerMessage::parse(frame);
+            self.session.received(message, LATEST, &mut self.effects)
+        }
+
+        fn close(&mut self) {
+            self.session.closed(LATEST, &mut self.effects);
+        }
+
+        fn timer(&mut self) {
+            self.session.timer(LATEST, &mut self.effects);
+        }
+    }
+
+    fn snapshot(version: u64) -> String {
+        snapshot_text("e", version, Some("{}"))
+    }
+
+    #[test]
+    fn a_lost_socket_is_reopened_after_the_last_version() {
+        let mut bench = Bench::default();
+        bench.session.listen(&mut bench.effects);
+        assert_eq!(bench.told(), "open, 15000 ms, Connecting");
+        bench.session.opened(&mut bench.effects);
+        assert_eq!(bench.told(), "10000 ms, Connected");
+        assert!(bench.receive(&snapshot(3)));
+        assert!(bench.receive(&patch_text(3, 4, "[]")));
+        bench.close();
+        assert_eq!(bench.told(), "close, 250 ms, Offline { retry_in_ms: 250 }");
+        bench.close();
+        assert_eq!(bench.told(), "", "it is closed already");
+        bench.timer();
+        assert_eq!(bench.told(), "open 4@e, 15000 ms, Connecting");
+        bench.session.opened(&mut bench.effects);
+        assert_eq!(bench.told(), "25000 ms, Connected");
+    }
+
+    #[test]
+    fn failures_in_a_row_wait_longer_and_a_frame_ends_the_row() {
+        let mut bench = Bench::open();
+        for wait in [250, 500, 1_000] {
+            bench.close();
+            assert_eq!(
+                bench.told(),
+                format!("close, {wait} ms, Offline {{ retry_in_ms: {wait} }}")
+            );
+            bench.timer();
+            bench.effects.clear();
+        }
+        bench.timer();
+        assert_eq!(bench.told(), "close, 2000 ms, Offline { retry_in_ms: 2000 }", "too slow");
+        bench.session.online(&mut bench.effects);
+        assert_eq!(bench.told(), "open, 15000 ms, Connecting");
+        bench.session.opened(&mut bench.effects);
+        bench.receive(&snapshot(1));
+        bench.effects.clear();
+        bench.close();
+        assert_eq!(bench.told(), "close, 250 ms, Offline { retry_in_ms: 250 }");
+    }
+
+    #[test]
+    fn a_gap_asks_for_a_snapshot_and_a_repeated_gap_waits_longer() {
+        let mut bench = Bench::open();
+        bench.receive(&snapshot(3));
+        for (frame, wait) in [(patch_text(4, 5, "[]"), 250), ("garbled".to_owned(), 500)] {
+            assert!(!bench.receive(&frame));
+            assert_eq!(
+                bench.told(),
+                format!("close, {wait} ms, Offline {{ retry_in_ms: {wait} }}")
+            );
+            bench.timer();
+            assert_eq!(bench.told(), "open, 15000 ms, Connecting");
+            bench.session.opened(&mut bench.effects);
+            bench.receive(&snapshot(5));
+            bench.effects.clear();
+        }
+        bench.timer();
+        bench.timer();
+        bench.receive(PONG);
+        bench.timer();
+        bench.effects.clear();
+        bench.close();
+        assert_eq!(
+            bench.told(),
+            "close, 250 ms, Offline { retry_in_ms: 250 }",
+            "mended by an answered ping"
+        );
+    }
+
+    #[test]
+    fn silence_after_a_ping_is_a_lost_socket() {
+        let mut bench = Bench::open();
+        bench.receive(&snapshot(3));
+        bench.timer();
+        assert_eq!(bench.told(), "15000 ms", "the snapshot came");
+        bench.timer();
+        assert_eq!(bench.told(), "ping, 10000 ms");
+        bench.receive(PONG);
+        bench.timer();
+        assert_eq!(bench.told(), "15000 ms");
+        bench.session.online(&mut bench.effects);
+        assert_eq!(bench.told(), "ping, 10000 ms");
+        bench.timer();
+        assert_eq!(bench.told(), "close, 250 ms, Offline { retry_in_ms: 250 }");
+    }
+
+    #[test]
+    fn a_snapshot_that_does_not_come_is_a_lost_socket() {
+        let mut bench = Bench::open();
+        bench.timer();
+        assert_eq!(bench.told(), "close, 250 ms, Offline { retry_in_ms: 250 }");
+    }
+
+    #[test]
+    fn an_error_ends_listening_or_delays_it() {
+        let mut bench = Bench::open();
+        bench.receive(&error_text(&Error::new(Code::Unavailable, "later")));
+        assert_eq!(bench.told(), "close, 250 ms, Offline { retry_in_ms: 250 }");
+        let mut bench = Bench::open();
+        bench.receive(&error_text(&Error::new(Code::PermissionDenied, "no")));
+        assert_eq!(bench.told(), "close, stop, Idle, fail permission-denied");
+        bench.close();
+        bench.timer();
+        bench.session.online(&mut bench.effects);
+        assert_eq!(bench.told(), "");
+        bench.session.listen(&mut bench.effects);
+        assert_eq!(bench.told(), "open, 15000 ms, Connecting");
+    }
+
+    #[test]
+    fn nothing_happens_after_the_last_listener_went() {
+        let mut bench = Bench::open();
+        bench.receive(&snapshot(3));
+        bench.session.unlisten(&mut bench.effects);
+        assert_eq!(bench.told(), "close, stop, Idle");
+        assert!(!bench.receive(&snapshot(4)));
+        bench.timer();
+        bench.session.unlisten(&mut bench.effects);
+        assert_eq!(bench.told(), "");
+        assert_eq!(bench.session.state(), None);
+    }
+}

@@ -1,0 +1,73 @@
+//! One WebSocket.
+
+use blaze_schema::error::{Code, Error};
+use blaze_schema::message::{PING, SUBPROTOCOL, ServerMessage};
+use js_sys::Array;
+use wasm_bindgen::prelude::*;
+use web_sys::{Event, MessageEvent, WebSocket};
+
+/// An open or opening socket. Dropping it closes it, and delivers nothing any more.
+pub(crate) struct Socket {
+    socket: WebSocket,
+    _on_open: Closure<dyn FnMut(Event)>,
+    _on_message: Closure<dyn FnMut(MessageEvent)>,
+    _on_end: Closure<dyn FnMut(Event)>,
+}
+
+/// What a socket reports.
+pub(crate) enum Report {
+    Opened,
+    Frame(Result<ServerMessage, Error>),
+    Closed,
+}
+
+impl Socket {
+    /// Opens a socket to `url`. `report` is called later, never from here.
+    ///
+    /// # Errors
+    /// Where there are no sockets, or the address or the token is none.
+    pub(crate) fn open(
+        url: &str,
+        token: Option<&str>,
+        report: impl Fn(Report) + Clone + 'static,
+    ) -> Result<Socket, Error> {
+        let protocols = Array::of1(&SUBPROTOCOL.into());
+        if let Some(token) = token {
+            protocols.push(&format!("bearer.{token}").into());
+        }
+        let socket = WebSocket::new_with_str_sequence(url, &protocols).map_err(|error| {
+            let detail = format!("no WebSocket can be opened here: {error:?}");
+            Error::new(Code::Unimplemented, detail)
+        })?;
+        let opened = report.clone();
+        let on_open = Closure::new(move |_| opened(Report::Opened));
+        let received = report.clone();
+        let on_message = Closure::new(move |event: MessageEvent| {
+            let text = event.data().as_string().unwrap_or_default();
+            received(Report::Frame(ServerMessage::parse(&text)));
+        });
+        let on_end = Closure::new(move |_| report(Report::Closed));
+        socket.set_onopen(Some(on_open.as_ref().unchecked_ref()));
+        socket.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
+        // An error is followed by a close, but not everywhere.
+        socket.set_onerror(Some(on_end.as_ref().unchecked_ref()));
+        socket.set_onclose(Some(on_end.as_ref().unchecked_ref()));
+        Ok(Socket { socket, _on_open: on_open, _on_message: on_message, _on_end: on_end })
+    }
+
+    pub(crate) fn ping(&self) {
+        // It fails only on a socket that is closing: the missing answer says so soon enough.
+        let _ = self.socket.send_with_str(PING);
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        self.socket.set_onopen(None);
+        self.socket.set_onmessage(None);
+        self.socket.set_onerror(None);
+        self.socket.set_onclose(None);
+        // It fails only for a close code, and none is given.
+        let _ = self.socket.close();
+    }
+}

@@ -1,0 +1,17 @@
+//! What the page shows.
+#![expect(unreachable_pub, reason = "leptos' component macro writes what it makes as `pub`")]
+
+pub(crate) mod add_field;
+pub(crate) mod app;
+pub(crate) mod connection_badge;
+pub(crate) mod country_list;
+pub(crate) mod document_header;
+pub(crate) mod document_view;
+pub(crate) mod field_editor;
+pub(crate) mod field_input;
+pub(crate) mod focus;
+pub(crate) mod open_path;
+pub(crate) mod patch_log;
+pub(crate) mod terminal;
+pub(crate) mod toast_list;
+pub(crate) mod welcome;

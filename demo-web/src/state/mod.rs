@@ -1,0 +1,6 @@
+//! What changes while the page is open: signals, fed by the database.
+
+pub(crate) mod atlas;
+pub(crate) mod editing;
+pub(crate) mod open_document;
+pub(crate) mod toasts;

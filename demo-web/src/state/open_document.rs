@@ -1,0 +1,140 @@
+//! The document that is open: what the server says of it, and what this page writes to it.
+
+use super::atlas::Atlas;
+use super::toasts::Toasts;
+use crate::model::changes::Changes;
+use crate::model::field::field_path;
+use crate::model::log::Log;
+use crate::model::view::View;
+use blaze_client::{DocumentReference, DocumentSnapshot, Error, WriteResult, delete_field};
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use serde_json::{Value, json};
+
+/// A document that is followed for as long as the owner that opened it lives.
+#[derive(Clone, Copy)]
+pub(crate) struct OpenDocument {
+    reference: StoredValue<DocumentReference, LocalStorage>,
+    toasts: Toasts,
+    /// Its state.
+    pub(crate) view: RwSignal<View>,
+    /// Which of its fields others changed.
+    pub(crate) changes: RwSignal<Changes>,
+    /// What the server sent.
+    pub(crate) log: RwSignal<Log>,
+    /// Why the server does not send any more, if it does not.
+    pub(crate) refused: RwSignal<Option<String>>,
+}
+
+impl OpenDocument {
+    /// Opens the document at `path`.
+    ///
+    /// # Errors
+    /// When `path` names no document.
+    pub(crate) fn open(atlas: Atlas, toasts: Toasts, path: &str) -> Result<Self, Error> {
+        let reference = atlas.doc(path)?;
+        let document = OpenDocument {
+            reference: StoredValue::new_local(reference.clone()),
+            toasts,
+            view: RwSignal::default(),
+            changes: RwSignal::default(),
+            log: RwSignal::default(),
+            refused: RwSignal::default(),
+        };
+        let subscriptions = (
+            reference.on_message(move |message| {
+                document.log.update(|log| log.push(time_of_day(), message));
+            }),
+            reference.on_update(
+                move |snapshot| document.follow(&snapshot),
+                move |error| document.refused.set(Some(error.detail)),
+            ),
+        );
+        StoredValue::new_local(subscriptions);
+        Ok(document)
+    }
+
+    fn follow(self, snapshot: &DocumentSnapshot) {
+        let new = snapshot.data().cloned().unwrap_or_default();
+        let old = self.view.with_untracked(|view| view.exists.then(|| view.data.clone()));
+        self.changes.update(|changes| changes.observe(old.as_ref(), &new, snapshot.version()));
+        self.refused.set(None);
+        self.view.update(|view| {
+            view.follow(snapshot.version(), snapshot.has_pending_writes(), snapshot.data());
+        });
+    }
+
+    /// Writes one top-level field: a value or a transform.
+    ///
+    /// # Errors
+    /// The server's reason to refuse it.
+    pub(crate) fn write_field(
+        self,
+        name: &str,
+        value: Value,
+    ) -> impl Future<Output = Result<(), String>> + use<> {
+        let reference = self.reference.get_value();
+        self.changes.update(|changes| changes.begin(name));
+        let name = name.to_owned();
+        let answer = reference.update(json!({ field_path(&name): value }));
+        async move {
+            let written = answer.await;
+            // Another document may have been opened meanwhile.
+            let version = written.as_ref().ok().map(|written| written.version);
+            self.changes.try_update(|changes| changes.end(&name, version));
+            written.map(|_| ()).map_err(|error| error.detail)
+        }
+    }
+
+    /// Removes a field, with a way back.
+    pub(crate) fn remove_field(self, name: String) {
+        let reference = self.reference.get_value();
+        let Some(value) = self.view.with_untracked(|view| view.data.get(&name).cloned()) else {
+            return;
+        };
+        let toasts = self.toasts;
+        spawn_local(async move {
+            let path = field_path(&name);
+            if let Err(error) = reference.update(json!({ path.as_str(): delete_field() })).await {
+                return toasts.error(format!("{name} was not removed. {}", error.detail));
+            }
+            let undo = move || {
+                let (reference, path, value) = (reference.clone(), path.clone(), value.clone());
+                report(toasts, async move { reference.update(json!({ path: value })).await });
+            };
+            toasts.done(format!("{name} was removed."), undo);
+        });
+    }
+
+    /// Deletes the document.
+    pub(crate) fn delete(self) {
+        let reference = self.reference.get_value();
+        report(self.toasts, async move { reference.delete().await });
+    }
+
+    /// Creates the document with the fields that it last had.
+    pub(crate) fn create(self) {
+        let reference = self.reference.get_value();
+        let data = Value::Object(self.view.with_untracked(|view| view.last.clone()));
+        report(self.toasts, async move { reference.set(data).await });
+    }
+
+    /// Tells of an error that no field is left to show.
+    pub(crate) fn report(self, detail: String) {
+        self.toasts.error(detail);
+    }
+}
+
+/// Carries out a write, and tells if it is refused.
+fn report(toasts: Toasts, write: impl Future<Output = Result<WriteResult, Error>> + 'static) {
+    spawn_local(async move {
+        if let Err(error) = write.await {
+            toasts.error(error.detail);
+        }
+    });
+}
+
+fn time_of_day() -> String {
+    let now = js_sys::Date::new_0();
+    format!("{:02}:{:02}:{:02}", now.get_hours(), now.get_minutes(), now.get_seconds())
+}

@@ -1,0 +1,17 @@
+//! Where random tests start: a seed that is printed, so that a failure can be run again.
+
+use std::env;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// `$BLAZE_SEED`, or else the clock's. It is printed, which a failed test shows.
+pub fn seed() -> u64 {
+    let seed = match env::var("BLAZE_SEED") {
+        Ok(seed) => seed.parse().expect("BLAZE_SEED is a number"),
+        Err(_) => {
+            let time = SystemTime::now().duration_since(UNIX_EPOCH);
+            time.map_or(0, |time| time.as_nanos() as u64)
+        }
+    };
+    println!("run again with BLAZE_SEED={seed}");
+    seed
+}

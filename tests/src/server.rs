@@ -1,0 +1,88 @@
+//! A real `workerd` that runs the built server, on a free port and with a data directory of its own.
+
+use crate::client::Client;
+use serde_json::Value;
+use std::io::Write;
+use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
+use tempfile::TempDir;
+use xtask::workerd::{Options, Server, Service};
+
+/// The server that the tests of one binary share. Each uses documents that no other names.
+pub fn shared() -> &'static TestServer {
+    static SHARED: LazyLock<TestServer> = LazyLock::new(TestServer::start);
+    &SHARED
+}
+
+/// A running server. It ends with this value, or with the process, however that ends.
+pub struct TestServer {
+    server: Server,
+    guard: Guard,
+    data: TempDir,
+}
+
+impl TestServer {
+    /// Starts the built server as it is configured.
+    pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// Starts it with some variables of its configuration set to other values.
+    pub fn start_with(vars: &[(&str, &str)]) -> Self {
+        let mut service = Service::built().unwrap_or_else(|error| panic!("{error:#}"));
+        let vars = vars.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value)));
+        service.vars.extend(vars);
+        let data = tempfile::tempdir().expect("a directory for the objects");
+        let server = Server::start(&service, data.path(), Options::default())
+            .unwrap_or_else(|error| panic!("{error:#}"));
+        let guard = Guard::over(server.pid(), &data);
+        TestServer { server, guard, data }
+    }
+
+    /// `http://127.0.0.1:<port>`.
+    pub fn url(&self) -> String {
+        self.server.base_url()
+    }
+
+    /// A client with connections of its own.
+    pub fn client(&self) -> Client {
+        Client::new(&self.url())
+    }
+
+    /// Kills the process as a power cut would.
+    pub fn crash(&mut self) {
+        self.server.kill9().unwrap_or_else(|error| panic!("{error:#}"));
+    }
+
+    /// Starts it again, on the same port and data.
+    pub fn restart(&mut self) {
+        self.server.restart().unwrap_or_else(|error| panic!("{error:#}"));
+        self.guard = Guard::over(self.server.pid(), &self.data);
+    }
+}
+
+/// A child process that ends workerd when this process is gone: a `static` is never dropped, and a killed process drops
+/// nothing. It waits for its standard input to end, which the operating system sees to; a line there calls it off.
+struct Guard(Child);
+
+impl Guard {
+    const SCRIPT: &str =
+        r#"read -r line && exit; kill -9 "$1"; rm -rf "$2" || { sleep 1; rm -rf "$2"; }"#;
+
+    fn over(pid: u32, data: &TempDir) -> Self {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", Self::SCRIPT, "guard", &pid.to_string()]).arg(data.path());
+        shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        Guard(shell.spawn().expect("a shell to guard workerd"))
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if let Some(mut stdin) = self.0.stdin.take() {
+            // If the shell is gone there is nobody to call off.
+            drop(stdin.write_all(b"done\n"));
+        }
+        drop(self.0.wait());
+    }
+}

@@ -1,0 +1,164 @@
+//! Every state that a document ever had, read from its row after every step: the judge of what anybody else says.
+
+use blaze_engine::document::{Document, Effect, Event};
+use blaze_engine::document::Answer;
+use blaze_engine::record::Record;
+use blaze_engine::store::memory::MemoryStore;
+use blaze_engine::store::Store;
+use blaze_schema::message::ServerMessage;
+use blaze_schema::path::DocumentPath;
+use blaze_schema::timestamp::Timestamp;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// What a write came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It made this version.
+    Made(u64),
+    /// It found the document at this version, and nothing to change.
+    Found(u64),
+}
+
+impl Fate {
+    /// The version since which the document holds the write.
+    pub(super) fn version(self) -> u64 {
+        match self {
+            Fate::Made(version) | Fate::Found(version) => version,
+        }
+    }
+}
+
+/// One history of a document.
+#[derive(Default)]
+pub(super) struct Epoch {
+    pub(super) name: String,
+    /// Data by version, `Null` when the document does not exist; from 0 on, without a gap.
+    states: Vec<Value>,
+    /// What was done, by idempotency key.
+    fates: BTreeMap<String, Fate>,
+}
+
+impl Epoch {
+    pub(super) fn version(&self) -> u64 {
+        self.states.len().saturating_sub(1) as u64
+    }
+
+    /// The data at `version`, if there was one.
+    pub(super) fn state(&self, version: u64) -> Option<&Value> {
+        self.states.get(usize::try_from(version).ok()?)
+    }
+}
+
+/// All histories of a document, the present one last. There is a second one only after a wipe.
+#[derive(Default)]
+pub(super) struct History {
+    epochs: Vec<Epoch>,
+}
+
+impl History {
+    /// The present one; `None` before the document's object wrote anything.
+    pub(super) fn present(&self) -> Option<&Epoch> {
+        self.epochs.last()
+    }
+
+    pub(super) fn epoch(&self, name: &str) -> Option<&Epoch> {
+        self.epochs.iter().find(|epoch| epoch.name == name)
+    }
+
+    /// Whether history was ever rewritten.
+    pub(super) fn is_rewritten(&self) -> bool {
+        self.epochs.len() > 1
+    }
+
+    pub(super) fn fate(&self, key: &str) -> Option<Fate> {
+        self.epochs.iter().rev().find_map(|epoch| epoch.fates.get(key)).copied()
+    }
+
+    /// Whether any history has this state.
+    pub(super) fn had(&self, version: u64, data: &Value) -> bool {
+        self.epochs.iter().any(|epoch| {
+            epoch.state(version).is_some_and(|state| state.to_string() == data.to_string())
+        })
+    }
+
+    /// Looks at the row after a step, which was a write under `key` or something else.
+    pub(super) fn observe(&mut self, store: &MemoryStore, key: Option<&str>, effects: &[Effect]) {
+        let row = store.get(b"d").expect("memory does not fail");
+        let Some(record) = row.map(|row| Record::from_row(row).expect("a row is readable")) else {
+            return;
+        };
+        let data: Value = record.data.as_deref().map_or(Value::Null, |text| {
+            serde_json::from_str(text).expect("data is JSON")
+        });
+        if self.present().is_none_or(|epoch| epoch.name != record.epoch) {
+            self.epochs.push(Epoch { name: record.epoch, ..Epoch::default() });
+            let epoch = self.epochs.last_mut().expect("one was pushed");
+            epoch.states.push(Value::Null);
+        }
+        let epoch = self.epochs.last_mut().expect("there is one");
+        let (before, version) = (epoch.version(), record.version);
+        assert!(version == before || version == before + 1, "from version {before} to {version}");
+        assert_eq!(broadcast(effects), (version > before).then_some((before, version)));
+        if version > before {
+            epoch.states.push(data);
+        } else {
+            assert_eq!(epoch.states.last(), Some(&data), "another state of version {version}");
+        }
+        if let Some(key) = key {
+            epoch.record(key, version > before, version, effects);
+        }
+    }
+}
+
+impl Epoch {
+    fn record(&mut self, key: &str, moved: bool, version: u64, effects: &[Effect]) {
+        let known = self.fates.get(key);
+        if moved {
+            assert_eq!(known, None, "the write {key} was applied twice");
+            self.fates.insert(key.to_owned(), Fate::Made(version));
+        } else if known.is_none() && is_done(effects) {
+            self.fates.insert(key.to_owned(), Fate::Found(version));
+        }
+    }
+}
+
+/// The versions that the only broadcast of a step leads from and to.
+fn broadcast(effects: &[Effect]) -> Option<(u64, u64)> {
+    let mut frames = effects.iter().filter_map(|effect| match effect {
+        Effect::Broadcast(frame) => Some(frame),
+        Effect::Answer(_) | Effect::Send(_) => None,
+    });
+    let frame = frames.next()?;
+    assert_eq!(frames.next(), None, "two broadcasts of one step");
+    match ServerMessage::parse(frame) {
+        Ok(
+            ServerMessage::Patch { base, version, .. } | ServerMessage::Delete { base, version },
+        ) => Some((base, version)),
+        other => panic!("a broadcast of {other:?}"),
+    }
+}
+
+/// Whether a write was answered as done.
+fn is_done(effects: &[Effect]) -> bool {
+    effects.iter().any(|effect| match effect {
+        Effect::Answer(answer) => !matches!(answer, Answer::Refused(_)),
+        Effect::Send(frame) => {
+            matches!(ServerMessage::parse(frame), Ok(ServerMessage::Written { result: Ok(_), .. }))
+        }
+        Effect::Broadcast(_) => false,
+    })
+}
+
+/// What a read would answer, asked of an object that has no memory: version and data.
+pub(super) fn read(path: &DocumentPath, store: &mut MemoryStore) -> Option<(u64, Value)> {
+    let get = Event::Get { preconditions: Vec::new() };
+    let effects = Document::new(path.clone()).handle(store, Timestamp::MIN, 0, get);
+    match effects.as_slice() {
+        [Effect::Answer(Answer::Found { version, body })] => {
+            let mut body: Value = serde_json::from_str(body).expect("a resource is JSON");
+            Some((*version, body["data"].take()))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,142 @@
+//! A document's object as the platform runs it: the real document over a store that may refuse.
+
+use super::history::History;
+use blaze_client::http;
+use blaze_engine::document::{Document, Effect, Event};
+use blaze_engine::http::{Headers, Request};
+use blaze_engine::store::memory::MemoryStore;
+use blaze_engine::store::{Store, StoreError};
+use blaze_schema::path::DocumentPath;
+use blaze_schema::timestamp::Timestamp;
+use std::collections::BTreeSet;
+
+/// A disk that may be full.
+#[derive(Default)]
+pub(super) struct Disk {
+    pub(super) rows: MemoryStore,
+    pub(super) full: bool,
+}
+
+impl Store for Disk {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.rows.get(key)
+    }
+
+    fn put_all(&mut self, rows: &[(&[u8], &[u8])]) -> Result<(), StoreError> {
+        if self.full {
+            return Err(StoreError("the disk is full".to_owned()));
+        }
+        self.rows.put_all(rows)
+    }
+}
+
+/// The object.
+pub(super) struct Object {
+    pub(super) path: DocumentPath,
+    document: Document,
+    pub(super) disk: Disk,
+    /// The rows before the last step: what a disk that lies about its commits would have after a crash.
+    before: MemoryStore,
+    pub(super) history: History,
+    /// The sockets that it accepted.
+    pub(super) sockets: BTreeSet<u64>,
+    /// How far its clock is off, in microseconds; another one after every start.
+    pub(super) clock: i64,
+}
+
+impl Object {
+    pub(super) fn new(path: DocumentPath) -> Self {
+        Object {
+            document: Document::new(path.clone()),
+            path,
+            disk: Disk::default(),
+            before: MemoryStore::default(),
+            history: History::default(),
+            sockets: BTreeSet::new(),
+            clock: 0,
+        }
+    }
+
+    /// One step, judged. A write has a `key`.
+    pub(super) fn step(
+        &mut self,
+        now: i64,
+        random: u128,
+        event: Event,
+        key: Option<&str>,
+    ) -> Vec<Effect> {
+        self.before = self.disk.rows.clone();
+        let now = Timestamp::from_micros(now + self.clock);
+        let effects = self.document.handle(&mut self.disk, now, random, event);
+        self.history.observe(&self.disk.rows, key, &effects);
+        effects
+    }
+
+    /// Its memory is gone.
+    pub(super) fn forget(&mut self) {
+        self.document = Document::new(self.path.clone());
+    }
+
+    /// Everything it stored is gone.
+    pub(super) fn wipe(&mut self) {
+        self.disk.rows = MemoryStore::default();
+        self.forget();
+    }
+
+    /// The last step was not on disk after all.
+    pub(super) fn undo_last_step(&mut self) {
+        self.disk.rows = self.before.clone();
+        self.forget();
+    }
+}
+
+/// The client's request as the server gets it.
+pub(super) struct Arrived<'a> {
+    pub(super) request: &'a http::Request,
+    /// Whether the key is seen.
+    pub(super) keyed: bool,
+}
+
+impl Headers for Arrived<'_> {
+    fn get(&self, name: &str) -> Option<String> {
+        let hidden = !self.keyed && name == "idempotency-key";
+        let mut headers = self.request.headers.iter();
+        let found = headers.find(|(header, _)| header.eq_ignore_ascii_case(name) && !hidden);
+        found.map(|(_, value)| value.clone())
+    }
+}
+
+impl Arrived<'_> {
+    /// The request in the engine's terms.
+    pub(super) fn parts(&self) -> Request<'_> {
+        let (path, query) = split(&self.request.target);
+        let method = match self.request.method {
+            http::Method::Get => "GET",
+            http::Method::Put => "PUT",
+            http::Method::Patch => "PATCH",
+            http::Method::Delete => "DELETE",
+        };
+        Request { method, path, query, headers: self }
+    }
+}
+
+/// The request that opens a socket.
+pub(super) struct Upgrade<'a>(pub(super) &'a str);
+
+impl Headers for Upgrade<'_> {
+    fn get(&self, name: &str) -> Option<String> {
+        (name == "upgrade").then(|| "websocket".to_owned())
+    }
+}
+
+impl Upgrade<'_> {
+    pub(super) fn parts(&self) -> Request<'_> {
+        let (path, query) = split(self.0);
+        Request { method: "GET", path, query, headers: self }
+    }
+}
+
+/// Path and query.
+fn split(target: &str) -> (&str, &str) {
+    target.split_once('?').unwrap_or((target, ""))
+}

@@ -1,0 +1,18 @@
+//! What can be broken on purpose, to see that the simulation notices.
+
+/// A fault that Blaze promises not to have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sabotage {
+    /// The server does not look at `Idempotency-Key`.
+    ForgetKeys,
+    /// A crash loses the last commit, which was answered.
+    LoseCommits,
+    /// Now and then a socket is left out of a broadcast.
+    SkipBroadcasts,
+    /// Now and then two frames of a socket change places.
+    SwapFrames,
+    /// A listener that comes back is told that it missed nothing.
+    ForgetMissed,
+    /// Answers to writes say another version.
+    LieAboutVersions,
+}
