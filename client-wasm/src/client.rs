@@ -8,7 +8,6 @@ use crate::reference::{CollectionReference, DocumentReference};
 use blaze_schema::Error;
 use blaze_schema::path::{CollectionPath, DocumentPath};
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::{Rc, Weak};
 
@@ -31,7 +30,8 @@ pub(crate) struct Inner {
     /// The same for sockets.
     pub(crate) socket_origin: String,
     pub(crate) token: Option<String>,
-    documents: RefCell<BTreeMap<DocumentPath, Rc<Live>>>,
+    /// The documents in use, in the order of their paths.
+    documents: RefCell<Vec<Rc<Live>>>,
     connection: Cell<ConnectionState>,
     connection_callbacks: Callbacks<Box<dyn Fn(ConnectionState)>>,
     closed: Cell<bool>,
@@ -47,16 +47,17 @@ impl Blaze {
     /// JWT nor an API key has (RFC 9110, "token").
     pub fn connect(url: &str, options: ConnectOptions) -> Result<Blaze, Error> {
         let origin = url.trim_end_matches('/');
-        if !origin.starts_with("http://") && !origin.starts_with("https://") {
-            return Err(Error::invalid(format!(
-                "url: {url:?} begins with neither http:// nor https://"
-            )));
-        }
+        let rest = origin
+            .strip_prefix("http")
+            .filter(|rest| rest.starts_with("://") || rest.starts_with("s://"));
+        let Some(rest) = rest else {
+            let detail = format!("url: {url:?} begins with neither http:// nor https://");
+            return Err(Error::invalid(detail));
+        };
+        let socket_origin = format!("ws{rest}");
         if options.token.as_deref().is_some_and(|token| !is_token(token)) {
             return Err(Error::invalid("token: a character that no JWT and no API key has"));
         }
-        // "http" becomes "ws", and "https" "wss".
-        let socket_origin = origin.replacen("http", "ws", 1);
         let inner = Rc::new_cyclic(|inner: &Weak<Inner>| {
             let inner = inner.clone();
             Inner {
@@ -124,31 +125,41 @@ impl Inner {
         if self.closed.get() {
             return Err(closed());
         }
-        if let Some(live) = self.documents.borrow().get(path) {
-            return Ok(Rc::clone(live));
+        let found = self.find(path);
+        match found {
+            Ok(index) => Ok(Rc::clone(&self.documents.borrow()[index])),
+            Err(index) => {
+                let live = Live::new(Rc::clone(self), path.clone());
+                self.documents.borrow_mut().insert(index, Rc::clone(&live));
+                Ok(live)
+            }
         }
-        let live = Live::new(Rc::clone(self), path.clone());
-        self.documents.borrow_mut().insert(path.clone(), Rc::clone(&live));
-        Ok(live)
     }
 
     /// Forgets a document that is not in use.
     pub(crate) fn retire(&self, path: &DocumentPath) {
-        let retired = self.documents.borrow_mut().remove(path);
-        drop(retired);
+        if let Ok(index) = self.find(path) {
+            let retired = self.documents.borrow_mut().remove(index);
+            drop(retired);
+        }
+    }
+
+    /// Where the document is, or would be.
+    fn find(&self, path: &DocumentPath) -> Result<usize, usize> {
+        self.documents.borrow().binary_search_by(|live| live.path().cmp(path))
     }
 
     /// A document's connection changed.
     pub(crate) fn connection_changed(&self) {
         let state =
-            ConnectionState::worst(self.documents.borrow().values().map(|live| live.connection()));
+            ConnectionState::worst(self.documents.borrow().iter().map(|live| live.connection()));
         if self.connection.replace(state) != state {
             self.connection_callbacks.each(|callback| callback(state));
         }
     }
 
     fn each_document(&self, visit: impl Fn(&Rc<Live>)) {
-        let documents: Vec<Rc<Live>> = self.documents.borrow().values().map(Rc::clone).collect();
+        let documents = self.documents.borrow().clone();
         documents.iter().for_each(visit);
     }
 }

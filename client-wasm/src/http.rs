@@ -1,10 +1,11 @@
 //! Reads and writes as HTTP requests, and what their answers mean.
 
 use crate::change::Change;
-use blaze_schema::document::Document;
-use blaze_schema::error::{Code, Error, Problem};
+use blaze_schema::error::{Code, Error};
 use blaze_schema::path::DocumentPath;
+use blaze_schema::value::Map;
 use blaze_schema::write::Operation;
+use serde_json::Value;
 
 /// The methods that are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +42,19 @@ pub struct Response {
     pub etag: Option<String>,
     /// The body's text.
     pub body: String,
+}
+
+/// A document that was read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    /// Its version.
+    pub version: u64,
+    /// When it was created, RFC 3339.
+    pub create_time: String,
+    /// When it last changed, RFC 3339.
+    pub update_time: String,
+    /// Its fields.
+    pub data: Map,
 }
 
 /// What came of a write's request.
@@ -139,15 +153,14 @@ pub fn write_answer(response: Option<Response>) -> Answer {
 ///
 /// # Errors
 /// The server's; `unavailable` when nothing came back, or something strange.
-pub fn read_answer(response: Option<Response>) -> Result<Option<Document>, Error> {
+pub fn read_answer(response: Option<Response>) -> Result<Option<Found>, Error> {
     let unavailable = |detail: &str| Error::new(Code::Unavailable, detail);
     let Some(response) = response else {
         return Err(unavailable("the server cannot be reached"));
     };
     if response.status == 200 {
-        return serde_json::from_str(&response.body)
-            .map(Some)
-            .map_err(|_| unavailable("the answer is no document"));
+        let found = fields(&response).and_then(found);
+        return found.map(Some).ok_or_else(|| unavailable("the answer is no document"));
     }
     match problem(&response) {
         Some(error) if error.code == Code::NotFound => Ok(None),
@@ -163,13 +176,38 @@ fn tagged_version(response: &Response) -> Option<u64> {
 }
 
 fn written_version(response: &Response) -> Option<u64> {
-    serde_json::from_str::<Document>(&response.body).ok().map(|document| document.version)
+    fields(response)?.get("version")?.as_u64()
 }
 
+/// The body, where it is a JSON object.
+fn fields(response: &Response) -> Option<Map> {
+    match serde_json::from_str(&response.body) {
+        Ok(Value::Object(fields)) => Some(fields),
+        _ => None,
+    }
+}
+
+/// A document resource, as the schema's `Document` describes it.
+fn found(mut fields: Map) -> Option<Found> {
+    let data = match fields.remove("data") {
+        Some(Value::Object(data)) => data,
+        _ => return None,
+    };
+    let text = |key| Some(fields.get(key)?.as_str()?.to_owned());
+    Some(Found {
+        version: fields.get("version")?.as_u64()?,
+        create_time: text("createTime")?,
+        update_time: text("updateTime")?,
+        data,
+    })
+}
+
+/// A problem document (RFC 9457), as the schema's `Problem` describes it.
 fn problem(response: &Response) -> Option<Error> {
-    serde_json::from_str::<Problem>(&response.body)
-        .ok()
-        .map(|problem| Error::from(problem).with_status(response.status))
+    let fields = fields(response)?;
+    let code = Code::parse(fields.get("code")?.as_str()?)?;
+    let detail = fields.get("detail")?.as_str()?;
+    Some(Error::new(code, detail).with_status(response.status))
 }
 
 /// An error of something that is not Blaze.
@@ -294,7 +332,7 @@ mod tests {
     fn a_read_is_a_document_or_none() {
         let document = r#"{"path":"a/b","id":"b","version":7,"createTime":"c","updateTime":"u","data":{"a":1}}"#;
         let read = read_answer(response(200, None, document)).unwrap().unwrap();
-        assert_eq!((read.version, read.data), (7, json!({"a": 1}).as_object().cloned()));
+        assert_eq!((read.version, Value::Object(read.data)), (7, json!({"a": 1})));
         let missing = Error::new(Code::NotFound, "no document").to_problem_json();
         assert_eq!(read_answer(response(404, None, &missing)), Ok(None));
         for (answer, code) in [

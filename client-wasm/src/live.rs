@@ -15,12 +15,14 @@ use blaze_schema::message::ServerMessage;
 use blaze_schema::path::DocumentPath;
 use futures_channel::oneshot;
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 use wasm_bindgen_futures::spawn_local;
 
 /// What answers a call of the application.
 type Promise<T> = oneshot::Sender<Result<T, Error>>;
+/// Calls that wait for their answers, by number. They are few.
+type Calls<T> = RefCell<Vec<(u64, Promise<T>)>>;
 type MessageCallback = Box<dyn Fn(&ServerMessage)>;
 
 /// The document. It stays registered with its client as long as somebody listens or a write is pending, and so keeps
@@ -45,8 +47,8 @@ pub(crate) struct Live {
     /// Listeners that are to be told why they hear no more.
     ended: RefCell<Vec<(Rc<Entry<Listener>>, Error)>>,
     telling: Cell<bool>,
-    writes: RefCell<BTreeMap<u64, Promise<u64>>>,
-    reads: RefCell<BTreeMap<u64, Promise<DocumentSnapshot>>>,
+    writes: Calls<u64>,
+    reads: Calls<DocumentSnapshot>,
     last_id: Cell<u64>,
 }
 
@@ -90,6 +92,10 @@ impl Live {
                 last_id: Cell::new(0),
             }
         })
+    }
+
+    pub(crate) fn path(&self) -> &DocumentPath {
+        &self.path
     }
 
     pub(crate) fn connection(&self) -> ConnectionState {
@@ -208,7 +214,7 @@ impl Live {
     pub(crate) fn write(self: &Rc<Self>, change: Change) -> oneshot::Receiver<Result<u64, Error>> {
         let (promise, answer) = oneshot::channel();
         let id = self.new_id();
-        self.writes.borrow_mut().insert(id, promise);
+        self.writes.borrow_mut().push((id, promise));
         self.handle(Event::Write { id, change });
         answer
     }
@@ -217,7 +223,7 @@ impl Live {
     pub(crate) fn read(self: &Rc<Self>) -> oneshot::Receiver<Result<DocumentSnapshot, Error>> {
         let (promise, answer) = oneshot::channel();
         let id = self.new_id();
-        self.reads.borrow_mut().insert(id, promise);
+        self.reads.borrow_mut().push((id, promise));
         self.handle(Event::Read { id });
         answer
     }
@@ -315,9 +321,10 @@ impl Live {
 }
 
 /// Answers a call, if it still waits.
-fn answer<T>(calls: &RefCell<BTreeMap<u64, Promise<T>>>, id: u64, result: Result<T, Error>) {
-    let promise = calls.borrow_mut().remove(&id);
-    if let Some(promise) = promise {
+fn answer<T>(calls: &Calls<T>, id: u64, result: Result<T, Error>) {
+    let position = calls.borrow().iter().position(|(call, _)| *call == id);
+    if let Some(position) = position {
+        let (_, promise) = calls.borrow_mut().swap_remove(position);
         // Whoever called may have lost interest.
         let _ = promise.send(result);
     }

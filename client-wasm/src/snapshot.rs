@@ -1,7 +1,7 @@
 //! A document as it was at one moment.
 
+use crate::http::Found;
 use crate::view::Visible;
-use blaze_schema::document::Document;
 use blaze_schema::field_path::FieldPath;
 use blaze_schema::path::DocumentPath;
 use blaze_schema::value::Map;
@@ -28,17 +28,14 @@ impl DocumentSnapshot {
     }
 
     /// The answer to a read, `None` when the document does not exist.
-    pub(crate) fn of_read(path: Rc<DocumentPath>, document: Option<Document>) -> Self {
-        let Some(document) = document else {
+    pub(crate) fn of_read(path: Rc<DocumentPath>, found: Option<Found>) -> Self {
+        let Some(found) = found else {
             let visible = Visible { version: 0, data: None, pending: false };
             return DocumentSnapshot { path, visible, times: None };
         };
-        let times = Times { created: document.create_time, updated: document.update_time };
-        let visible = Visible {
-            version: document.version,
-            data: Some(Rc::new(document.data.unwrap_or_default())),
-            pending: false,
-        };
+        let times = Times { created: found.create_time, updated: found.update_time };
+        let visible =
+            Visible { version: found.version, data: Some(Rc::new(found.data)), pending: false };
         DocumentSnapshot { path, visible, times: Some(Rc::new(times)) }
     }
 
@@ -98,11 +95,15 @@ mod tests {
 
     #[test]
     fn fields_are_found_by_their_path() {
-        let text = r#"{"path":"a/b","id":"b","version":7,"createTime":"c","updateTime":"u",
-            "data":{"a":{"b":{"c":1}},"a.b":2,"list":[1]}}"#;
+        let data = json!({"a": {"b": {"c": 1}}, "a.b": 2, "list": [1]});
+        let found = Found {
+            version: 7,
+            create_time: "c".to_owned(),
+            update_time: "u".to_owned(),
+            data: data.as_object().cloned().unwrap(),
+        };
         let path = Rc::new(DocumentPath::parse("a/b").unwrap());
-        let document = serde_json::from_str(text).unwrap();
-        let snapshot = DocumentSnapshot::of_read(Rc::clone(&path), Some(document));
+        let snapshot = DocumentSnapshot::of_read(Rc::clone(&path), Some(found));
         assert_eq!(snapshot.get("a.b.c"), Some(&json!(1)));
         assert_eq!(snapshot.get("`a.b`"), Some(&json!(2)));
         for none in ["x", "a.x", "a.b.c.d", "list.0", "", "a..b"] {

@@ -101,7 +101,6 @@ pub enum Answer {
         version: u64,
     },
     /// Nothing was done.
-    #[serde(skip)]
     Refused(Error),
 }
 
@@ -226,7 +225,20 @@ impl Step<'_> {
             Some(record) => record.clone(),
             None => Record::unborn(self.epoch(), self.now),
         };
-        let change = Change::of(record, operation, preconditions, self.now)?;
+        let change = match Change::of(record, operation, preconditions, self.now) {
+            Ok(change) => change,
+            Err(error) => {
+                // A refusal is an answer too: the request repeated must not be done after all because the document has
+                // changed meanwhile. A fault is none.
+                if let Some((key, slot, request)) = slot
+                    && error.code != Code::Internal
+                {
+                    let refused = Answer::Refused(error.clone());
+                    store.put_all(&[(&key, &slot.to_row_with(request, refused, self.now)?)])?;
+                }
+                return Err(error);
+            }
+        };
         let answer = change.answer(self.path, return_data);
         let row = change.frame.as_ref().map(|_| change.record.to_row()).transpose()?;
         let slot_row = match slot {
@@ -646,6 +658,20 @@ mod tests {
             status(&bench.write_with(Operation::set(json!({})), Vec::new(), Some(other))),
             422
         );
+    }
+
+    #[test]
+    fn a_repeated_request_is_refused_again_though_the_document_has_changed() {
+        let mut bench = Bench::new();
+        let key = Idempotency::new("k".to_owned(), &[b"body"]);
+        let update = || Operation::update(json!({"n": 2}));
+        let first = bench.write_with(update(), Vec::new(), Some(key.clone()));
+        assert_eq!((status(&first), bench.store.rows_written()), (404, 1));
+        bench.set(json!({"n": 1}));
+        bench.forget();
+        assert_eq!(bench.write_with(update(), Vec::new(), Some(key)), first);
+        assert_eq!(body(&bench.get())["data"], json!({"n": 1}));
+        assert_eq!(status(&bench.write(update(), Vec::new())), 200);
     }
 
     #[test]

@@ -50,6 +50,26 @@ impl Code {
         }
     }
 
+    /// The code that is written as `text`.
+    pub fn parse(text: &str) -> Option<Self> {
+        use Code::*;
+        [
+            InvalidArgument,
+            Unauthenticated,
+            PermissionDenied,
+            NotFound,
+            AlreadyExists,
+            FailedPrecondition,
+            Aborted,
+            ResourceExhausted,
+            Unimplemented,
+            Unavailable,
+            Internal,
+        ]
+        .into_iter()
+        .find(|code| code.as_str() == text)
+    }
+
     /// A short title for people.
     pub fn title(self) -> &'static str {
         match self {
@@ -83,8 +103,9 @@ impl Code {
     }
 }
 
-/// A refusal: its kind, its HTTP status, and a sentence that names what was wrong and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A refusal: its kind, its HTTP status, and a sentence that names what was wrong and where. What travels is a
+/// [`Problem`]; this is how the engine keeps a refusal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Error {
     /// The kind.
     pub code: Code,
@@ -187,6 +208,7 @@ mod tests {
             Internal,
         ] {
             assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());
+            assert_eq!(Code::parse(code.as_str()), Some(code));
         }
     }
 }

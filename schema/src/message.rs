@@ -176,7 +176,7 @@ impl ServerMessage {
 }
 
 fn parse_error(fields: &Map) -> Error {
-    let code = fields.get("code").cloned().and_then(|code| serde_json::from_value(code).ok());
+    let code = fields.get("code").and_then(Value::as_str).and_then(Code::parse);
     let detail = fields.get("detail").and_then(Value::as_str).unwrap_or_default();
     Error::new(code.unwrap_or(Code::Internal), detail)
 }

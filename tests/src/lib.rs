@@ -8,4 +8,5 @@ pub mod random;
 pub mod rusqlite_store;
 pub mod seed;
 pub mod server;
+pub mod simulation;
 pub mod socket;

@@ -2,11 +2,12 @@
 
 use crate::client::Client;
 use serde_json::Value;
+use std::env;
 use std::io::Write;
 use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
 use tempfile::TempDir;
-use xtask::workerd::{Options, Server, Service};
+use xtask::workerd::{Log, Options, Server, Service};
 
 /// The server that the tests of one binary share. Each uses documents that no other names.
 pub fn shared() -> &'static TestServer {
@@ -22,7 +23,7 @@ pub struct TestServer {
 }
 
 impl TestServer {
-    /// Starts the built server as it is configured.
+    /// Starts the built server as it is configured. With `$BLAZE_LOG` set, its log goes to standard error.
     pub fn start() -> Self {
         Self::start_with(&[])
     }
@@ -33,7 +34,8 @@ impl TestServer {
         let vars = vars.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value)));
         service.vars.extend(vars);
         let data = tempfile::tempdir().expect("a directory for the objects");
-        let server = Server::start(&service, data.path(), Options::default())
+        let log = if env::var_os("BLAZE_LOG").is_some() { Log::Inherit } else { Log::Discard };
+        let server = Server::start(&service, data.path(), Options { log, ..Options::default() })
             .unwrap_or_else(|error| panic!("{error:#}"));
         let guard = Guard::over(server.pid(), &data);
         TestServer { server, guard, data }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use tungstenite::client::IntoClientRequest;
 use tungstenite::error::{ProtocolError, SubProtocolError};
 use tungstenite::handshake::HandshakeError;
+use tungstenite::protocol::CloseFrame;
 use tungstenite::{Message, WebSocket};
 
 /// A socket. Frames are read with a deadline: nothing here waits for ever.
@@ -137,13 +138,16 @@ impl Socket {
         }
     }
 
-    /// Closes the socket as RFC 6455 asks for, and waits for the server's close.
-    pub fn close(mut self) {
-        self.inner.close(None).expect("a close frame");
+    /// Closes the socket as RFC 6455 section 7 has it, with a code or without; the code that the server answers with.
+    pub fn close(mut self, code: Option<u16>) -> Option<u16> {
+        let frame = code.map(|code| CloseFrame { code: code.into(), reason: "".into() });
+        self.inner.close(frame).expect("a close frame");
+        let mut answer = None;
         loop {
             match self.inner.read() {
+                Ok(Message::Close(frame)) => answer = frame.map(|frame| frame.code.into()),
                 Ok(_) => {}
-                Err(tungstenite::Error::ConnectionClosed) => return,
+                Err(tungstenite::Error::ConnectionClosed) => return answer,
                 Err(error) => panic!("no clean close: {error}"),
             }
         }

@@ -101,6 +101,15 @@ impl Finding {
         }
     }
 
+    /// Scrolls to the country that is open, however it was opened.
+    fn show_open(self) {
+        let path = self.atlas.path.get();
+        let found = self.found.get_untracked();
+        if let Some(country) = found.iter().find(|country| Some(country.path()) == path) {
+            show_option(&country.id);
+        }
+    }
+
     fn press(self, event: &KeyboardEvent) {
         match event.key().as_str() {
             "ArrowDown" => self.step(1),
@@ -120,6 +129,7 @@ fn Finder() -> impl IntoView {
     let finding = Finding::new(expect_context());
     let input = NodeRef::<html::Input>::new();
     focus_on_slash(input);
+    Effect::new(move |_| finding.show_open());
     let summary = move || {
         let (found, all) = (finding.found.with(Vec::len), finding.atlas.known_countries().len());
         if found == all {
@@ -151,7 +161,7 @@ fn Finder() -> impl IntoView {
             <kbd class="slash" aria-hidden="true">"/"</kbd>
         </div>
         <p class="summary" role="status">{summary}</p>
-        <ul id="countries" class="countries" role="listbox" aria-label="Countries">
+        <ul id="countries" class="countries" role="listbox" aria-label="Countries" tabindex="-1">
             <For
                 each=move || finding.found.get()
                 key=|country| country.clone()

@@ -37,7 +37,7 @@ pub(crate) fn DocumentView(path: String) -> impl IntoView {
         </article>
         <aside class="side" aria-label="What happens to the document">
             <PatchLog document />
-            <Terminal path />
+            <Terminal document path />
         </aside>
     }
     .into_any()

@@ -2,16 +2,22 @@
 
 use crate::model::route::resource_of;
 use crate::state::atlas::origin;
+use crate::state::open_document::OpenDocument;
 use leptos::prelude::*;
 
-/// A command that changes the document from outside the page.
+/// A command that changes the document from outside the page, or creates it.
 #[component]
-pub(crate) fn Terminal(path: String) -> impl IntoView {
-    let command = format!(
-        "curl -X PATCH '{}{}' \\\n  -H 'Content-Type: application/json' \\\n  -d '{{\"visits\": {{\"$increment\": 1}}}}'",
-        origin(),
-        resource_of(&path)
-    );
+pub(crate) fn Terminal(document: OpenDocument, path: String) -> impl IntoView {
+    let url = format!("{}{}", origin(), resource_of(&path));
+    let exists = Memo::new(move |_| document.view.with(|view| view.exists));
+    let command = move || {
+        let (method, data) = match exists.get() {
+            true => ("PATCH", r#"{"visits": {"$increment": 1}}"#),
+            false => ("PUT", r#"{"visits": 1}"#),
+        };
+        let header = "Content-Type: application/json";
+        format!("curl -X {method} '{url}' \\\n  -H '{header}' \\\n  -d '{data}'")
+    };
     view! {
         <section class="terminal" aria-labelledby="terminal-title">
             <h2 id="terminal-title">"From a terminal"</h2>

@@ -93,14 +93,19 @@ impl OpenDocument {
             return;
         };
         let toasts = self.toasts;
+        let path = field_path(&name);
+        let removed = reference.update(json!({ path.as_str(): delete_field() }));
         spawn_local(async move {
-            let path = field_path(&name);
-            if let Err(error) = reference.update(json!({ path.as_str(): delete_field() })).await {
+            if let Err(error) = removed.await {
                 return toasts.error(format!("{name} was not removed. {}", error.detail));
             }
             let undo = move || {
-                let (reference, path, value) = (reference.clone(), path.clone(), value.clone());
-                report(toasts, async move { reference.update(json!({ path: value })).await });
+                let (path, value) = (path.clone(), value.clone());
+                report(
+                    toasts,
+                    "The field was not restored.",
+                    reference.update(json!({ path: value })),
+                );
             };
             toasts.done(format!("{name} was removed."), undo);
         });
@@ -108,15 +113,15 @@ impl OpenDocument {
 
     /// Deletes the document.
     pub(crate) fn delete(self) {
-        let reference = self.reference.get_value();
-        report(self.toasts, async move { reference.delete().await });
+        let deleted = self.reference.with_value(DocumentReference::delete);
+        report(self.toasts, "The document was not deleted.", deleted);
     }
 
     /// Creates the document with the fields that it last had.
     pub(crate) fn create(self) {
-        let reference = self.reference.get_value();
         let data = Value::Object(self.view.with_untracked(|view| view.last.clone()));
-        report(self.toasts, async move { reference.set(data).await });
+        let created = self.reference.with_value(|reference| reference.set(data));
+        report(self.toasts, "The document was not created.", created);
     }
 
     /// Tells of an error that no field is left to show.
@@ -125,11 +130,15 @@ impl OpenDocument {
     }
 }
 
-/// Carries out a write, and tells if it is refused.
-fn report(toasts: Toasts, write: impl Future<Output = Result<WriteResult, Error>> + 'static) {
+/// Waits for the answer to a write, and tells if it is refused.
+fn report(
+    toasts: Toasts,
+    failure: &'static str,
+    answer: impl Future<Output = Result<WriteResult, Error>> + 'static,
+) {
     spawn_local(async move {
-        if let Err(error) = write.await {
-            toasts.error(error.detail);
+        if let Err(error) = answer.await {
+            toasts.error(format!("{failure} {}", error.detail));
         }
     });
 }

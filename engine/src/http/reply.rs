@@ -52,7 +52,12 @@ impl Reply {
                 }
                 reply
             }
-            Answer::Deleted { .. } => Reply::empty(204),
+            Answer::Deleted { version } => {
+                // Who deleted must be able to tell older states from newer ones.
+                let mut reply = Reply::empty(204);
+                reply.versioned(version);
+                reply
+            }
             Answer::Refused(error) => {
                 let mut reply = Reply::from(error);
                 if reply.status == 415 && request.method == "PATCH" {
@@ -74,5 +79,36 @@ impl From<Error> for Reply {
     fn from(error: Error) -> Self {
         let headers = vec![("content-type", "application/problem+json".to_owned())];
         Reply { status: error.status, headers, body: error.to_problem_json() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::Headers;
+
+    struct None;
+
+    impl Headers for None {
+        fn get(&self, _: &str) -> Option<String> {
+            Option::None
+        }
+    }
+
+    #[test]
+    fn every_answer_that_has_a_version_says_it() {
+        let body = || "{}".to_owned();
+        for (answer, status) in [
+            (Answer::Found { version: 7, body: body() }, 200),
+            (Answer::NotModified { version: 7 }, 304),
+            (Answer::Written { created: false, version: 7, body: body() }, 200),
+            (Answer::Written { created: true, version: 7, body: body() }, 201),
+            (Answer::Deleted { version: 7 }, 204),
+        ] {
+            let request = Request { method: "GET", path: "", query: "", headers: &None };
+            let reply = Reply::of(answer, &DocumentPath::parse("a/b").unwrap(), &request);
+            assert_eq!(reply.status, status);
+            assert!(reply.headers.contains(&("etag", "\"7\"".to_owned())), "{reply:?}");
+        }
     }
 }

@@ -1,15 +1,15 @@
 //! Every state that a document ever had, read from its row after every step: the judge of what anybody else says.
 
-use blaze_engine::document::{Document, Effect, Event};
-use blaze_engine::document::Answer;
+use blaze_engine::document::{Answer, Document, Effect, Event};
+use blaze_engine::http::reply::Reply;
 use blaze_engine::record::Record;
-use blaze_engine::store::memory::MemoryStore;
 use blaze_engine::store::Store;
+use blaze_engine::store::memory::MemoryStore;
 use blaze_schema::message::ServerMessage;
 use blaze_schema::path::DocumentPath;
 use blaze_schema::timestamp::Timestamp;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a write came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +37,8 @@ pub(super) struct Epoch {
     states: Vec<Value>,
     /// What was done, by idempotency key.
     fates: BTreeMap<String, Fate>,
+    /// The object lost it all: only what somebody else holds is left.
+    wiped: bool,
 }
 
 impl Epoch {
@@ -54,9 +56,19 @@ impl Epoch {
 #[derive(Default)]
 pub(super) struct History {
     epochs: Vec<Epoch>,
+    /// Writes that were done when there was nothing to delete, and not even a history.
+    early: BTreeMap<String, Fate>,
 }
 
 impl History {
+    /// Everything that the object stored is gone. The next that it stores is another history.
+    pub(super) fn wipe(&mut self) {
+        self.early.clear();
+        if let Some(epoch) = self.epochs.last_mut() {
+            epoch.wiped = true;
+        }
+    }
+
     /// The present one; `None` before the document's object wrote anything.
     pub(super) fn present(&self) -> Option<&Epoch> {
         self.epochs.last()
@@ -68,11 +80,12 @@ impl History {
 
     /// Whether history was ever rewritten.
     pub(super) fn is_rewritten(&self) -> bool {
-        self.epochs.len() > 1
+        self.epochs.iter().any(|epoch| epoch.wiped)
     }
 
     pub(super) fn fate(&self, key: &str) -> Option<Fate> {
-        self.epochs.iter().rev().find_map(|epoch| epoch.fates.get(key)).copied()
+        let late = self.epochs.iter().rev().find_map(|epoch| epoch.fates.get(key));
+        late.or_else(|| self.early.get(key)).copied()
     }
 
     /// Whether any history has this state.
@@ -82,19 +95,55 @@ impl History {
         })
     }
 
+    /// A read was answered: by the present state.
+    pub(super) fn check_read(&self, reply: &Reply) {
+        let present = self.present().filter(|epoch| !epoch.wiped);
+        let present = present.and_then(|epoch| epoch.states.last());
+        let data = match reply.status {
+            200 => serde_json::from_str::<Value>(&reply.body).expect("a resource")["data"].take(),
+            404 => Value::Null,
+            _ => panic!("a read is answered by {reply:?}"),
+        };
+        assert_eq!(data.to_string(), present.unwrap_or(&Value::Null).to_string());
+    }
+
+    /// The last version and its data, which a read at the end must give too; every version of it was made by one write.
+    pub(super) fn check_end(&self, read: Option<(u64, Value)>) -> (u64, Value) {
+        let Some(epoch) = self.present().filter(|epoch| !epoch.wiped) else {
+            assert_eq!(read, None);
+            return (0, Value::Null);
+        };
+        let made: BTreeSet<u64> = epoch
+            .fates
+            .values()
+            .filter_map(|fate| match fate {
+                Fate::Made(version) => Some(*version),
+                Fate::Found(_) => None,
+            })
+            .collect();
+        assert_eq!(made, (1..=epoch.version()).collect(), "versions and the writes that made them");
+        let last = (epoch.version(), epoch.states.last().cloned().unwrap_or_default());
+        let read = read.unwrap_or((last.0, Value::Null));
+        assert_eq!((read.0, read.1.to_string()), (last.0, last.1.to_string()));
+        last
+    }
+
     /// Looks at the row after a step, which was a write under `key` or something else.
     pub(super) fn observe(&mut self, store: &MemoryStore, key: Option<&str>, effects: &[Effect]) {
         let row = store.get(b"d").expect("memory does not fail");
         let Some(record) = row.map(|row| Record::from_row(row).expect("a row is readable")) else {
+            let done = key.filter(|_| is_done(effects));
+            self.early.extend(done.map(|key| (key.to_owned(), Fate::Found(0))));
             return;
         };
-        let data: Value = record.data.as_deref().map_or(Value::Null, |text| {
-            serde_json::from_str(text).expect("data is JSON")
-        });
+        let data: Value = record
+            .data
+            .as_deref()
+            .map_or(Value::Null, |text| serde_json::from_str(text).expect("data is JSON"));
         if self.present().is_none_or(|epoch| epoch.name != record.epoch) {
-            self.epochs.push(Epoch { name: record.epoch, ..Epoch::default() });
-            let epoch = self.epochs.last_mut().expect("one was pushed");
-            epoch.states.push(Value::Null);
+            assert!(self.present().is_none_or(|epoch| epoch.wiped), "another history: {record:?}");
+            let states = vec![Value::Null];
+            self.epochs.push(Epoch { name: record.epoch, states, ..Epoch::default() });
         }
         let epoch = self.epochs.last_mut().expect("there is one");
         let (before, version) = (epoch.version(), record.version);
@@ -106,14 +155,15 @@ impl History {
             assert_eq!(epoch.states.last(), Some(&data), "another state of version {version}");
         }
         if let Some(key) = key {
-            epoch.record(key, version > before, version, effects);
+            let known = epoch.fates.get(key).or_else(|| self.early.get(key)).copied();
+            epoch.record(key, known, version > before, effects);
         }
     }
 }
 
 impl Epoch {
-    fn record(&mut self, key: &str, moved: bool, version: u64, effects: &[Effect]) {
-        let known = self.fates.get(key);
+    fn record(&mut self, key: &str, known: Option<Fate>, moved: bool, effects: &[Effect]) {
+        let version = self.version();
         if moved {
             assert_eq!(known, None, "the write {key} was applied twice");
             self.fates.insert(key.to_owned(), Fate::Made(version));

@@ -18,6 +18,7 @@
 
 mod faults;
 mod history;
+mod network;
 mod object;
 mod peer;
 mod queue;

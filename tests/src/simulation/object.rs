@@ -80,6 +80,7 @@ impl Object {
     /// Everything it stored is gone.
     pub(super) fn wipe(&mut self) {
         self.disk.rows = MemoryStore::default();
+        self.history.wipe();
         self.forget();
     }
 

@@ -19,7 +19,8 @@ impl Trace {
     pub(super) fn line(&mut self, now: i64, what: fmt::Arguments<'_>) {
         self.line.clear();
         // Writing to a string does not fail.
-        let _ = write!(self.line, "{:>11.3} ms  {what}", (now - super::world::START) as f64 / 1_000.0);
+        let _ =
+            write!(self.line, "{:>11.3} ms  {what}", (now - super::world::START) as f64 / 1_000.0);
         for byte in self.line.bytes() {
             self.hash = (self.hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
         }

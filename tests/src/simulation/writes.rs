@@ -8,11 +8,17 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 /// A write to the ledger that counts one up and leaves `token`. What `seen` shows may be tested first.
-pub(super) fn ledger(random: &mut Random, client: usize, token: &str, seen: Option<&Map>) -> Change {
+pub(super) fn ledger(
+    random: &mut Random,
+    client: usize,
+    token: &str,
+    seen: Option<&Map>,
+) -> Change {
     let mine = format!("client{client}");
     let one = json!({"$increment": 1});
     let tokens = json!({"$arrayUnion": [token]});
-    let change = match (random.below(6), seen.and_then(|seen| compare_and_set(seen, &mine, token))) {
+    let change = match (random.below(6), seen.and_then(|seen| compare_and_set(seen, &mine, token)))
+    {
         (0, Some(operations)) => Change::patch(operations),
         (0..=2, _) => {
             Change::update(json!({"count": one, format!("by.{mine}"): one, "tokens": tokens}))
@@ -47,7 +53,8 @@ pub(super) fn ledger_tokens(data: &Value) -> BTreeSet<String> {
     if data.is_null() {
         return BTreeSet::new();
     }
-    let list: Vec<&Value> = data["tokens"].as_array().expect("tokens are an array").iter().collect();
+    let list: Vec<&Value> =
+        data["tokens"].as_array().expect("tokens are an array").iter().collect();
     let tokens: BTreeSet<String> =
         list.iter().map(|token| token.as_str().expect("a token is a string").to_owned()).collect();
     let by = data["by"].as_object().expect("by is a map");
@@ -66,7 +73,9 @@ pub(super) fn free(random: &mut Random, token: &str) -> Change {
         0 => return Change::delete(),
         1 => Change::create(json!({"n": number, "by": token})),
         2 => Change::set(json!({"a": number})),
-        3 => Change::set(json!({"a": [1, 2, number], "b": {"c": token}, "t": {"$serverTimestamp": true}})),
+        3 => Change::set(
+            json!({"a": [1, 2, number], "b": {"c": token}, "t": {"$serverTimestamp": true}}),
+        ),
         4 => Change::merge(json!({field: {"n": {"$increment": 1}, "by": token}})),
         5 => Change::merge(json!({field: {"$delete": true}, "t": {"$serverTimestamp": true}})),
         6 => Change::update(json!({field: number, "n": {"$increment": 0.5}})),

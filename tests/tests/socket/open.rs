@@ -97,13 +97,17 @@ fn what_is_no_document_has_no_socket() {
 }
 
 #[test]
-fn a_socket_closes_cleanly_and_leaves_the_others_alone() {
+fn a_close_is_answered_and_leaves_the_others_alone() {
     let path = fresh("open");
-    let (mut first, mut second) = (open(&path), open(&path));
-    assert_eq!(first.receive(), second.receive());
-    first.close();
+    let mut witness = open(&path);
+    witness.receive();
+    for code in [None, Some(1000), Some(1001), Some(3001), Some(4999)] {
+        let mut socket = open(&path);
+        socket.receive();
+        assert_eq!(socket.close(code), code);
+    }
     client().put(&path, &json!({"n": 1})).send().expect(201);
-    assert_eq!(second.receive()["version"], 1);
-    second.close();
+    assert_eq!(witness.receive()["version"], 1);
+    assert_eq!(witness.close(None), None);
     client().put(&path, &json!({"n": 2})).send().expect(200);
 }

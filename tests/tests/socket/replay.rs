@@ -103,7 +103,7 @@ fn listener(mut random: Random, path: &str, restless: bool) -> Listener {
 /// Another socket, which goes on after what the listener has seen.
 fn reopened(random: &mut Random, socket: Socket, path: &str, listener: &Listener) -> Socket {
     if random.chance(50) {
-        socket.close();
+        socket.close(None);
     }
     open(&format!("{path}{}", listener.resume()))
 }

@@ -69,8 +69,9 @@ pub(crate) fn build(
     thread::scope(|scope| {
         let server = scope.spawn(|| server_files(workspace, &server));
         if parts == Parts::All {
-            let [client, demo] = cargo::browser(workspace)?;
+            let client = cargo::client(workspace)?;
             let client = scope.spawn(move || client_files(workspace, &client));
+            let demo = cargo::demo(workspace)?;
             let demo = glue::generate(workspace, &demo, "demo", Target::Web, Goal::Size)?;
             layout::demo(workspace, &demo, join(client)?)?;
         }

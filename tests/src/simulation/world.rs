@@ -1,0 +1,354 @@
+//! The world: what exists, and what happens next.
+
+use super::faults::Faults;
+use super::history;
+use super::network::{Fetch, Wire};
+use super::object::Object;
+use super::peer::{Own, Peer, Stage, Tokens};
+use super::queue::Queue;
+use super::sabotage::Sabotage;
+use super::trace::Trace;
+use super::writes;
+use crate::random::Random;
+use blaze_client::event::{Effect, Event, Timer};
+use blaze_client::http::{Request, Response};
+use blaze_schema::path::DocumentPath;
+use blaze_schema::timestamp::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+/// When every world begins: 2026-11-21T10:00:00Z.
+pub(super) const START: i64 = 1_795_255_200_000_000;
+/// How long a world goes on after the last fault: longer than any wait of a client, twice.
+const PEACE: i64 = 150_000_000;
+/// What happens in a world that gets nowhere.
+const MOST_HAPPENINGS: u64 = 100_000;
+
+/// What a run came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// A hash of all that happened.
+    pub trace: u64,
+    /// How much happened.
+    pub lines: u64,
+    /// What of each kind.
+    pub stats: Stats,
+}
+
+/// How often what happened: a simulation in which nothing goes wrong proves nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stats(pub BTreeMap<&'static str, u64>);
+
+impl Stats {
+    /// One more.
+    pub fn count(&mut self, what: &'static str) {
+        *self.0.entry(what).or_default() += 1;
+    }
+
+    /// Adds those of another run.
+    pub fn add(&mut self, other: &Stats) {
+        for (what, count) in &other.0 {
+            *self.0.entry(what).or_default() += count;
+        }
+    }
+}
+
+/// What happens.
+pub(super) enum Happening {
+    /// The application of a client does something.
+    Act { client: usize },
+    /// Something may break.
+    Tick,
+    /// A client's network is back.
+    Online { client: usize },
+    /// A timer rings, unless it was started anew.
+    Ring { peer: usize, timer: Timer, started: u64 },
+    /// A request reaches its object.
+    Request { fetch: u64, object: usize, request: Rc<Request> },
+    /// An answer reaches whoever still waits for it.
+    Response { fetch: u64, response: Option<Response> },
+    /// The wish for a socket reaches its object.
+    Upgrade { socket: u64 },
+    /// Something reaches the client's end of a socket.
+    ToClient { socket: u64, report: Report },
+    /// A frame reaches the object's end.
+    ToObject { socket: u64, text: String },
+    /// The object hears that the client closed the socket.
+    Hangup { socket: u64 },
+}
+
+/// What a socket tells the client.
+pub(super) enum Report {
+    Opened,
+    Frame(String),
+    Closed,
+}
+
+pub(super) struct World {
+    pub(super) random: Random,
+    pub(super) faults: Faults,
+    pub(super) sabotage: Option<Sabotage>,
+    pub(super) queue: Queue<Happening>,
+    pub(super) trace: Trace,
+    pub(super) stats: Stats,
+    /// The first is the ledger.
+    pub(super) objects: Vec<Object>,
+    /// Every client's replica of every document.
+    pub(super) peers: Vec<Peer>,
+    /// Clients without a network.
+    pub(super) offline: BTreeSet<usize>,
+    pub(super) wires: BTreeMap<u64, Wire>,
+    pub(super) fetches: BTreeMap<u64, Fetch>,
+    pub(super) tokens: Tokens,
+    pub(super) last_id: u64,
+    /// How far each client's clock is off.
+    clocks: Vec<i64>,
+    /// How often applications still act.
+    acts: usize,
+}
+
+impl World {
+    pub(super) fn new(seed: u64, sabotage: Option<Sabotage>, print: bool) -> Self {
+        let mut random = Random::new(seed);
+        let faults = Faults::random(&mut random);
+        let (clients, documents) = (2 + random.below(3), 1 + random.below(3));
+        let path = |number| DocumentPath::parse(&format!("room s/{number}")).expect("a path");
+        let peers = (0..clients)
+            .flat_map(|client| (0..documents).map(move |object| (client, object)))
+            .map(|(client, object)| Peer::new(client, object, path(object)));
+        let mut world = World {
+            queue: Queue::new(START),
+            trace: Trace::new(print),
+            stats: Stats::default(),
+            objects: (0..documents).map(|number| Object::new(path(number))).collect(),
+            peers: peers.collect(),
+            offline: BTreeSet::new(),
+            wires: BTreeMap::new(),
+            fetches: BTreeMap::new(),
+            tokens: Tokens::default(),
+            last_id: 0,
+            clocks: (0..clients).map(|_| random.below(4_000_000) as i64 - 2_000_000).collect(),
+            acts: 60 + random.below(120),
+            random,
+            faults,
+            sabotage,
+        };
+        world.note(format_args!("{:?}", world.faults.clone()));
+        for client in 0..clients {
+            world.queue.after(0, Happening::Act { client });
+        }
+        world.queue.after(500_000, Happening::Tick);
+        world
+    }
+
+    pub(super) fn note(&mut self, what: std::fmt::Arguments<'_>) {
+        self.trace.line(self.queue.now(), what);
+    }
+
+    pub(super) fn new_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    /// Runs until nothing happens any more but pings, then checks that everybody agrees.
+    pub(super) fn run(mut self) -> Outcome {
+        self.run_until(i64::MAX - 1, |world| world.acts == 0);
+        self.make_peace();
+        let end = self.queue.now() + PEACE;
+        self.run_until(end, |_| false);
+        self.check_quiet();
+        Outcome { trace: self.trace.hash(), lines: self.trace.lines(), stats: self.stats }
+    }
+
+    fn run_until(&mut self, end: i64, done: impl Fn(&World) -> bool) {
+        while !done(self)
+            && let Some(happening) = self.queue.next_before(end)
+        {
+            assert!(self.trace.lines() < MOST_HAPPENINGS, "the world gets nowhere");
+            self.happen(happening);
+        }
+    }
+
+    fn happen(&mut self, happening: Happening) {
+        match happening {
+            Happening::Act { client } => self.act(client),
+            Happening::Tick => self.tick(),
+            Happening::Online { client } => self.come_online(client),
+            Happening::Ring { peer, timer, started } => {
+                if self.peers[peer].timers[timer as usize] == started {
+                    self.note(format_args!("peer {peer}: {timer:?} timer"));
+                    self.tell(peer, Event::Timer(timer));
+                }
+            }
+            Happening::Request { fetch, object, request } => {
+                self.request_arrives(fetch, object, &request);
+            }
+            Happening::Response { fetch, response } => self.response_arrives(fetch, response),
+            Happening::Upgrade { socket } => self.upgrade_arrives(socket),
+            Happening::ToClient { socket, report } => self.report_arrives(socket, report),
+            Happening::ToObject { socket, text } => self.frame_arrives(socket, text),
+            Happening::Hangup { socket } => self.hangup_arrives(socket),
+        }
+    }
+
+    /// The application of `client` does something, and will again.
+    fn act(&mut self, client: usize) {
+        if self.acts == 0 {
+            return;
+        }
+        self.acts -= 1;
+        let object = self.random.below(self.objects.len());
+        let peer = client * self.objects.len() + object;
+        match self.random.below(100) {
+            0..=14 => self.toggle_listening(peer),
+            15..=20 => {
+                let id = self.new_id();
+                self.note(format_args!("peer {peer}: read {id}"));
+                self.tell(peer, Event::Read { id });
+            }
+            21..=28 => self.write_raw(peer),
+            _ => self.write(peer),
+        }
+        // Often at once, sometimes after a pause in which pings and timeouts happen.
+        let pause = match self.random.below(10) {
+            0 => self.random.below(40_000_000),
+            1..=5 => self.random.below(20_000),
+            _ => self.random.below(1_000_000),
+        };
+        self.queue.after(pause as i64, Happening::Act { client });
+    }
+
+    fn toggle_listening(&mut self, peer: usize) {
+        let listening = !self.peers[peer].listening;
+        self.note(format_args!("peer {peer}: listening {listening}"));
+        self.peers[peer].listening = listening;
+        self.peers[peer].shown = None;
+        self.tell(peer, if listening { Event::Listen } else { Event::Unlisten });
+    }
+
+    fn write(&mut self, peer: usize) {
+        let token = format!("w{}", self.new_id());
+        let Peer { client, object, .. } = self.peers[peer];
+        let change = match object {
+            0 => writes::ledger(&mut self.random, client, &token, self.peers[peer].seen()),
+            _ => writes::free(&mut self.random, &token),
+        };
+        self.note(format_args!("peer {peer}: write {token} {:?}", change.operation()));
+        self.stats.count("write");
+        let at = self.clock(client);
+        let id = self.peers[peer].last_id + 1;
+        self.peers[peer].last_id = id;
+        let operation = change.operation().clone();
+        let token = (object == 0).then_some(token);
+        self.peers[peer].writes.push(Own {
+            id,
+            operation,
+            at,
+            token,
+            key: None,
+            stage: Stage::Open,
+        });
+        self.tell(peer, Event::Write { id, change });
+    }
+
+    /// A write to the ledger over the peer's socket, past its replica.
+    fn write_raw(&mut self, peer: usize) {
+        let Peer { client, object: 0, socket: Some(socket), .. } = self.peers[peer] else { return };
+        let token = format!("r{}", self.new_id());
+        self.note(format_args!("peer {peer}: raw write {token}"));
+        let text = writes::raw(&token, self.objects[0].path.as_str(), client);
+        self.tokens.unknown.insert(token);
+        self.send_to_object(socket, text);
+    }
+
+    fn clock(&self, client: usize) -> Timestamp {
+        Timestamp::from_micros(self.queue.now() + self.clocks[client])
+    }
+
+    /// Tells a replica what happened, and does what it says.
+    pub(super) fn tell(&mut self, peer: usize, event: Event) {
+        let (now, random) = (self.clock(self.peers[peer].client), self.random.wide());
+        for effect in self.peers[peer].replica.handle(now, random, event) {
+            self.perform(peer, effect);
+        }
+    }
+
+    fn perform(&mut self, peer: usize, effect: Effect) {
+        match effect {
+            Effect::OpenSocket { since } => {
+                let since = since.as_ref().map(|(version, epoch)| (*version, &**epoch));
+                self.open_socket(peer, since);
+            }
+            Effect::CloseSocket => {
+                if let Some(socket) = self.peers[peer].socket.take() {
+                    let delay = self.delay();
+                    self.queue.after(delay, Happening::Hangup { socket });
+                }
+            }
+            Effect::SendPing => {
+                let socket = self.peers[peer].socket.expect("a ping needs a socket");
+                self.send_to_object(socket, blaze_schema::message::PING.to_owned());
+            }
+            Effect::StartTimer { timer, after_ms } => {
+                let started = self.restart(peer, timer);
+                let after = i64::from(after_ms) * 1_000;
+                self.queue.after(after, Happening::Ring { peer, timer, started });
+            }
+            Effect::StopTimer(timer) => drop(self.restart(peer, timer)),
+            Effect::Send { id, request } => {
+                let key = request.headers.iter().find(|(name, _)| *name == "Idempotency-Key");
+                let key = key.map(|(_, key)| key.clone());
+                let write = self.peers[peer].writes.iter_mut().find(|write| write.id == id);
+                write.expect("what is sent was written").key = key;
+                self.fetch(peer, Some(id), request);
+            }
+            Effect::Fetch { .. } => {
+                let request = blaze_client::http::read_request(self.peers[peer].replica.path());
+                self.fetch(peer, None, Rc::new(request));
+            }
+            Effect::Settled { id, result } => {
+                self.note(format_args!("peer {peer}: write {id} settled {result:?}"));
+                self.stats.count(if result.is_ok() { "write done" } else { "write refused" });
+                let history = &self.objects[self.peers[peer].object].history;
+                self.peers[peer].settle(id, &result, history, &mut self.tokens);
+            }
+            Effect::Show(visible) => {
+                self.note(format_args!("peer {peer}: shows {visible:?}"));
+                self.stats.count(if visible.pending { "shown pending" } else { "shown" });
+                let object = self.peers[peer].object;
+                self.peers[peer].show(&visible, &self.objects[object].history, object == 0);
+            }
+            Effect::Fail(error) => panic!("peer {peer} stops listening: {error}"),
+            Effect::Connection(state) => self.peers[peer].connection = state,
+        }
+    }
+
+    fn restart(&mut self, peer: usize, timer: Timer) -> u64 {
+        let started = &mut self.peers[peer].timers[timer as usize];
+        *started += 1;
+        *started
+    }
+
+    /// Nothing breaks any more, and everybody is back.
+    fn make_peace(&mut self) {
+        self.note(format_args!("peace"));
+        self.faults = Faults::default();
+        for client in self.offline.clone() {
+            self.queue.after(0, Happening::Online { client });
+        }
+    }
+
+    fn check_quiet(&mut self) {
+        for (number, object) in self.objects.iter_mut().enumerate() {
+            let read = history::read(&object.path, &mut object.disk.rows);
+            let (version, data) = object.history.check_end(read);
+            for peer in self.peers.iter().filter(|peer| peer.object == number) {
+                peer.check_quiet(version, &data);
+            }
+            if number == 0 && !object.history.is_rewritten() {
+                let kept = writes::ledger_tokens(&data);
+                self.tokens.check(&kept);
+            }
+        }
+    }
+}

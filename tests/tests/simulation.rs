@@ -1,0 +1,89 @@
+//! Many worlds, each from its seed: see `blaze_tests::simulation` for what they are and what must hold in them.
+//!
+//! `BLAZE_SEED=7 cargo test -p blaze-tests --test simulation` runs one and prints all that happens in it.
+
+use blaze_tests::simulation::{Outcome, Sabotage, Stats, run};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+/// Seeds that once found something, and what.
+const KEPT: &[(u64, &str)] = &[];
+
+/// How many new worlds every test run tries; half of them in each of two threads.
+const WORLDS: u64 = 6000;
+
+fn seed() -> Option<u64> {
+    let seed = std::env::var("BLAZE_SEED").ok()?;
+    Some(seed.parse().unwrap_or_else(|_| panic!("BLAZE_SEED={seed} is no number")))
+}
+
+/// One world. When it fails, how to see it again.
+fn check(seed: u64) -> Outcome {
+    catch_unwind(|| run(seed, None, false)).unwrap_or_else(|panic| {
+        eprintln!(
+            "\nTo see it: BLAZE_SEED={seed} cargo test -p blaze-tests --test simulation -- --nocapture one_world\n"
+        );
+        resume_unwind(panic)
+    })
+}
+
+fn check_all(seeds: impl Iterator<Item = u64>) {
+    if seed().is_some() {
+        return;
+    }
+    let mut stats = Stats::default();
+    for seed in seeds {
+        stats.add(&check(seed).stats);
+    }
+    println!("{stats:#?}");
+}
+
+#[test]
+fn one_world() {
+    if let Some(seed) = seed() {
+        run(seed, None, true);
+    }
+}
+
+#[test]
+fn even_worlds() {
+    check_all((0..WORLDS).filter(|seed| seed.is_multiple_of(2)));
+}
+
+#[test]
+fn odd_worlds() {
+    check_all((0..WORLDS).filter(|seed| !seed.is_multiple_of(2)));
+}
+
+#[test]
+fn kept_worlds() {
+    check_all(KEPT.iter().map(|(seed, _)| *seed));
+}
+
+#[test]
+fn the_same_seed_is_the_same_world() {
+    for seed in 0..10 {
+        let (first, second) = (check(seed), check(seed));
+        assert_eq!(first, second);
+        assert!(first.lines > 100 && first != check(seed + 1));
+    }
+}
+
+/// Whether one of the first worlds fails when this is broken, saying so.
+fn notices(sabotage: Sabotage, says: &str) {
+    let found = (0..60).any(|seed| {
+        let broken = catch_unwind(AssertUnwindSafe(|| run(seed, Some(sabotage), false)));
+        let Err(panic) = broken else { return false };
+        let message = panic.downcast_ref::<String>().cloned().unwrap_or_default();
+        println!("{sabotage:?}, seed {seed}: {message}");
+        message.contains(says)
+    });
+    assert!(found, "{sabotage:?} goes unnoticed");
+}
+
+#[test]
+fn what_is_broken_on_purpose_is_noticed() {
+    notices(Sabotage::ForgetKeys, "was applied twice");
+    notices(Sabotage::SkipBroadcasts, "a gap before");
+    notices(Sabotage::SwapFrames, "a gap before");
+    notices(Sabotage::LieAboutVersions, "is said to be done at version");
+}
