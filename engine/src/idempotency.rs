@@ -9,6 +9,7 @@ use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::{IDEMPOTENCY_MICROS, ROW_BYTES};
 use blaze_schema::timestamp::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::mem;
 
 /// Slots of one document: so many that rows stay small for a document with thousands of keyed writes a day.
 const SLOTS: u16 = 16_384;
@@ -37,6 +38,8 @@ impl Idempotency {
     }
 }
 
+/// A record of a row. The body of its answer is the line after it, as it is: inside this JSON it could take twice as many
+/// bytes, and the answer about a large document would not fit into a row.
 #[derive(Serialize, Deserialize)]
 struct Record {
     key: String,
@@ -44,6 +47,16 @@ struct Record {
     /// Microseconds since 1970.
     time: i64,
     answer: Answer,
+}
+
+impl Record {
+    /// The body of the answer: JSON without a line break.
+    fn body(&mut self) -> Option<&mut String> {
+        match &mut self.answer {
+            Answer::Found { body, .. } | Answer::Written { body, .. } => Some(body),
+            Answer::NotModified { .. } | Answer::Deleted { .. } | Answer::Refused(_) => None,
+        }
+    }
 }
 
 /// The records of one row.
@@ -58,10 +71,17 @@ impl Slot {
     /// # Errors
     /// `internal` for what [`Slot::to_row`] never wrote.
     pub fn from_row(row: Option<Vec<u8>>, now: Timestamp) -> Result<Self, Error> {
-        let Some(row) = row else { return Ok(Slot::default()) };
-        let mut records: Vec<Record> = serde_json::from_slice(&row).map_err(|error| {
-            Error::new(Code::Internal, format!("an idempotency row cannot be read: {error}"))
-        })?;
+        let broken = || Error::new(Code::Internal, "an idempotency row cannot be read");
+        let text = String::from_utf8(row.unwrap_or_default()).map_err(|_| broken())?;
+        let (mut lines, mut records) = (text.lines(), Vec::new());
+        while let Some(line) = lines.next() {
+            let mut record: Record = serde_json::from_str(line).map_err(|_| broken())?;
+            let kept = lines.next().ok_or_else(broken)?;
+            if let Some(body) = record.body() {
+                kept.clone_into(body);
+            }
+            records.push(record);
+        }
         records.retain(|record| now.micros().saturating_sub(record.time) < IDEMPOTENCY_MICROS);
         Ok(Slot { records })
     }
@@ -96,8 +116,15 @@ impl Slot {
     ) -> Result<Vec<u8>, Error> {
         let Idempotency { key, fingerprint } = request;
         self.records.push(Record { key, fingerprint, time: now.micros(), answer });
-        let row = serde_json::to_vec(&self.records)
-            .map_err(|error| Error::new(Code::Internal, error.to_string()))?;
+        let mut row = Vec::new();
+        for mut record in self.records {
+            let body = record.body().map(mem::take).unwrap_or_default();
+            serde_json::to_writer(&mut row, &record)
+                .map_err(|error| Error::new(Code::Internal, error.to_string()))?;
+            row.push(b'\n');
+            row.extend_from_slice(body.as_bytes());
+            row.push(b'\n');
+        }
         if row.len() > ROW_BYTES {
             let detail = "Idempotency-Key: too many large answers are being kept for this document; \
                           repeat the request without the key, or with another one";
@@ -110,6 +137,7 @@ impl Slot {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use blaze_schema::limits::DOCUMENT_BYTES;
 
     fn at(micros: i64) -> Timestamp {
         Timestamp::from_micros(micros)
@@ -145,6 +173,20 @@ mod tests {
         let slot = Slot::from_row(Some(row), at(1)).unwrap();
         let large = answer(&"x".repeat(ROW_BYTES));
         assert_eq!(slot.to_row_with(request("b", ""), large, at(1)).unwrap_err().status, 429);
+    }
+
+    #[test]
+    fn the_answer_about_the_largest_document_fits() {
+        // Every character of this body has two bytes in JSON.
+        let body = format!("{{\"data\":\"{}\"}}", "\\\"".repeat(DOCUMENT_BYTES / 2));
+        let row = Slot::default().to_row_with(request("k", ""), answer(&body), at(1)).unwrap();
+        assert!(row.len() < body.len() + 256);
+        let slot = Slot::from_row(Some(row), at(2)).unwrap();
+        let row = slot.to_row_with(request("l", ""), Answer::Deleted { version: 2 }, at(2)).unwrap();
+        let slot = Slot::from_row(Some(row), at(3)).unwrap();
+        assert_eq!(slot.find(&request("k", "")), Ok(Some(answer(&body))));
+        assert_eq!(slot.find(&request("l", "")), Ok(Some(Answer::Deleted { version: 2 })));
+        assert!(Slot::from_row(Some(b"[]".to_vec()), at(1)).is_err());
     }
 
     #[test]

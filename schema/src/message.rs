@@ -3,7 +3,7 @@
 use crate::document::push_json_string;
 use crate::error::{Code, Error};
 use crate::limits::WRITE_ID_BYTES;
-use crate::patch::Patch;
+use crate::patch::{Patch, read};
 use crate::value::Map;
 use crate::write::Write;
 use serde_json::Value;
@@ -162,7 +162,7 @@ impl ServerMessage {
                 version: number(&fields, "version")?,
                 patch: fields
                     .remove("patch")
-                    .and_then(|patch| serde_json::from_value(patch).ok())
+                    .and_then(|patch| read(patch).ok())
                     .ok_or_else(strange)?,
             }),
             Some("delete") => Ok(ServerMessage::Delete {

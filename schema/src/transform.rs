@@ -81,12 +81,12 @@ impl<'a> Transform<'a> {
             Transform::Maximum(operand) => Some(extreme(number, *operand, Ordering::Greater)),
             Transform::ArrayUnion(elements) => {
                 let there = present_array(present);
-                let mut seen: BTreeSet<Ordered<'_>> = there.iter().map(Ordered).collect();
+                let mut seen = set_of(there);
                 let new = elements.iter().filter(|element| seen.insert(Ordered(element)));
                 Some(there.iter().chain(new).cloned().collect())
             }
             Transform::ArrayRemove(elements) => {
-                let removed: BTreeSet<Ordered<'_>> = elements.iter().map(Ordered).collect();
+                let removed = set_of(elements);
                 let kept = present_array(present)
                     .iter()
                     .filter(|there| !removed.contains(&Ordered(there)));
@@ -102,6 +102,13 @@ fn present_array(present: Option<&Value>) -> &[Value] {
         Some(Kind::Array(values)) => values,
         _ => &[],
     }
+}
+
+/// Filled one by one: collecting would sort, and a sort is a kilobyte of wasm for every type.
+fn set_of(values: &[Value]) -> BTreeSet<Ordered<'_>> {
+    let mut set = BTreeSet::new();
+    set.extend(values.iter().map(Ordered));
+    set
 }
 
 /// A value among others in their order: a set of them finds equal ones without trying all, which for a request's
@@ -159,7 +166,9 @@ pub fn resolve(value: Value, now: Timestamp) -> Option<Value> {
 
 /// As [`resolve`], for every field of a map.
 pub fn resolve_map(map: Map, now: Timestamp) -> Map {
-    map.into_iter().filter_map(|(key, value)| Some((key, resolve(value, now)?))).collect()
+    let mut resolved = Map::new();
+    resolved.extend(map.into_iter().filter_map(|(key, value)| Some((key, resolve(value, now)?))));
+    resolved
 }
 
 #[cfg(test)]

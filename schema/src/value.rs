@@ -161,7 +161,9 @@ impl From<Timestamp> for Value {
 
 /// `{key: value}`.
 pub fn typed(key: &str, value: Value) -> Value {
-    Value::Object(Map::from_iter([(key.to_owned(), value)]))
+    let mut map = Map::new();
+    map.insert(key.to_owned(), value);
+    Value::Object(map)
 }
 
 /// Which transforms data may hold.

@@ -8,6 +8,7 @@ use crate::timestamp::Timestamp;
 use crate::transform::{Transform, resolve, resolve_map};
 use crate::value::{Map, Transforms, as_plain_map, check_data, check_value, dollar_entry};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// A change of one document's data, checked and in canonical form.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,7 +22,7 @@ pub enum Operation {
     /// RFC 7396: as `Merge`, but `null` removes. Creates the document if it is missing.
     MergePatch(Map),
     /// Firestore's update: fields by path. The document must exist.
-    Update(Vec<(FieldPath, Value)>),
+    Update(BTreeMap<FieldPath, Value>),
     /// RFC 6902. The document must exist.
     Patch(Patch),
     /// Removes the document, if it is there.
@@ -73,7 +74,7 @@ impl Operation {
                 "data: an update is a JSON object of field paths and values",
             ));
         };
-        let mut fields: Vec<(FieldPath, Value)> = Vec::with_capacity(data.len());
+        let mut fields: BTreeMap<FieldPath, Value> = BTreeMap::new();
         for (key, mut value) in data {
             let path = FieldPath::parse(&key)?;
             if let Some(dollar) = path.keys().iter().find(|key| key.starts_with('$')) {
@@ -85,10 +86,12 @@ impl Operation {
             let transforms =
                 if is_delete { Transforms::Allowed } else { Transforms::WithoutDelete };
             check_value(&mut value, transforms, &format!("data.{key}"))?;
-            fields.push((path, value));
+            if fields.insert(path, value).is_some() {
+                return Err(Error::invalid(format!("data: the field {key} is named twice")));
+            }
         }
-        fields.sort_by(|(a, _), (b, _)| a.cmp(b));
-        for ((a, _), (b, _)) in fields.iter().zip(fields.iter().skip(1)) {
+        // In order, the fields inside another one follow it.
+        for (a, b) in fields.keys().zip(fields.keys().skip(1)) {
             if a.overlaps(b) {
                 return Err(Error::invalid(format!("data: the fields {a} and {b} overlap")));
             }

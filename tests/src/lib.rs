@@ -5,6 +5,7 @@
 pub mod client;
 pub mod generate;
 pub mod random;
+pub mod readme;
 pub mod rusqlite_store;
 pub mod seed;
 pub mod server;

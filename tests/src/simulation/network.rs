@@ -47,6 +47,11 @@ pub(super) struct Wire {
 struct Held(Option<(String, u64, Value)>);
 
 impl Held {
+    /// Whether a snapshot replaces what was held, which was of another epoch or too long ago.
+    fn is_thrown_back_by(&self, frame: &ServerMessage) -> bool {
+        self.0.is_some() && matches!(frame, ServerMessage::Snapshot { .. })
+    }
+
     /// Applies a frame. What is then held is what the document was at that version.
     fn receive(&mut self, frame: &ServerMessage, history: &History) {
         match frame {
@@ -328,6 +333,9 @@ impl World {
             Report::Frame(text) => {
                 let message = ServerMessage::parse(&text);
                 let frame = message.as_ref().expect("a server's frame");
+                if wire.held.is_thrown_back_by(frame) {
+                    self.stats.count("snapshot for who comes back");
+                }
                 wire.held.receive(frame, &self.objects[object].history);
                 if let ServerMessage::Written { id, result } = frame {
                     self.tokens.raw_answered(id, result.is_ok());

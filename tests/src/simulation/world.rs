@@ -343,7 +343,7 @@ impl World {
             let read = history::read(&object.path, &mut object.disk.rows);
             let (version, data) = object.history.check_end(read);
             for peer in self.peers.iter().filter(|peer| peer.object == number) {
-                peer.check_quiet(version, &data);
+                peer.check_quiet(version, &data, &object.history);
             }
             if number == 0 && !object.history.is_rewritten() {
                 let kept = writes::ledger_tokens(&data);

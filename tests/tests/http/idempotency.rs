@@ -143,14 +143,22 @@ fn one_request_sent_many_times_at_once_is_applied_once() {
 }
 
 #[test]
-fn a_refused_request_leaves_its_key_free() {
+fn a_refused_request_is_refused_again_whatever_has_happened_since() {
     let path = fresh("idempotency");
     let call = client().patch(&path, JSON, &json!({"n": {"$increment": 1}}));
-    let call = call.header("idempotency-key", "later");
-    call.clone().refused(404, "not-found");
+    let keyed = call.clone().header("idempotency-key", "refused");
+    let first = keyed.clone().send();
+    first.problem(404, "not-found");
     client().put(&path, &json!({"n": 1})).send().expect(201);
-    let first = call.clone().send().expect(200);
-    assert_eq!(first.json()["data"], json!({"n": 2}));
-    assert_eq!(answer(&call.send()), answer(&first));
-    assert_eq!(client().data(&path), json!({"n": 2}));
+    assert_eq!(answer(&keyed.clone().send()), answer(&first));
+    assert_eq!(client().data(&path), json!({"n": 1}));
+    call.header("idempotency-key", "another").send().expect(200);
+    keyed.refused(404, "not-found");
+    let stale = client().put(&path, &json!({"n": 9})).header("idempotency-key", "stale");
+    stale.clone().header("if-match", "\"1\"").refused(412, "failed-precondition");
+    stale.header("if-match", "\"1\"").refused(412, "failed-precondition");
+    // What is wrong in itself was never a request: its key is free.
+    let wrong = client().put(&path, &json!({"$n": 1})).header("idempotency-key", "wrong");
+    wrong.refused(400, "invalid-argument");
+    client().put(&path, &json!({"n": 9})).header("idempotency-key", "wrong").send().expect(200);
 }

@@ -71,16 +71,17 @@ fn a_write_that_changes_nothing_keeps_version_and_time() {
 }
 
 #[test]
-fn delete_is_204_however_often() {
+fn delete_is_204_however_often_and_says_the_version() {
     let path = fresh("write");
-    for _ in 0..2 {
-        assert_eq!(client().delete(&path).send().expect(204).body.len(), 0);
-    }
-    client().put(&path, &json!({"n": 1})).send().expect(201);
-    for _ in 0..2 {
-        assert_eq!(client().delete(&path).send().expect(204).body.len(), 0);
+    let delete = || {
+        let reply = client().delete(&path).send().expect(204);
+        assert_eq!(reply.body.len(), 0);
         client().get(&path).send().problem(404, "not-found");
-    }
+        reply.version()
+    };
+    assert_eq!((delete(), delete()), (0, 0));
+    client().put(&path, &json!({"n": 1})).send().expect(201);
+    assert_eq!((delete(), delete()), (2, 2));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! is read all the while, and each read must find it in memory.
 
 mod frames;
+mod named;
 mod requests;
 
 use blaze_tests::client::{Client, Reply};
@@ -112,6 +113,6 @@ impl Drop for Done<'_> {
 /// One after the other: they share the witness.
 #[test]
 fn the_server_withstands_anything() {
-    attack(400, requests::attack);
-    attack(60, frames::attack);
+    attack(250, requests::attack);
+    attack(30, frames::attack);
 }

@@ -1,0 +1,54 @@
+//! Requests that HTTP forbids, by name: each is the client's fault, and answered as such.
+
+use super::SERVER;
+use blaze_tests::client::{PATIENCE, exchange, status_of};
+
+fn status(request: &str) -> u16 {
+    let (answer, closed) = exchange(&SERVER.url(), request.as_bytes(), PATIENCE);
+    assert!(closed, "the server hangs: {request}");
+    status_of(&answer).unwrap_or_else(|| panic!("no answer to {request}"))
+}
+
+#[test]
+fn a_host_that_is_none_is_no_fault_of_the_server() {
+    for host in ["a b", ":x", "]", "*", "x\r\nhost: y"] {
+        for (line, body) in [
+            ("GET /v1/docs/malformed/host", ""),
+            ("PUT /v1/docs/malformed/host", "{}"),
+            ("POST /v1/docs/malformed", "{}"),
+            ("GET /", ""),
+            ("GET /health", ""),
+        ] {
+            let length = body.len();
+            let status = status(&format!(
+                "{line} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+            ));
+            assert!(status < 500, "{line} with host {host:?}: {status}");
+        }
+    }
+}
+
+#[test]
+fn an_asterisk_is_a_target_of_options_only() {
+    let status = |method: &str| {
+        status(&format!("{method} * HTTP/1.1\r\nhost: blaze.example\r\nconnection: close\r\n\r\n"))
+    };
+    assert_eq!(status("OPTIONS"), 204);
+    for method in ["GET", "HEAD", "DELETE"] {
+        assert!((400..500).contains(&status(method)), "{method}: {}", status(method));
+    }
+}
+
+#[test]
+fn a_body_whose_framing_is_broken_is_refused() {
+    let put = |body: &str| {
+        status(&format!(
+            "PUT /v1/docs/malformed/chunks HTTP/1.1\r\nhost: blaze.example\r\nconnection: close\r\n\
+             content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n{body}"
+        ))
+    };
+    assert_eq!(put("2\r\n{}\r\n0\r\n\r\n"), 201);
+    for body in ["{}\r\n0\r\n\r\n", "zz\r\n{}\r\n0\r\n\r\n", "-1\r\n\r\n", "2\r\n{}x\r\n0\r\n\r\n"] {
+        assert_eq!(put(body), 400, "{body:?}");
+    }
+}
