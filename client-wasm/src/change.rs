@@ -1,5 +1,6 @@
 //! What an application asks to be done to a document: checked, and as it travels.
 
+use crate::json;
 use blaze_schema::Error;
 use blaze_schema::write::Operation;
 use serde_json::Value;
@@ -58,11 +59,11 @@ impl Change {
     }
 
     fn new(
-        json: Value,
+        data: Value,
         check: impl FnOnce(Value) -> Result<Operation, Error>,
     ) -> Result<Self, Error> {
-        let body = Some(json.to_string());
-        Ok(Change { operation: check(json)?, body })
+        let body = Some(json::print(&data));
+        Ok(Change { operation: check(data)?, body })
     }
 
     /// What it does to the document's data.

@@ -1,6 +1,7 @@
 //! Reads and writes as HTTP requests, and what their answers mean.
 
 use crate::change::Change;
+use crate::json;
 use blaze_schema::error::{Code, Error};
 use blaze_schema::path::DocumentPath;
 use blaze_schema::value::Map;
@@ -181,7 +182,7 @@ fn written_version(response: &Response) -> Option<u64> {
 
 /// The body, where it is a JSON object.
 fn fields(response: &Response) -> Option<Map> {
-    match serde_json::from_str(&response.body) {
+    match json::parse(&response.body) {
         Ok(Value::Object(fields)) => Some(fields),
         _ => None,
     }

@@ -4,6 +4,7 @@
 use crate::change::Change;
 use crate::client::{Blaze, ConnectOptions};
 use crate::event::ConnectionState;
+use crate::json;
 use crate::platform::{now, random};
 use crate::snapshot::DocumentSnapshot;
 use blaze_schema::Error;
@@ -148,12 +149,11 @@ fn thrown(error: Error) -> JsValue {
     error.to_problem_json().into()
 }
 
-fn change(kind: &str, json: &str) -> Result<Change, Error> {
+fn change(kind: &str, text: &str) -> Result<Change, Error> {
     if kind == "delete" {
         return Ok(Change::delete());
     }
-    let data =
-        serde_json::from_str(json).map_err(|error| Error::invalid(format!("data: {error}")))?;
+    let data = json::parse(text)?;
     match kind {
         "create" => Change::create(data),
         "set" => Change::set(data),
@@ -180,37 +180,24 @@ fn parts(snapshot: &DocumentSnapshot) -> JsValue {
 
 /// Data as JSON text. An integer that no JavaScript number holds stands as `{"$number":"9007199254740993"}`.
 fn data_text(data: &Map) -> String {
-    let spelled_out;
-    let mut data = data;
-    if data.values().any(holds_big_integer) {
-        spelled_out = spelled(data);
-        data = &spelled_out;
-    }
-    // A map of JSON values always serialises.
-    serde_json::to_string(data).unwrap_or_default()
+    json::print(&Value::Object(spelled(data)))
 }
 
 fn is_big_integer(value: &Value) -> bool {
     value.as_i64().is_some_and(|integer| integer.unsigned_abs() > MAX_SAFE_INTEGER)
 }
 
-fn holds_big_integer(value: &Value) -> bool {
-    match value {
-        Value::Array(values) => values.iter().any(holds_big_integer),
-        Value::Object(map) => map.values().any(holds_big_integer),
-        _ => is_big_integer(value),
-    }
-}
-
 fn spelled(map: &Map) -> Map {
-    map.iter().map(|(key, value)| (key.clone(), spelled_value(value))).collect()
+    let mut spelled = Map::new();
+    spelled.extend(map.iter().map(|(key, value)| (key.clone(), spelled_value(value))));
+    spelled
 }
 
 fn spelled_value(value: &Value) -> Value {
     match value {
         Value::Array(values) => values.iter().map(spelled_value).collect(),
         Value::Object(map) => Value::Object(spelled(map)),
-        _ if is_big_integer(value) => typed("$number", value.to_string().into()),
+        _ if is_big_integer(value) => typed("$number", json::print(value).into()),
         other => other.clone(),
     }
 }
@@ -228,7 +215,7 @@ mod tests {
             ),
             (
                 r#"{"a":[{"b":9007199254740992}],"c":-9223372036854775808,"d":9.3e18}"#,
-                r#"{"a":[{"b":{"$number":"9007199254740992"}}],"c":{"$number":"-9223372036854775808"},"d":9.3e+18}"#,
+                r#"{"a":[{"b":{"$number":"9007199254740992"}}],"c":{"$number":"-9223372036854775808"},"d":9300000000000000000.0}"#,
             ),
         ] {
             assert_eq!(data_text(&serde_json::from_str(data).unwrap()), text);

@@ -33,6 +33,7 @@ pub mod view;
 mod callbacks;
 mod client;
 mod fetch;
+mod json;
 mod live;
 mod platform;
 mod reference;

@@ -1,5 +1,6 @@
 //! One WebSocket.
 
+use crate::json;
 use blaze_schema::error::{Code, Error};
 use blaze_schema::message::{PING, SUBPROTOCOL, ServerMessage};
 use js_sys::Array;
@@ -44,7 +45,7 @@ impl Socket {
         let received = report.clone();
         let on_message = Closure::new(move |event: MessageEvent| {
             let text = event.data().as_string().unwrap_or_default();
-            received(Report::Frame(ServerMessage::parse(&text)));
+            received(Report::Frame(json::parse(&text).and_then(ServerMessage::from_json)));
         });
         let on_end = Closure::new(move |_| report(Report::Closed));
         socket.set_onopen(Some(on_open.as_ref().unchecked_ref()));

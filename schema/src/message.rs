@@ -124,16 +124,20 @@ pub enum ServerMessage {
 }
 
 impl ServerMessage {
+    /// Reads a frame's text.
+    ///
+    /// # Errors
+    /// As [`ServerMessage::from_json`], and for what is no JSON.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        serde_json::from_str(text).map_err(|_| strange()).and_then(Self::from_json)
+    }
+
     /// Reads a frame. Unknown keys are left alone, so that an older client understands a newer server.
     ///
     /// # Errors
     /// `internal` for what no server sends.
-    pub fn parse(text: &str) -> Result<Self, Error> {
-        let strange =
-            || Error::new(Code::Internal, format!("a message that no server sends: {text:.120}"));
-        let Ok(Value::Object(mut fields)) = serde_json::from_str::<Value>(text) else {
-            return Err(strange());
-        };
+    pub fn from_json(frame: Value) -> Result<Self, Error> {
+        let Value::Object(mut fields) = frame else { return Err(strange()) };
         let number =
             |fields: &Map, key: &str| fields.get(key).and_then(Value::as_u64).ok_or_else(strange);
         if let Some(pong) = fields.get("pong").and_then(Value::as_i64) {
@@ -173,6 +177,10 @@ impl ServerMessage {
             _ => Err(strange()),
         }
     }
+}
+
+fn strange() -> Error {
+    Error::new(Code::Internal, "a message that no server sends")
 }
 
 fn parse_error(fields: &Map) -> Error {
