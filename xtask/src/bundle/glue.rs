@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use wasm_bindgen_cli_support::Bindgen;
 
 use super::cargo::Artifact;
+use super::minify::minify;
 use super::optimize::{self, Goal};
 use super::stamp::Stamp;
 use crate::process::say;
@@ -23,7 +24,7 @@ pub(super) enum Target {
 }
 
 /// To be raised when this file changes what comes out for the same wasm. (Another wasm-bindgen makes another wasm.)
-const GENERATION: u32 = 1;
+const GENERATION: u32 = 2;
 
 /// Makes `name.js`, `name_bg.wasm` and what they need in a directory of their own, and gives the directory.
 /// What was made before from the same wasm by the same tools is used again.
@@ -53,8 +54,10 @@ pub(super) fn generate(
     bindgen(&artifact.path, name, target)?
         .generate(&directory)
         .with_context(|| format!("wasm-bindgen on {}", artifact.path.display()))?;
-    if matches!(target, Target::Worker) {
-        import_plainly(&directory.join(name).with_extension("js"))?;
+    let script = directory.join(name).with_extension("js");
+    match target {
+        Target::Worker => import_plainly(&script)?,
+        Target::Web => minify(workspace, &script)?,
     }
     optimize::optimize(workspace, &directory.join(format!("{name}_bg.wasm")), goal)?;
     stamp.set()?;

@@ -11,6 +11,7 @@
 mod cargo;
 mod glue;
 mod layout;
+mod minify;
 mod optimize;
 mod stamp;
 mod tree;
