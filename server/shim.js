@@ -72,7 +72,10 @@ function durableObject(name) {
     }
     fetch(request) {
       if (request.body === null) return guarded(() => this.#current().fetch(request, NO_BODY));
-      return readBody(request, wasm.bodyLimit()).then((body) => guarded(() => this.#current().fetch(request, body)));
+      return readBody(request, wasm.bodyLimit()).then(
+        (body) => guarded(() => this.#current().fetch(request, body)),
+        (error) => guarded(() => wasm.unreadable(error)),
+      );
     }
     webSocketMessage(socket, message) {
       return guarded(() => this.#current().webSocketMessage(socket, message));

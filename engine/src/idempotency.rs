@@ -182,7 +182,8 @@ mod tests {
         let row = Slot::default().to_row_with(request("k", ""), answer(&body), at(1)).unwrap();
         assert!(row.len() < body.len() + 256);
         let slot = Slot::from_row(Some(row), at(2)).unwrap();
-        let row = slot.to_row_with(request("l", ""), Answer::Deleted { version: 2 }, at(2)).unwrap();
+        let row =
+            slot.to_row_with(request("l", ""), Answer::Deleted { version: 2 }, at(2)).unwrap();
         let slot = Slot::from_row(Some(row), at(3)).unwrap();
         assert_eq!(slot.find(&request("k", "")), Ok(Some(answer(&body))));
         assert_eq!(slot.find(&request("l", "")), Ok(Some(Answer::Deleted { version: 2 })));

@@ -28,7 +28,30 @@ const ASSETS: &str = "ASSETS";
 /// When not even the answer to a failure can be built.
 #[wasm_bindgen]
 pub fn fetch(request: Request, env: Env) -> Result<JsValue, JsValue> {
-    answer(request, env).or_else(|thrown| response(&internal(&thrown)).map(JsValue::from))
+    answer(request, env).or_else(|thrown| {
+        let reply = unreadable_url(&thrown).unwrap_or_else(|| internal(&thrown));
+        response(&reply).map(JsValue::from)
+    })
+}
+
+/// The answer to a request whose URL the platform cannot read: `Host` names no host. That is seen only when the request
+/// is passed on, and only by the words.
+fn unreadable_url(thrown: &JsValue) -> Option<Reply> {
+    let message = bridge::message(thrown);
+    let unreadable = ["Invalid URL", "Fetch API cannot load"];
+    let is_it = unreadable.iter().any(|words| message.starts_with(words));
+    is_it.then(|| {
+        Error::invalid(format!("Host: the request's URL cannot be read: {message}")).into()
+    })
+}
+
+/// The answer to a request whose body cannot be read: its framing is broken, or it broke off.
+///
+/// # Errors
+/// When the answer cannot be built.
+#[wasm_bindgen]
+pub fn unreadable(thrown: &JsValue) -> Result<Response, JsValue> {
+    response(&Error::invalid(format!("body: {}", bridge::message(thrown))).into())
 }
 
 /// The answer when an object could not give one: it was overloaded, or reset while it worked.
@@ -37,6 +60,9 @@ pub fn fetch(request: Request, env: Env) -> Result<JsValue, JsValue> {
 /// When the answer cannot be built.
 #[wasm_bindgen]
 pub fn unavailable(thrown: &JsValue) -> Result<Response, JsValue> {
+    if let Some(reply) = unreadable_url(thrown) {
+        return response(&reply);
+    }
     worker::console_error!("{}", bridge::message(thrown));
     let detail = "the document's object is not available; repeat the request, with its Idempotency-Key if it has one";
     let mut reply = Reply::from(Error::new(Code::Unavailable, detail));

@@ -100,7 +100,7 @@ pub fn number(random: &mut Random) -> Value {
     match random.below(4) {
         0 => json!(random.below(5)),
         1 => json!(f64::from_bits(random.bits())),
-        _ => serde_json::from_str(*random.pick::<&str>(&NUMBERS)).unwrap_or_default(),
+        _ => serde_json::from_str(random.pick::<&str>(&NUMBERS)).unwrap_or_default(),
     }
 }
 

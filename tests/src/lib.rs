@@ -11,3 +11,4 @@ pub mod seed;
 pub mod server;
 pub mod simulation;
 pub mod socket;
+pub mod source;

@@ -112,7 +112,8 @@ pub fn compare(expected: &Block, actual: &str, commands: &str) -> Result<(), Str
     let same = if expected.language == "json" {
         values(&expected_text)? == values(&actual_text)?
     } else {
-        let lines = |text: &str| text.trim().lines().map(str::trim_end).map(str::to_owned).collect();
+        let lines =
+            |text: &str| text.trim().lines().map(str::trim_end).map(str::to_owned).collect();
         let (expected, actual): (Vec<_>, Vec<_>) = (lines(&expected_text), lines(&actual_text));
         expected == actual
     };
@@ -149,7 +150,8 @@ fn mask(text: &str, commands: &str) -> String {
 
 /// What a word is that may differ from one run to the next.
 fn kind(word: &str) -> Option<&'static str> {
-    let ulid = |byte: u8| byte.is_ascii_digit() || (byte.is_ascii_uppercase() && !b"ILOU".contains(&byte));
+    let ulid =
+        |byte: u8| byte.is_ascii_digit() || (byte.is_ascii_uppercase() && !b"ILOU".contains(&byte));
     if word.len() == 26 && word.bytes().all(ulid) {
         return Some("<ulid>");
     }
@@ -237,15 +239,22 @@ nothing
 
     #[test]
     fn times_and_ulids_may_differ_unless_a_command_has_them() {
-        let json = |text: &str| super::Block { text: text.to_owned(), ..super::Block::at(1, 0, "json") };
+        let json =
+            |text: &str| super::Block { text: text.to_owned(), ..super::Block::at(1, 0, "json") };
         let command = "-d '{\"t\": \"2026-11-21T10:00:00Z\"}'";
-        let expected = json(r#"{"at":"2026-11-21T10:00:01.5Z","t":"2026-11-21T10:00:00Z","id":"01ARZ3NDEKTSV4RRFFQ69G5FAV"}"#);
+        let expected = json(
+            r#"{"at":"2026-11-21T10:00:01.5Z","t":"2026-11-21T10:00:00Z","id":"01ARZ3NDEKTSV4RRFFQ69G5FAV"}"#,
+        );
         let printed = |t: &str, n: &str| {
-            format!(r#"{{"t":"{t}","id":"01BX5ZZKBKACTAV9WEVGEMMVRZ","at":"2027-01-01T00:00:00Z"{n}}}"#)
+            format!(
+                r#"{{"t":"{t}","id":"01BX5ZZKBKACTAV9WEVGEMMVRZ","at":"2027-01-01T00:00:00Z"{n}}}"#
+            )
         };
         assert_eq!(compare(&expected, &printed("2026-11-21T10:00:00Z", ""), command), Ok(()));
         assert!(compare(&expected, &printed("2026-11-21T10:00:09Z", ""), command).is_err());
-        assert!(compare(&expected, &printed("2026-11-21T10:00:00Z", r#","n":1"#), command).is_err());
+        assert!(
+            compare(&expected, &printed("2026-11-21T10:00:00Z", r#","n":1"#), command).is_err()
+        );
         assert!(compare(&expected, "", command).is_err());
         assert_eq!(compare(&json("{\"a\":1}\n{\"b\":2}"), "{ \"a\": 1 }{\"b\":2}", ""), Ok(()));
         let text = super::Block { language: "text".to_owned(), ..json("one\ntwo  \n") };

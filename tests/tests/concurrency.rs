@@ -80,7 +80,10 @@ fn of_two_hundred_who_create_one_document_one_succeeds() {
     assert_eq!(created.len(), 1);
     assert!(refused.iter().all(|(status, _)| *status == 412), "{refused:?}");
     let resource = client.resource(&path);
-    assert_eq!((&resource["version"], &resource["data"]), (&json!(1), &json!({"by": created[0].1})));
+    assert_eq!(
+        (&resource["version"], &resource["data"]),
+        (&json!(1), &json!({"by": created[0].1}))
+    );
 }
 
 #[test]

@@ -69,7 +69,9 @@ fn crash_under_load(server: &mut TestServer, paths: &[String], round: usize) -> 
         }
         server.crash();
         let join = |writers: Vec<_>| {
-            writers.into_iter().map(|writer: thread::ScopedJoinHandle<'_, Sent>| writer.join().unwrap())
+            writers
+                .into_iter()
+                .map(|writer: thread::ScopedJoinHandle<'_, Sent>| writer.join().unwrap())
         };
         writers.into_iter().map(|writers| join(writers).collect()).collect()
     })
@@ -168,7 +170,8 @@ fn what_a_document_was_survives_it() {
     client.put(&deleted, &json!({"n": 1})).send().expect(201);
     client.delete(&deleted).send().expect(204);
     let epoch = Listener::of(&mut Socket::open(&server.url(), &listened)).epoch;
-    let large = json!({"text": "é".repeat(200_000), "n": i64::MAX, "at": {"$serverTimestamp": true}});
+    let large =
+        json!({"text": "é".repeat(200_000), "n": i64::MAX, "at": {"$serverTimestamp": true}});
     client.put(&kept, &large).send().expect(201);
     let before = client.state(&kept);
     server.crash();
@@ -181,5 +184,8 @@ fn what_a_document_was_survives_it() {
     client.put(&listened, &json!({"n": 1})).send().expect(201);
     let mut socket = Socket::open(&server.url(), &format!("{listened}?since=0&epoch={epoch}"));
     let frames = socket.settled();
-    assert_eq!((frames.len(), &frames[0]["type"], &frames[0]["base"]), (1, &json!("patch"), &json!(0)));
+    assert_eq!(
+        (frames.len(), &frames[0]["type"], &frames[0]["base"]),
+        (1, &json!("patch"), &json!(0))
+    );
 }

@@ -7,6 +7,7 @@ use blaze_engine::document::{Answer, Document, Effect, Event};
 use blaze_engine::http::reply::Reply;
 use blaze_engine::http::route::{Route, route};
 use blaze_engine::http::{Headers, Request, document_request};
+use blaze_engine::idempotency::Idempotency;
 use blaze_engine::store::memory::MemoryStore;
 use blaze_engine::store::{Store, StoreError};
 use blaze_schema::error::Problem;
@@ -202,8 +203,9 @@ fn assert_diff(old: Map, new: Map) {
     let patch = diff(&old, &new);
     let mut state = old.clone();
     apply_trusted(&mut state, &patch).unwrap();
-    assert_eq!(state.to_string(), new.to_string(), "the difference from {old}");
-    assert_eq!(patch.0.is_empty(), old.to_string() == new.to_string(), "{old} and {new}");
+    let (before, after) = (old.to_string(), new.to_string());
+    assert_eq!(state.to_string(), after, "the difference from {old}");
+    assert_eq!(patch.0.is_empty(), before == after, "{old} and {new}");
 }
 
 #[test]
@@ -443,6 +445,7 @@ impl World {
 fn document_writes() {
     fuzz("document_writes", |random| {
         let mut world = World::new(DocumentPath::parse("users/alice").unwrap());
+        let mut kept = Kept::new();
         for _ in 0..random.between(2, 10) {
             let json = match random.chance(40) {
                 true => {
@@ -450,16 +453,45 @@ fn document_writes() {
                 }
                 false => generate::write(random),
             };
+            let key = random.chance(50).then(|| format!("key{}", random.below(3)));
+            // The same request again, now and then.
+            let again = key.as_ref().and_then(|key| kept.get(key)).filter(|_| random.chance(50));
+            let text = again.map_or_else(|| json.to_string(), |(text, _)| text.clone());
+            let json = serde_json::from_str(&text).unwrap();
             let Ok(write) = Write::from_json(json, "write") else { continue };
-            let event = Event::Write {
-                operation: write.operation,
-                preconditions: write.preconditions,
-                idempotency: None,
-                return_data: random.chance(50),
-            };
-            world.step(random, event);
+            let idempotency = key.clone().map(|key| Idempotency::new(key, &[text.as_bytes()]));
+            let effects = world.step(
+                random,
+                Event::Write {
+                    operation: write.operation,
+                    preconditions: write.preconditions,
+                    idempotency,
+                    return_data: true,
+                },
+            );
+            if let Some(key) = key {
+                check_kept(&mut kept, key, text, &effects);
+            }
         }
     });
+}
+
+/// Which request, as text, a key was first used with, and its answer.
+type Kept = BTreeMap<String, (String, Answer)>;
+
+/// A request repeated gets its first answer and does nothing; another one under its key is refused.
+fn check_kept(kept: &mut Kept, key: String, text: String, effects: &[Effect]) {
+    let Some(Effect::Answer(answer)) = effects.first() else { panic!("{effects:?}") };
+    let Some((first, first_answer)) = kept.get(&key) else {
+        kept.insert(key, (text, answer.clone()));
+        return;
+    };
+    assert_eq!(effects.len(), 1, "{effects:?}");
+    if *first == text {
+        assert_eq!(answer, first_answer);
+    } else {
+        assert!(matches!(answer, Answer::Refused(error) if error.status == 422), "{answer:?}");
+    }
 }
 
 #[test]

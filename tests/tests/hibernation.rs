@@ -77,7 +77,8 @@ fn a_socket_outlives_the_memory_of_its_object() {
     }
     // A message, too, wakes the object and finds its document.
     let name = resumed.path.strip_prefix("/v1/docs/").unwrap();
-    let merge = json!({"write": {"id": "w", "merge": name, "data": {"woken": true}, "ifVersion": 3}});
+    let merge =
+        json!({"write": {"id": "w", "merge": name, "data": {"woken": true}, "ifVersion": 3}});
     let answer = resumed.socket.ask(&merge);
     assert_eq!(answer, json!({"id": "w", "result": {"path": name, "version": 4}}));
     resumed.listener.follow(&mut resumed.socket, 4);

@@ -182,7 +182,10 @@ fn a_message_has_as_many_bytes_as_a_body() {
     assert_eq!(socket.receive(), json!({"pong": 7}));
     socket.send_text(message(BODY_BYTES + 1));
     let refusal = socket.receive();
-    assert_eq!((&refusal["type"], &refusal["code"]), (&json!("error"), &json!("resource-exhausted")));
+    assert_eq!(
+        (&refusal["type"], &refusal["code"]),
+        (&json!("error"), &json!("resource-exhausted"))
+    );
     assert_eq!(socket.ask(&json!({"ping": 8})), json!({"pong": 8}));
 }
 

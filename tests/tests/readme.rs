@@ -16,15 +16,18 @@ fn readme() -> String {
 
 /// Runs a command to its end; its output, or a failure that shows it.
 fn run(command: &mut Command, place: &str) -> String {
-    let Output { status, stdout, stderr } =
-        command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let Output { status, stdout, stderr } = command
+        .stdin(Stdio::null())
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let [stdout, stderr] = [stdout, stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
     assert!(status.success(), "{place}: {status}\n{stdout}\n{stderr}");
     stdout
 }
 
 /// In front of an example: curl fails for a status of 400 or more, and does not wait for ever.
-const PRELUDE: &str = "set -euo pipefail\ncurl() { command curl --fail-with-body --max-time 20 \"$@\"; }\n";
+const PRELUDE: &str =
+    "set -euo pipefail\ncurl() { command curl --fail-with-body --max-time 20 \"$@\"; }\n";
 
 #[test]
 fn curl_examples_work_and_print_what_the_readme_says() {
@@ -38,7 +41,8 @@ fn curl_examples_work_and_print_what_the_readme_says() {
         let place = format!("README.md:{}", example.block.line);
         let actual = run(Command::new("bash").args(["-c", &script]), &place);
         if let Some(expected) = &example.output {
-            compare(expected, &actual, &commands).unwrap_or_else(|difference| panic!("{difference}"));
+            compare(expected, &actual, &commands)
+                .unwrap_or_else(|difference| panic!("{difference}"));
         }
     }
 }
@@ -100,7 +104,8 @@ fn javascript_examples_work_and_print_what_the_readme_says() {
         fs::write(&file, with_server(&example.text, &server.url())).expect("the module");
         let place = format!("README.md:{}", example.line);
         let mut timed = Command::new("timeout");
-        let actual = run(timed.args(["30"]).arg(&node).arg(&file).current_dir(project.path()), &place);
+        let actual =
+            run(timed.args(["30"]).arg(&node).arg(&file).current_dir(project.path()), &place);
         let mut lines = actual.lines();
         for expected in printed(&example.text) {
             assert!(lines.any(|line| line == expected), "{place}: {expected} is not in\n{actual}");

@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 const KEPT: &[(u64, &str)] = &[];
 
 /// How many new worlds every test run tries; half of them in each of two threads.
-const WORLDS: u64 = 400;
+const WORLDS: u64 = 4000;
 
 fn seed() -> Option<u64> {
     let seed = std::env::var("BLAZE_SEED").ok()?;
@@ -27,12 +27,15 @@ fn check(seed: u64) -> Outcome {
 }
 
 /// What must happen now and then in half of the worlds: a simulation in which nothing goes wrong proves nothing.
-const HAPPENS: [&str; 21] = [
+const HAPPENS: [&str; 24] = [
     "answer lost",
     "crash",
     "crash within a step",
     "frame",
+    "frame lost",
+    "frame twice",
     "hibernation",
+    "missed frames served",
     "offline",
     "read",
     "read failed",

@@ -3,6 +3,7 @@
 pub mod memory;
 pub mod sql;
 #[cfg(feature = "testing")]
+#[allow(clippy::panic, reason = "a test suite says so what it expected")]
 pub mod suite;
 
 use blaze_schema::error::{Code, Error};

@@ -24,6 +24,10 @@ pub(super) struct Faults {
     pub(super) hibernate: usize,
     /// At each tick: a socket is cut.
     pub(super) cut_socket: usize,
+    /// A frame is lost on an open socket: nothing that a network does, and still nothing that a client may fall for.
+    pub(super) lose_frame: usize,
+    /// A frame comes twice.
+    pub(super) repeat_frame: usize,
     /// A cut is not told to the client.
     pub(super) silent_cut: usize,
     /// At each tick: a client loses its network for a while.
@@ -36,24 +40,22 @@ pub(super) struct Faults {
 
 impl Faults {
     pub(super) fn random(random: &mut Random) -> Self {
-        let mut some = |low: usize, high: usize| match random.below(4) {
-            0 | 1 => 0,
-            2 => low,
-            _ => high,
-        };
         Faults {
-            lose_request: some(20, 200),
-            repeat_request: some(50, 400),
-            lose_answer: some(20, 200),
-            slow: some(20, 150),
-            crash_in_step: some(20, 150),
-            disk_full: some(10, 60),
-            crash: some(50, 300),
-            hibernate: some(100, 500),
-            cut_socket: some(50, 400),
-            silent_cut: some(200, 600),
-            offline: some(50, 200),
-            reload: some(10, 60),
+            lose_request: mix(random, 20, 200),
+            repeat_request: mix(random, 50, 400),
+            lose_answer: mix(random, 20, 200),
+            slow: mix(random, 20, 150),
+            crash_in_step: mix(random, 20, 150),
+            disk_full: mix(random, 10, 60),
+            crash: mix(random, 50, 300),
+            hibernate: mix(random, 100, 500),
+            cut_socket: mix(random, 50, 400),
+            silent_cut: mix(random, 200, 600),
+            // In few worlds: where frames are lost, less can be said of what others mean.
+            lose_frame: if random.below(8) == 0 { 50 } else { 0 },
+            repeat_frame: if random.below(8) == 0 { 100 } else { 0 },
+            offline: mix(random, 50, 200),
+            reload: mix(random, 10, 60),
             // Rarely: a wiped document says little about the rest.
             wipe: if random.below(8) == 0 { 30 } else { 0 },
         }
@@ -62,5 +64,14 @@ impl Faults {
     /// Whether one of these happens now.
     pub(super) fn strikes(random: &mut Random, thousandths: usize) -> bool {
         random.below(1_000) < thousandths
+    }
+}
+
+/// None in half of the worlds, a few in some, many in the others.
+fn mix(random: &mut Random, few: usize, many: usize) -> usize {
+    match random.below(4) {
+        0 | 1 => 0,
+        2 => few,
+        _ => many,
     }
 }

@@ -10,6 +10,7 @@ use blaze_schema::path::DocumentPath;
 use blaze_schema::timestamp::Timestamp;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem;
 
 /// What a write came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,8 +64,12 @@ pub(super) struct History {
 impl History {
     /// Everything that the object stored is gone. The next that it stores is another history.
     pub(super) fn wipe(&mut self) {
-        self.early.clear();
+        let early = mem::take(&mut self.early);
+        if self.epochs.is_empty() {
+            self.epochs.push(Epoch::default());
+        }
         if let Some(epoch) = self.epochs.last_mut() {
+            epoch.fates.extend(early);
             epoch.wiped = true;
         }
     }
@@ -90,9 +95,9 @@ impl History {
 
     /// Whether any history has this state.
     pub(super) fn had(&self, version: u64, data: &Value) -> bool {
-        self.epochs.iter().any(|epoch| {
-            epoch.state(version).is_some_and(|state| state.to_string() == data.to_string())
-        })
+        self.epochs
+            .iter()
+            .any(|epoch| epoch.state(version).is_some_and(|state| is_same(state, data)))
     }
 
     /// A read was answered: by the present state.
@@ -171,6 +176,12 @@ impl Epoch {
             self.fates.insert(key.to_owned(), Fate::Found(version));
         }
     }
+}
+
+/// Whether two values have the same text: 1 is not 1.0, and 0.0 not -0.0.
+fn is_same(one: &Value, other: &Value) -> bool {
+    let (one, other) = (one.to_string(), other.to_string());
+    one == other
 }
 
 /// The versions that the only broadcast of a step leads from and to.

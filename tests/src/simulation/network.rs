@@ -12,7 +12,7 @@ use blaze_engine::http::document_request;
 use blaze_engine::http::reply::Reply;
 use blaze_engine::http::route::{Route, route};
 use blaze_schema::error::Code;
-use blaze_schema::message::{PING, PONG, ServerMessage};
+use blaze_schema::message::{PING, PONG, ServerMessage, base_of};
 use blaze_schema::patch::apply_trusted;
 use serde_json::Value;
 use std::rc::Rc;
@@ -40,6 +40,8 @@ pub(super) struct Wire {
     to_client: i64,
     to_object: i64,
     held: Held,
+    /// Whether frames were lost or came twice.
+    unsound: bool,
 }
 
 /// What somebody has who applies every frame of a socket: nothing, or a state of one epoch.
@@ -50,6 +52,16 @@ impl Held {
     /// Whether a snapshot replaces what was held, which was of another epoch or too long ago.
     fn is_thrown_back_by(&self, frame: &ServerMessage) -> bool {
         self.0.is_some() && matches!(frame, ServerMessage::Snapshot { .. })
+    }
+
+    /// Whether the frame follows what is held.
+    fn is_followed_by(&self, frame: &ServerMessage) -> bool {
+        match frame {
+            ServerMessage::Patch { base, .. } | ServerMessage::Delete { base, .. } => {
+                self.0.as_ref().is_some_and(|(_, version, _)| version == base)
+            }
+            _ => true,
+        }
     }
 
     /// Applies a frame. What is then held is what the document was at that version.
@@ -178,7 +190,7 @@ impl World {
 
     /// One step of an object, and its effects. `origin` is the socket that the event came from. The answer, unless the
     /// object dies before it is given.
-    fn step(
+    pub(super) fn step(
         &mut self,
         object: usize,
         event: ObjectEvent,
@@ -188,7 +200,13 @@ impl World {
         let random = self.random.wide();
         let full = Faults::strikes(&mut self.random, self.faults.disk_full);
         self.objects[object].disk.full = full;
+        let connects = matches!(event, ObjectEvent::Connect { .. });
         let effects = self.objects[object].step(self.queue.now(), random, event, key);
+        if let (true, Some(Effect::Send(frame))) = (connects, effects.first())
+            && base_of(frame).is_some()
+        {
+            self.stats.count("missed frames served");
+        }
         let dies = Faults::strikes(&mut self.random, self.faults.crash_in_step);
         let carried_out = if dies { self.random.below(effects.len() + 1) } else { effects.len() };
         let mut answer = None;
@@ -261,6 +279,7 @@ impl World {
             to_client: 0,
             to_object: 0,
             held: Held::default(),
+            unsound: false,
         };
         self.note(format_args!("peer {peer}: opens socket {socket} {}", wire.target));
         self.wires.insert(socket, wire);
@@ -285,10 +304,10 @@ impl World {
         let history = &self.objects[object].history;
         let ObjectEvent::Connect { since } = &mut event else { panic!("{event:?} for a socket") };
         let present = history.present().map_or(0, |epoch| epoch.version());
+        let resumed = since.clone();
         if self.sabotage == Some(Sabotage::ForgetMissed) {
             *since = since.take().map(|(_, epoch)| (present, epoch));
         }
-        let resumed = since.clone();
         let held = resumed.as_ref().and_then(|(version, epoch)| {
             let state = history.epoch(epoch)?.state(*version)?.clone();
             Some((epoch.clone(), *version, state))
@@ -309,6 +328,9 @@ impl World {
 
     /// Sends to the client's end: it arrives after what was sent before.
     fn send_to_client(&mut self, socket: u64, report: Report) {
+        let is_frame = matches!(report, Report::Frame(_));
+        let lost = is_frame && Faults::strikes(&mut self.random, self.faults.lose_frame);
+        let twice = is_frame && Faults::strikes(&mut self.random, self.faults.repeat_frame);
         let delay = self.delay();
         let mut time = self.queue.now() + delay;
         let swaps = self.sabotage == Some(Sabotage::SwapFrames) && self.random.chance(10);
@@ -316,6 +338,16 @@ impl World {
         if !swaps {
             time = time.max(wire.to_client);
             wire.to_client = time;
+        }
+        wire.unsound |= lost || twice;
+        if lost {
+            self.stats.count("frame lost");
+            return;
+        }
+        if let (true, Report::Frame(text)) = (twice, &report) {
+            self.stats.count("frame twice");
+            let report = Report::Frame(text.clone());
+            self.queue.at(time, Happening::ToClient { socket, report });
         }
         self.queue.at(time, Happening::ToClient { socket, report });
     }
@@ -336,7 +368,9 @@ impl World {
                 if wire.held.is_thrown_back_by(frame) {
                     self.stats.count("snapshot for who comes back");
                 }
-                wire.held.receive(frame, &self.objects[object].history);
+                if !wire.unsound || wire.held.is_followed_by(frame) {
+                    wire.held.receive(frame, &self.objects[object].history);
+                }
                 if let ServerMessage::Written { id, result } = frame {
                     self.tokens.raw_answered(id, result.is_ok());
                 }

@@ -75,6 +75,8 @@ pub(super) enum Happening {
     ToObject { socket: u64, text: String },
     /// The object hears that the client closed the socket.
     Hangup { socket: u64 },
+    /// In peace, one more write: whoever missed a frame without knowing learns of it.
+    LastWrite { object: usize },
 }
 
 /// What a socket tells the client.
@@ -188,6 +190,7 @@ impl World {
             Happening::ToClient { socket, report } => self.report_arrives(socket, report),
             Happening::ToObject { socket, text } => self.frame_arrives(socket, text),
             Happening::Hangup { socket } => self.hangup_arrives(socket),
+            Happening::LastWrite { object } => self.last_write(object),
         }
     }
 
@@ -336,6 +339,16 @@ impl World {
         for client in self.offline.clone() {
             self.queue.after(0, Happening::Online { client });
         }
+        for object in 0..self.objects.len() {
+            self.queue.after(PEACE / 2, Happening::LastWrite { object });
+        }
+    }
+
+    fn last_write(&mut self, object: usize) {
+        let token = format!("last{object}");
+        let event = writes::last(&token);
+        self.tokens.unknown.extend((object == 0).then(|| token.clone()));
+        self.step(object, event, Some(&token), None);
     }
 
     fn check_quiet(&mut self) {

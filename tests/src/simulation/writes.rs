@@ -3,7 +3,9 @@
 
 use crate::random::Random;
 use blaze_client::change::Change;
+use blaze_engine::document::Event;
 use blaze_schema::value::Map;
+use blaze_schema::write::Operation;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -46,6 +48,18 @@ pub(super) fn raw(id: &str, path: &str, client: usize) -> String {
     let one = json!({"$increment": 1});
     let data = json!({"count": one, "by": {format!("client{client}"): one}, "tokens": {"$arrayUnion": [id]}});
     json!({"write": {"id": id, "merge": path, "data": data}}).to_string()
+}
+
+/// A write past all clients, to any document.
+pub(super) fn last(token: &str) -> Event {
+    let one = json!({"$increment": 1});
+    let data = json!({"count": one, "by": {"nobody": one}, "tokens": {"$arrayUnion": [token]}});
+    Event::Write {
+        operation: Operation::merge(data).expect("the data is right"),
+        preconditions: Vec::new(),
+        idempotency: None,
+        return_data: false,
+    }
 }
 
 /// The tokens of a ledger's state, in which nothing was counted twice or halfway.

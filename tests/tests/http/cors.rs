@@ -78,9 +78,14 @@ fn a_preflight_is_told_methods_and_headers() {
         let methods = list(&reply, "access-control-allow-methods");
         assert!(methods.contains(&method.to_ascii_lowercase()), "{methods:?}");
         let headers = list(&reply, "access-control-allow-headers");
-        for name in
-            ["authorization", "content-type", "if-match", "if-none-match", "idempotency-key", "prefer"]
-        {
+        for name in [
+            "authorization",
+            "content-type",
+            "if-match",
+            "if-none-match",
+            "idempotency-key",
+            "prefer",
+        ] {
             assert!(headers.contains(&name.to_owned()), "{name} in {headers:?}");
         }
         assert!(reply.header("access-control-max-age").is_some());

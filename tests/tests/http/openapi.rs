@@ -62,7 +62,8 @@ fn it_has_every_row_of_the_contract() {
     let patch = operations.values().find_map(|item| item.get("patch")).expect("a patch");
     let body = resolve(&description, &patch["requestBody"]);
     let types: BTreeSet<&String> = body["content"].as_object().expect("content").keys().collect();
-    let expected = ["application/json", "application/json-patch+json", "application/merge-patch+json"];
+    let expected =
+        ["application/json", "application/json-patch+json", "application/merge-patch+json"];
     assert_eq!(types.into_iter().collect::<Vec<_>>(), expected);
 }
 
@@ -95,7 +96,10 @@ fn every_operation_declares_its_parameters_and_its_answers() {
             let responses = operation["responses"].as_object().expect("responses");
             assert!(!responses.is_empty(), "{place}");
             for (status, response) in responses {
-                assert!(resolve(&description, response)["description"].is_string(), "{place} {status}");
+                assert!(
+                    resolve(&description, response)["description"].is_string(),
+                    "{place} {status}"
+                );
             }
         }
     }
@@ -108,7 +112,8 @@ fn every_reference_leads_somewhere() {
     collect(&description, &mut references);
     assert!(!references.is_empty());
     for reference in references {
-        let pointer = reference.strip_prefix('#').unwrap_or_else(|| panic!("{reference} is not local"));
+        let pointer =
+            reference.strip_prefix('#').unwrap_or_else(|| panic!("{reference} is not local"));
         assert!(description.pointer(pointer).is_some(), "{reference}");
     }
 }

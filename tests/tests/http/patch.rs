@@ -31,11 +31,7 @@ fn a_merge_patch_is_rfc_7396s() {
         (json!({"a": "b", "b": "c"}), json!({"a": null}), json!({"b": "c"})),
         (json!({"a": ["b"]}), json!({"a": "c"}), json!({"a": "c"})),
         (json!({"a": "c"}), json!({"a": ["b"]}), json!({"a": ["b"]})),
-        (
-            json!({"a": {"b": "c"}}),
-            json!({"a": {"b": "d", "c": null}}),
-            json!({"a": {"b": "d"}}),
-        ),
+        (json!({"a": {"b": "c"}}), json!({"a": {"b": "d", "c": null}}), json!({"a": {"b": "d"}})),
         (json!({"a": [{"b": "c"}]}), json!({"a": [1]}), json!({"a": [1]})),
         (json!({"e": null}), json!({"a": 1}), json!({"e": null, "a": 1})),
         (json!({}), json!({"a": {"bb": {"ccc": null}}}), json!({"a": {"bb": {}}})),
@@ -196,11 +192,7 @@ fn an_update_is_firestores() {
             json!({"a": {"b": 9, "c": 2}, "n": 2}),
         ),
         (json!({"a": {"b": 1}}), json!({"a": {"z": 1}}), json!({"a": {"z": 1}})),
-        (
-            json!({"a": {"b": 1}, "a.b": 1}),
-            json!({"`a.b`": 2}),
-            json!({"a": {"b": 1}, "a.b": 2}),
-        ),
+        (json!({"a": {"b": 1}, "a.b": 1}), json!({"`a.b`": 2}), json!({"a": {"b": 1}, "a.b": 2})),
         (
             json!({"k`ey": 1, "b\\s": 1}),
             json!({"`k\\`ey`": 2, "`b\\\\s`": 3}),
@@ -219,7 +211,11 @@ fn an_update_is_firestores() {
             json!({"a": {"deep": [1]}}),
         ),
         (json!({"a": 1}), json!({"b": null}), json!({"a": 1, "b": null})),
-        (json!({}), json!({"été.ü": 1, "with space": 2}), json!({"été": {"ü": 1}, "with space": 2})),
+        (
+            json!({}),
+            json!({"été.ü": 1, "with space": 2}),
+            json!({"été": {"ü": 1}, "with space": 2}),
+        ),
     ] {
         assert_eq!(patched(JSON, data, &update), expected, "{update}");
     }

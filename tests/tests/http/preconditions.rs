@@ -114,6 +114,9 @@ fn a_version_of_before_a_delete_is_never_true_again() {
     let path = document();
     client().delete(&path).header("if-match", "\"2\"").send().expect(204);
     client().put(&path, &json!({"n": 2})).send().expect(201);
-    client().put(&path, &json!({"n": 9})).header("if-match", "\"2\"").refused(412, "failed-precondition");
+    client()
+        .put(&path, &json!({"n": 9}))
+        .header("if-match", "\"2\"")
+        .refused(412, "failed-precondition");
     client().put(&path, &json!({"n": 9})).header("if-match", "\"4\"").send().expect(200);
 }

@@ -25,7 +25,9 @@ fn what_is_not_built_yet_is_501() {
 
 #[test]
 fn an_unknown_route_is_404() {
-    for path in ["/v1", "/v1/", "/v1/nothing", "/v1/docs", "/v2/docs/a/b", "/nothing", "/V1/docs/a/b"] {
+    for path in
+        ["/v1", "/v1/", "/v1/nothing", "/v1/docs", "/v2/docs/a/b", "/nothing", "/V1/docs/a/b"]
+    {
         let detail = client().get(path).send().problem(404, "not-found");
         assert!(detail.contains(path), "{path}: {detail}");
     }
@@ -78,8 +80,9 @@ fn a_wrong_content_type_is_415() {
         let reply = client().request(method, &document).body(content_type, "{}").send();
         let detail = reply.problem(415, "invalid-argument");
         assert!(detail.contains("application/json"), "{detail}");
-        let accept = (method == "PATCH")
-            .then_some("application/merge-patch+json, application/json-patch+json, application/json");
+        let accept = (method == "PATCH").then_some(
+            "application/merge-patch+json, application/json-patch+json, application/json",
+        );
         assert_eq!(reply.header("accept-patch"), accept, "{method} {content_type}");
     }
     let post = client().request("POST", "/v1/docs/problems").body("text/plain", "{}").send();

@@ -29,7 +29,12 @@ fn transforms_compute_from_the_present_value() {
         (json!({"$increment": -1}), json!(i64::MIN), json!(i64::MIN)),
         (json!({"$increment": 1}), json!(i64::MAX - 1), json!(i64::MAX)),
         (json!({"$increment": nan()}), json!(1), nan()),
-        (json!({"$increment": 1}), json!({"$number": "-Infinity"}), json!({"$number": "-Infinity"})),
+        (
+            json!({"$increment": 1}),
+            json!({"$number": "-Infinity"}),
+            json!({"$number": "-Infinity"}),
+        ),
+        (json!({"$increment": 1.5e308}), json!(1.5e308), json!({"$number": "Infinity"})),
         (json!({"$min": 2}), json!(3), json!(2)),
         (json!({"$min": 3}), json!(2), json!(2)),
         (json!({"$min": 2}), missing(), json!(2)),
@@ -48,8 +53,11 @@ fn transforms_compute_from_the_present_value() {
         (json!({"$arrayRemove": [1]}), json!({"a": 1}), json!([])),
         (json!({"$delete": true}), json!(1), missing()),
     ] {
-        let data =
-            if present == missing() { json!({"keep": 0}) } else { json!({"keep": 0, "f": present}) };
+        let data = if present == missing() {
+            json!({"keep": 0})
+        } else {
+            json!({"keep": 0, "f": present})
+        };
         let path = fresh("transforms");
         for call in writes(&path, &transform) {
             client().put(&path, &data).send();
@@ -64,7 +72,8 @@ fn transforms_compute_from_the_present_value() {
 #[test]
 fn the_servers_time_is_the_commits() {
     let path = fresh("transforms");
-    let now = || json!({"at": {"$serverTimestamp": true}, "in": {"ner": {"$serverTimestamp": true}}});
+    let now =
+        || json!({"at": {"$serverTimestamp": true}, "in": {"ner": {"$serverTimestamp": true}}});
     let check = |reply: Reply| {
         let resource = reply.json();
         let time = json!({"$timestamp": resource["updateTime"]});

@@ -63,15 +63,22 @@ fn integers_stay_exact_through_arithmetic_and_patches() {
                        {"op": "test", "path": "/n", "value": i64::MAX - 1}]);
     client().patch(&path, blaze_tests::client::JSON_PATCH, &patch).send().expect(200);
     let data = client().get(&path).send().text();
-    let expected = r#""data":{"list":[-9223372036854775808,9223372036854775807],"n":9223372036854775806}}"#;
+    let expected =
+        r#""data":{"list":[-9223372036854775808,9223372036854775807],"n":9223372036854775806}}"#;
     assert!(data.ends_with(expected), "{data}");
 }
 
 #[test]
 fn other_spellings_of_a_typed_value_are_brought_into_one() {
     for (written, read) in [
-        (r#"{"$timestamp":"2026-11-21T11:00:00.5+01:00"}"#, r#"{"$timestamp":"2026-11-21T10:00:00.500Z"}"#),
-        (r#"{"$timestamp":"2026-11-21T10:00:00.1234569Z"}"#, r#"{"$timestamp":"2026-11-21T10:00:00.123456Z"}"#),
+        (
+            r#"{"$timestamp":"2026-11-21T11:00:00.5+01:00"}"#,
+            r#"{"$timestamp":"2026-11-21T10:00:00.500Z"}"#,
+        ),
+        (
+            r#"{"$timestamp":"2026-11-21T10:00:00.1234569Z"}"#,
+            r#"{"$timestamp":"2026-11-21T10:00:00.123456Z"}"#,
+        ),
         (r#"{"$bytes":"aGk"}"#, r#"{"$bytes":"aGk="}"#),
         (r#"{"$geopoint":[48.0,2]}"#, r#"{"$geopoint":[48,2]}"#),
     ] {

@@ -1,6 +1,6 @@
 //! WebSocket messages and frames that nobody should send.
 
-use super::{SERVER, bytes, mutate, pick};
+use super::{SERVER, bytes, mutate};
 use blaze_tests::client::{address, fresh};
 use blaze_tests::random::Random;
 use blaze_tests::socket::Socket;
@@ -42,11 +42,14 @@ fn message(random: &mut Random, name: &str) -> String {
         3 => json!({"ping": i64::MIN}).to_string(),
         4 => r#"{"ping":1e999}"#.to_owned(),
         5 => r#"{"auth":"\ud800"}"#.to_owned(),
-        6 => json!({"write": {"id": "\u{0}", "set": name, "data": {"n": {"$increment": 1}}}}).to_string(),
-        7 => json!({"write": {"id": "w", "update": name, "data": {"a.".repeat(count / 100): 1}}}).to_string(),
+        6 => json!({"write": {"id": "\u{0}", "set": name, "data": {"n": {"$increment": 1}}}})
+            .to_string(),
+        7 => json!({"write": {"id": "w", "update": name, "data": {"a.".repeat(count / 100): 1}}})
+            .to_string(),
         8 => {
             let operation = json!({"op": "copy", "from": "", "path": "/a"});
-            json!({"write": {"id": "w", "patch": name, "operations": vec![operation; 40]}}).to_string()
+            json!({"write": {"id": "w", "patch": name, "operations": vec![operation; 40]}})
+                .to_string()
         }
         9 => json!({"write": {"id": "w", "merge": "../../x", "data": {}}}).to_string(),
         10 => json!({"listen": {"target": 1, "query": {"from": name}}}).to_string(),
@@ -78,15 +81,17 @@ fn frames(random: &mut Random, path: &str) {
 }
 
 fn frame(random: &mut Random) -> Vec<u8> {
-    let payload = pick(random, &[b"{\"ping\":1}".as_slice(), b"\xff\xfe", b"\xed\xa0\x80", b""]);
+    let payload = *random.pick(&[b"{\"ping\":1}".as_slice(), b"\xff\xfe", b"\xed\xa0\x80", b""]);
     let opcode = random.below(16) as u8;
-    let flags = pick(random, &[0x80, 0x00, 0xf0, 0x40]);
-    let mask = pick(random, &[0x80, 0x00]);
+    let flags = *random.pick(&[0x80, 0x00, 0xf0, 0x40]);
+    let mask = *random.pick(&[0x80, 0x00]);
     let mut frame = vec![flags | opcode];
     match random.below(5) {
         0 => frame.extend([mask | 126, 0, payload.len() as u8]),
-        1 => frame.extend([&[mask | 127], 0x7fff_ffff_ffff_ffff_u64.to_be_bytes().as_slice()].concat()),
-        2 => frame.extend([&[mask | 127], 0xffff_ffff_ffff_ffff_u64.to_be_bytes().as_slice()].concat()),
+        1 => frame
+            .extend([&[mask | 127], 0x7fff_ffff_ffff_ffff_u64.to_be_bytes().as_slice()].concat()),
+        2 => frame
+            .extend([&[mask | 127], 0xffff_ffff_ffff_ffff_u64.to_be_bytes().as_slice()].concat()),
         3 => return bytes(random, 200),
         _ => frame.push(mask | payload.len() as u8),
     }

@@ -25,11 +25,6 @@ const WITNESS: &str = "/v1/docs/witness/witness";
 static SERVER: LazyLock<TestServer> =
     LazyLock::new(|| TestServer::start_with(&[("COUNT_ROWS", "1")]));
 
-/// One of these.
-fn pick<T: Copy>(random: &mut Random, choices: &[T]) -> T {
-    choices[random.below(choices.len())]
-}
-
 /// Some random bytes.
 fn bytes(random: &mut Random, most: usize) -> Vec<u8> {
     (0..random.below(most + 1)).map(|_| random.below(256) as u8).collect()

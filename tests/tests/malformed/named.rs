@@ -48,7 +48,8 @@ fn a_body_whose_framing_is_broken_is_refused() {
         ))
     };
     assert_eq!(put("2\r\n{}\r\n0\r\n\r\n"), 201);
-    for body in ["{}\r\n0\r\n\r\n", "zz\r\n{}\r\n0\r\n\r\n", "-1\r\n\r\n", "2\r\n{}x\r\n0\r\n\r\n"] {
+    for body in ["{}\r\n0\r\n\r\n", "zz\r\n{}\r\n0\r\n\r\n", "-1\r\n\r\n", "2\r\n{}x\r\n0\r\n\r\n"]
+    {
         assert_eq!(put(body), 400, "{body:?}");
     }
 }

@@ -1,6 +1,6 @@
 //! HTTP requests that nobody should send.
 
-use super::{SERVER, bytes, mutate, pick};
+use super::{SERVER, bytes, mutate};
 use blaze_tests::client::{address, status_of};
 use blaze_tests::random::Random;
 use std::io::{ErrorKind, Read, Write};
@@ -11,9 +11,8 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 // CONNECT is not among them: workerd refuses it with a 500 of its own before any Worker is asked.
-const METHODS: [&str; 12] = [
-    "GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "OPTIONS", "TRACE", "PURGE", "get", "X", "",
-];
+const METHODS: [&str; 12] =
+    ["GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "OPTIONS", "TRACE", "PURGE", "get", "X", ""];
 
 const TYPES: [&str; 8] = [
     "application/json",
@@ -88,11 +87,11 @@ fn exchange(request: &[u8]) -> Exchange {
 }
 
 fn request(random: &mut Random) -> Vec<u8> {
-    let (method, body) = (pick(random, &METHODS), body(random));
+    let (method, body) = (random.pick(&METHODS), body(random));
     let mut request = format!("{method} ").into_bytes();
     request.extend(target(random));
     request.extend(b" HTTP/1.1\r\nhost: blaze.example\r\nconnection: close\r\n");
-    request.extend(format!("content-type: {}\r\n", pick(random, &TYPES)).bytes());
+    request.extend(format!("content-type: {}\r\n", random.pick(&TYPES)).bytes());
     for _ in 0..random.below(3) {
         request.extend(header(random));
         request.extend(b"\r\n");
@@ -113,7 +112,21 @@ fn target(random: &mut Random) -> Vec<u8> {
     let mut target = match random.below(8) {
         0 => b"/v1/docs".to_vec(),
         1 => b"/".to_vec(),
-        2 => return pick(random, &["*", "", "/v1/query", "/v1/commit", "/v1/listen", "http://", "//", "/v1/openapi.json?x"]).as_bytes().to_vec(),
+        2 => {
+            return random
+                .pick(&[
+                    "*",
+                    "",
+                    "/v1/query",
+                    "/v1/commit",
+                    "/v1/listen",
+                    "http://",
+                    "//",
+                    "/v1/openapi.json?x",
+                ])
+                .as_bytes()
+                .to_vec();
+        }
         _ => b"/v1/docs/malformed".to_vec(),
     };
     for _ in 0..random.below(6) {
@@ -150,10 +163,25 @@ fn target(random: &mut Random) -> Vec<u8> {
 }
 
 fn header(random: &mut Random) -> Vec<u8> {
-    let name = pick(random, &[
-        "if-match", "if-none-match", "idempotency-key", "prefer", "origin", "authorization", "expect",
-        "content-encoding", "accept-encoding", "range", "upgrade", "connection", "sec-websocket-key",
-        "sec-websocket-version", "sec-websocket-protocol", "host", "cookie", "x",
+    let name = random.pick(&[
+        "if-match",
+        "if-none-match",
+        "idempotency-key",
+        "prefer",
+        "origin",
+        "authorization",
+        "expect",
+        "content-encoding",
+        "accept-encoding",
+        "range",
+        "upgrade",
+        "connection",
+        "sec-websocket-key",
+        "sec-websocket-version",
+        "sec-websocket-protocol",
+        "host",
+        "cookie",
+        "x",
     ]);
     let value: &[u8] = match random.below(12) {
         0 => b"*",
@@ -189,10 +217,16 @@ fn body(random: &mut Random) -> Vec<u8> {
         10 => format!("{{\"{}\":1}}", ".".repeat(random.below(2_000))).into_bytes(),
         11 => format!("{{\"{}\":1}}", "a.".repeat(random.below(2_000))).into_bytes(),
         12 => format!(r#"[{{"op":"add","path":"{}","value":1}}]"#, "/a".repeat(count)).into_bytes(),
-        13 => format!("[{}{{}}]", r#"{"op":"copy","from":"","path":"/a"},"#.repeat(200)).into_bytes(),
-        14 => br#"{"__proto__":{"a":{"$increment":1}},"a":{"$arrayUnion":[{"$increment":1}]}}"#.to_vec(),
-        15 => br#"{"t":{"$timestamp":"99999-01-01T00:00:00Z"},"g":{"$geopoint":[1e308,-1e308]}}"#.to_vec(),
-        16 => br#"{"n":{"$increment":9223372036854775807},"m":{"$min":{"$number":"NaN"}}}"#.to_vec(),
+        13 => {
+            format!("[{}{{}}]", r#"{"op":"copy","from":"","path":"/a"},"#.repeat(200)).into_bytes()
+        }
+        14 => br#"{"__proto__":{"a":{"$increment":1}},"a":{"$arrayUnion":[{"$increment":1}]}}"#
+            .to_vec(),
+        15 => br#"{"t":{"$timestamp":"99999-01-01T00:00:00Z"},"g":{"$geopoint":[1e308,-1e308]}}"#
+            .to_vec(),
+        16 => {
+            br#"{"n":{"$increment":9223372036854775807},"m":{"$min":{"$number":"NaN"}}}"#.to_vec()
+        }
         17 => br#"{"a":1,"b":{"c":[null,{"$ref":"a/b"}]}}"#.to_vec(),
         18 => bytes(random, 300),
         _ => Vec::new(),

@@ -15,10 +15,7 @@ fn the_first_frame_is_a_snapshot() {
     let path = fresh("open");
     let snapshot = open(&path).receive();
     let epoch = snapshot["epoch"].as_str().expect("an epoch").to_owned();
-    assert_eq!(
-        snapshot,
-        json!({"type": "snapshot", "epoch": epoch, "version": 0, "data": null})
-    );
+    assert_eq!(snapshot, json!({"type": "snapshot", "epoch": epoch, "version": 0, "data": null}));
     client().put(&path, &json!({"n": 1, "s": {"t": null}})).send().expect(201);
     let data = json!({"n": 1, "s": {"t": null}});
     assert_eq!(
@@ -52,7 +49,11 @@ fn the_servers_subprotocol_is_blaze_v1_and_never_a_token() {
     }
     assert_eq!(opened(&path, "").unwrap().protocol, None);
     for offered in ["bearer.x", "blaze.v2", "xblaze.v1"] {
-        assert_eq!(opened(&path, offered).err().map(|refusal| refusal.status), Some(101), "{offered}");
+        assert_eq!(
+            opened(&path, offered).err().map(|refusal| refusal.status),
+            Some(101),
+            "{offered}"
+        );
     }
 }
 

@@ -50,8 +50,16 @@ fn call(random: &mut Random, path: &str) -> Call<'static> {
         0 | 1 => client.put(path, &fields(random, 3)),
         2 | 3 => client.patch(path, MERGE_PATCH, &fields(random, 3)),
         4 => client.put(&format!("{path}?merge=true"), &fields(random, 3)),
-        5 => client.patch(path, JSON, &json!({"a.b": value(random, 2), "list": {"$arrayUnion": [random.below(9)]}})),
-        6 => client.patch(path, JSON, &json!({"n": {"$increment": random.below(3)}, "at": {"$serverTimestamp": true}})),
+        5 => client.patch(
+            path,
+            JSON,
+            &json!({"a.b": value(random, 2), "list": {"$arrayUnion": [random.below(9)]}}),
+        ),
+        6 => client.patch(
+            path,
+            JSON,
+            &json!({"n": {"$increment": random.below(3)}, "at": {"$serverTimestamp": true}}),
+        ),
         7 => {
             let add = json!({"op": "add", "path": "/list/-", "value": value(random, 1)});
             let moved = json!({"op": "move", "from": "/a", "path": "/b"});

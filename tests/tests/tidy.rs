@@ -1,0 +1,240 @@
+//! The rules of the code that a compiler does not hold: which crate may know which, what the pure crates do without,
+//! how long things are, what no file may name.
+
+use blaze_tests::source::{code_of, functions, split_tests, words};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use toml::{Table, Value};
+
+/// Which crate of the workspace may depend on which: the table of ARCHITECTURE.md.
+const EDGES: [(&str, &[&str]); 7] = [
+    ("schema", &[]),
+    ("engine", &["schema"]),
+    ("server", &["engine", "schema"]),
+    ("client-wasm", &["schema"]),
+    ("demo-web", &["client-wasm"]),
+    ("tests", &["schema", "engine", "client-wasm", "xtask"]),
+    ("xtask", &[]),
+];
+
+/// Words that have no place in a state machine.
+const IMPURE: [&str; 16] = [
+    "async",
+    "await",
+    "Arc",
+    "Mutex",
+    "RwLock",
+    "RefCell",
+    "Atomic",
+    "thread",
+    "unsafe",
+    "static",
+    "worker",
+    "js_sys",
+    "web_sys",
+    "wasm_bindgen",
+    "Instant",
+    "SystemTime",
+];
+/// And parts of the standard library that reach out of it.
+const IMPURE_PATHS: [&str; 7] =
+    ["std::time", "std::fs", "std::net", "std::env", "std::process", "std::io", "cfg(target"];
+
+/// No file of Rust is longer.
+const FILE_LINES: usize = 800;
+/// No function outside of tests is longer (TigerBeetle's rule).
+const FUNCTION_LINES: usize = 70;
+
+/// What `.gitignore` names, and git's own.
+const NOT_OURS: [&str; 6] = ["target", "build", "node_modules", ".blaze", ".wrangler", ".git"];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
+}
+
+/// The files under `folder`, as paths from the root.
+fn files(folder: &str) -> Vec<PathBuf> {
+    let (root, mut found, mut folders) = (root(), Vec::new(), vec![PathBuf::from(folder)]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(root.join(&folder)).unwrap() {
+            let entry = entry.unwrap();
+            let name = entry.file_name();
+            let path = folder.join(&name);
+            if entry.file_type().unwrap().is_dir() {
+                let ours = !NOT_OURS.iter().any(|other| name == *other);
+                folders.extend(ours.then_some(path));
+            } else if !name.to_string_lossy().ends_with(".log") {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    assert!(!found.is_empty(), "{folder} has no files");
+    found
+}
+
+fn rust_files(folder: &str) -> Vec<(PathBuf, String)> {
+    let rust = files(folder).into_iter().filter(|path| path.extension().is_some_and(|e| e == "rs"));
+    rust.map(|path| (path.clone(), fs::read_to_string(root().join(&path)).unwrap())).collect()
+}
+
+fn manifest(folder: &str) -> Table {
+    fs::read_to_string(root().join(folder).join("Cargo.toml")).unwrap().parse().unwrap()
+}
+
+/// The names in every table of dependencies, those for a target and for tests included.
+fn dependencies(manifest: &Table) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let targets = manifest.get("target").and_then(Value::as_table);
+    let tables =
+        targets.into_iter().flat_map(|targets| targets.values().filter_map(Value::as_table));
+    for table in tables.chain([manifest]) {
+        for kind in ["dependencies", "dev-dependencies", "build-dependencies"] {
+            let Some(dependencies) = table.get(kind).and_then(Value::as_table) else { continue };
+            for (name, value) in dependencies {
+                // `package = "…"` gives a crate another name.
+                let package = value.get("package").and_then(Value::as_str);
+                names.insert(package.unwrap_or(name).to_owned());
+                assert!(
+                    value.get("path").is_none(),
+                    "{name}: crates are found through the workspace"
+                );
+            }
+        }
+    }
+    names
+}
+
+#[test]
+fn crates_know_only_those_that_the_table_allows() {
+    let workspace = manifest(".");
+    let members: BTreeSet<&str> = workspace["workspace"]["members"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|member| member.as_str().unwrap())
+        .collect();
+    assert_eq!(members, EDGES.iter().map(|(folder, _)| *folder).collect());
+    let package = |folder: &str| manifest(folder)["package"]["name"].as_str().unwrap().to_owned();
+    let folders: BTreeMap<String, &str> =
+        EDGES.iter().map(|(folder, _)| (package(folder), *folder)).collect();
+    for (folder, allowed) in EDGES {
+        let dependencies = dependencies(&manifest(folder));
+        let inside: BTreeSet<&str> =
+            dependencies.iter().filter_map(|name| folders.get(name)).copied().collect();
+        let allowed: BTreeSet<&str> = allowed.iter().copied().collect();
+        assert!(
+            inside.is_subset(&allowed),
+            "{folder} depends on {inside:?}, and may on {allowed:?}"
+        );
+        if folder != "tests" {
+            assert_eq!(inside, allowed, "{folder}: the table promises an edge that is not there");
+        }
+    }
+}
+
+/// What is wrong with the purity of some code.
+fn impurities(code: &str) -> Vec<&'static str> {
+    let mut found: Vec<&str> =
+        IMPURE.into_iter().filter(|word| words(code).any(|(_, there)| there == *word)).collect();
+    let dense: String = code.chars().filter(|c| !c.is_whitespace()).collect();
+    found.extend(IMPURE_PATHS.into_iter().filter(|path| dense.contains(path)));
+    // `&'static str` is a lifetime.
+    found.retain(|word| *word != "static" || dense.contains("static") && has_static_item(code));
+    found
+}
+
+fn has_static_item(code: &str) -> bool {
+    words(code).any(|(at, word)| word == "static" && !code[..at].ends_with('\''))
+}
+
+#[test]
+fn schema_and_engine_do_nothing_but_compute() {
+    for folder in ["schema/src", "engine/src"] {
+        for (path, source) in rust_files(folder) {
+            let (code, _) = split_tests(&code_of(&source));
+            assert_eq!(impurities(&code), Vec::<&str>::new(), "{}", path.display());
+        }
+    }
+    assert_eq!(impurities("async fn a(x: &'static str) {}"), ["async"]);
+    assert_eq!(impurities("use std :: fs; static A: u8 = 1;"), ["static", "std::fs"]);
+    assert_eq!(impurities("#[cfg(target_arch = \"x\")]"), ["cfg(target"]);
+}
+
+#[test]
+fn every_limit_is_in_a_test() {
+    let limits = fs::read_to_string(root().join("schema/src/limits.rs")).unwrap();
+    let names: Vec<&str> = limits
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub const ")?.split(':').next())
+        .collect();
+    assert!(names.len() >= 14, "{names:?}");
+    let mut tests = String::new();
+    for (_, source) in rust_files("tests/tests") {
+        tests.push_str(&code_of(&source));
+    }
+    for folder in ["schema/src", "engine/src"] {
+        for (_, source) in rust_files(folder) {
+            tests.push_str(&split_tests(&code_of(&source)).1);
+        }
+    }
+    let mentioned: BTreeSet<&str> = words(&tests).map(|(_, word)| word).collect();
+    let missing: Vec<_> = names.iter().filter(|name| !mentioned.contains(**name)).collect();
+    assert!(missing.is_empty(), "limits that no test mentions: {missing:?}");
+}
+
+#[test]
+fn files_and_functions_are_short() {
+    let mut long = Vec::new();
+    for (folder, _) in EDGES {
+        for (path, source) in rust_files(folder) {
+            let lines = source.lines().count();
+            if lines > FILE_LINES {
+                long.push(format!("{}: {lines} lines", path.display()));
+            }
+            let (code, _) = split_tests(&code_of(&source));
+            for function in
+                functions(&code).iter().filter(|function| function.lines > FUNCTION_LINES)
+            {
+                let (name, line, lines) = (&function.name, function.line, function.lines);
+                long.push(format!("{}:{line}: fn {name} has {lines} lines", path.display()));
+            }
+        }
+    }
+    assert!(
+        long.is_empty(),
+        "longer than {FILE_LINES} or {FUNCTION_LINES} lines:\n{}",
+        long.join("\n")
+    );
+}
+
+/// The part of a file that is not for tests and not an example.
+fn outside_of_tests<'a>(path: &Path, text: &'a str) -> Vec<&'a str> {
+    if path.components().any(|part| part.as_os_str() == "tests") {
+        return Vec::new();
+    }
+    // Test modules are the last thing of a file.
+    let text = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+    let is_example =
+        |line: &&str| ["//!", "///"].iter().any(|doc| line.trim_start().starts_with(doc));
+    text.lines().filter(|line| !is_example(line)).collect()
+}
+
+#[test]
+fn no_file_names_a_place_on_somebodys_machine() {
+    // In two parts, or this file would name them.
+    let anywhere = [["/wo", "rk/"], ["/ho", "me/"], ["/Use", "rs/"]].map(|parts| parts.concat());
+    let outside = [["/tm", "p/"], ["/ro", "ot/"]].map(|parts| parts.concat());
+    let mut found = Vec::new();
+    for path in files("") {
+        let Ok(text) = fs::read_to_string(root().join(&path)) else { continue };
+        let own = outside_of_tests(&path, &text);
+        let named = anywhere
+            .iter()
+            .filter(|place| text.contains(*place))
+            .chain(outside.iter().filter(|place| own.iter().any(|line| line.contains(*place))));
+        found.extend(named.map(|place| format!("{} names {place}", path.display())));
+    }
+    assert!(found.is_empty(), "{found:#?}");
+}
