@@ -1,6 +1,6 @@
 // The yardstick of `cargo xtask bench`: what one would write by hand for one JSON document per Durable Object, in
 // plain JavaScript. It has the Worker, the object, the durable write, the merge and the push to sockets of Blaze, and
-// nothing else: no validation, no index, no patches, no history, no idempotency. It is meant to be fast and has no
+// nothing else: no validation, no preconditions, no patches, no log, no idempotency. It is meant to be fast and has no
 // tricks: every read comes from SQLite, every write is one UPSERT.
 import { DurableObject } from "cloudflare:workers";
 

@@ -75,6 +75,8 @@ export class GeoPoint {
 /** A change that the server computes from the field's present value. */
 export class FieldValue {
   private constructor();
+  /** Without a member that is its own, every value would pass for one. */
+  private readonly operand: unknown;
 }
 
 /** Adds `by`; a field that is missing or no number becomes `by`. */
@@ -158,7 +160,7 @@ export class DocumentReference<T = DocumentData> {
   update(fieldPath: string, value: unknown, ...more: unknown[]): Promise<WriteResult>;
   /** Applies a JSON Patch (RFC 6902), all or nothing. */
   patch(operations: PatchOperation[]): Promise<WriteResult>;
-  /** Creates it; refused when it exists. */
+  /** Creates it; refused with `already-exists` when it exists. */
   create(data: WithFieldValue<T>): Promise<WriteResult>;
   delete(): Promise<WriteResult>;
   /** Calls `next` with the document as it is, and again whenever it changes. An error ends it. */

@@ -313,15 +313,16 @@ let loading;
 
 /** Loads the WebAssembly, once. Browsers fetch it; Node.js reads it from the package. */
 async function load() {
+  // In the form in which bundlers find a file that a module needs.
+  const wasm = new URL("./blaze_client_bg.wasm", import.meta.url);
   try {
-    await init();
+    await init({ module_or_path: wasm });
   } catch (error) {
     if (!globalThis.process?.versions?.node) throw error;
     // Not a literal, so that bundlers for browsers leave it alone.
     const fs = "node:fs/promises";
     const { readFile } = await import(/* @vite-ignore */ /* webpackIgnore: true */ fs);
-    const module_or_path = await readFile(new URL("./blaze_client_bg.wasm", import.meta.url));
-    await init({ module_or_path });
+    await init({ module_or_path: await readFile(wasm) });
   }
 }
 

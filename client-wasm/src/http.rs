@@ -142,6 +142,10 @@ pub fn write_answer(response: Option<Response>) -> Answer {
         // Firestore's SDK repeats contention too. A full house (429) passes, a document too large (413) does not.
         Some(error) if matches!(error.code, Code::Unavailable | Code::Aborted) => Answer::Again,
         _ if response.status == 429 => Answer::Again,
+        // The one precondition that is sent is that of a create.
+        Some(error) if response.status == 412 => {
+            Answer::Refused(Error::new(Code::AlreadyExists, error.detail))
+        }
         Some(error) => Answer::Refused(error),
         // Not the database's own words: something on the way to it, or it broke off; whether it wrote is not known.
         None if response.status >= 500 => Answer::Again,
@@ -306,7 +310,7 @@ mod tests {
             (response(status, None, &error.to_problem_json()), error)
         };
         for (code, status) in [
-            (Code::FailedPrecondition, 412),
+            (Code::FailedPrecondition, 409),
             (Code::NotFound, 404),
             (Code::ResourceExhausted, 413),
             (Code::Internal, 500),
@@ -314,6 +318,8 @@ mod tests {
             let (answer, error) = problem(code, status);
             assert_eq!(write_answer(answer), Answer::Refused(error));
         }
+        let exists = Answer::Refused(Error::new(Code::AlreadyExists, "why"));
+        assert_eq!(write_answer(problem(Code::FailedPrecondition, 412).0), exists);
         for answer in [
             None,
             problem(Code::Unavailable, 503).0,

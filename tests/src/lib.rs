@@ -2,6 +2,7 @@
 //!
 //! The proofs themselves are in `tests/`, one file per subject.
 
+pub mod browser;
 pub mod client;
 pub mod generate;
 pub mod random;

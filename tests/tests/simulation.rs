@@ -1,6 +1,7 @@
 //! Many worlds, each from its seed: see `blaze_tests::simulation` for what they are and what must hold in them.
 //!
-//! `BLAZE_SEED=7 cargo test -p blaze-tests --test simulation` runs one and prints all that happens in it.
+//! `BLAZE_SEED=7 cargo test -p blaze-tests --test simulation -- --nocapture one_world` prints all that happens in one;
+//! `BLAZE_WORLDS=100000 cargo test --release -p blaze-tests --test simulation` tries that many.
 
 use blaze_tests::simulation::{Outcome, Sabotage, Stats, run};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -8,12 +9,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 /// Seeds that once found something, and what.
 const KEPT: &[(u64, &str)] = &[];
 
-/// How many new worlds every test run tries; half of them in each of two threads.
-const WORLDS: u64 = 4000;
+/// How many worlds are tried, half of them in each of two threads, unless `BLAZE_WORLDS` says another number.
+const WORLDS: u64 = 400;
 
-fn seed() -> Option<u64> {
-    let seed = std::env::var("BLAZE_SEED").ok()?;
-    Some(seed.parse().unwrap_or_else(|_| panic!("BLAZE_SEED={seed} is no number")))
+fn environment(name: &str) -> Option<u64> {
+    let value = std::env::var(name).ok()?;
+    Some(value.parse().unwrap_or_else(|_| panic!("{name}={value} is no number")))
 }
 
 /// One world. When it fails, how to see it again.
@@ -64,7 +65,8 @@ fn check_all(seeds: impl Iterator<Item = u64>) -> Stats {
 }
 
 fn check_half(parity: u64) {
-    let stats = check_all((0..WORLDS).filter(|seed| seed % 2 == parity));
+    let worlds = environment("BLAZE_WORLDS").unwrap_or(WORLDS);
+    let stats = check_all((0..worlds).filter(|seed| seed % 2 == parity));
     for kind in HAPPENS {
         let count = stats.0.get(kind).copied().unwrap_or_default();
         assert!(count >= 10, "{kind}: {count}");
@@ -74,7 +76,7 @@ fn check_half(parity: u64) {
 
 #[test]
 fn one_world() {
-    if let Some(seed) = seed() {
+    if let Some(seed) = environment("BLAZE_SEED") {
         run(seed, None, true);
     }
 }

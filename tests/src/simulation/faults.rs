@@ -59,6 +59,16 @@ impl Faults {
             // Rarely: a wiped document says little about the rest.
             wipe: if random.below(8) == 0 { 30 } else { 0 },
         }
+        .without_contradictions()
+    }
+
+    /// A patch does not say its epoch, so a client cannot see that a snapshot of a new epoch was lost. It need not:
+    /// within a socket nothing is lost.
+    fn without_contradictions(mut self) -> Self {
+        if self.lose_frame > 0 {
+            self.wipe = 0;
+        }
+        self
     }
 
     /// Whether one of these happens now.

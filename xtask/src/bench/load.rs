@@ -159,7 +159,7 @@ impl<'a> Run<'a> {
         };
         let latencies = timeout(time + GRACE, try_join_all(connections.into_iter().map(drive)))
             .await
-            .with_context(|| format!("{} hangs", self.subject.name()))?;
+            .with_context(|| format!("{} hangs in {:?}", self.subject.name(), self.workload))?;
         let mut latencies = latencies?.concat();
         let rate = latencies.len() as f64 / start.elapsed().as_secs_f64();
         latencies.sort_unstable();

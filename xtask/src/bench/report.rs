@@ -60,10 +60,10 @@ fn comparisons(comparisons: &[Comparison], effort: &Effort) -> Option<String> {
 ## Against a hand-written Durable Object
 
 The baseline is [bench/baseline.js](../bench/baseline.js), about as little JavaScript as can keep one JSON document per
-Durable Object and push its changes. It does not validate, index, log patches, keep history or recognise retries; Blaze
-does all of that in these numbers. Both run under the same `workerd` with the same options, in turns of a few seconds.
-Values are medians over the rounds. A ratio is Blaze ÷ baseline within one round: its median, and the least and the
-greatest.
+Durable Object and push its changes. It reads from SQLite at every request, and does not validate, check preconditions,
+make patches, keep a log of them, or recognise retries. Blaze does all of that in these numbers, and reads a document
+that is awake from memory. Both run under the same `workerd` with the same options, in turns of a few seconds. Values
+are medians over the rounds. A ratio is Blaze ÷ baseline within one round: its median, and the least and the greatest.
 
 ![Ratios](benchmarks.svg)
 
@@ -72,18 +72,18 @@ greatest.
 {}
 - Loads: {CONNECTIONS} keep-alive connections, each sending its next request when the last was answered. Reads and
   spread writes go over {} documents of 300 bytes in turn; hot-document writes all go to one, and at the end its version
-  must equal the number of writes + 1. A write merges one field. {} rounds of {} s each.
-- Fan-out: {SUBSCRIBERS} WebSockets on one document, 20 writes a second for {} s, {} rounds; from sending a write to
-  its arrival at the last socket. Every socket must get every version, in order.
-- Memory: by how much the resident memory of a warmed-up process grows when {} documents are created. {} processes of
-  each.
+  must equal the number of writes + 1. A write merges one field. Rounds: {} of {} s.
+- Fan-out: {SUBSCRIBERS} WebSockets on one document, 20 writes a second; from sending a write to its arrival at the last
+  socket. Every socket must get every version, in order. Rounds: {} of {} s.
+- Memory: by how much the resident memory of a warmed-up process grows when {} documents are created. Rounds: {}, each
+  with new processes.
 ",
         lines.collect::<String>(),
         thousands(COUNT),
         effort.load_rounds,
         effort.load_time.as_secs_f64(),
-        effort.updates / 20,
         effort.fan_out_rounds,
+        effort.updates / 20,
         thousands(COUNT),
         effort.memory_rounds,
     ))

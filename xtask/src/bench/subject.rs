@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use tempfile::TempDir;
-use xtask::workerd::{Module, ObjectClass, Options, Server, Service};
+use xtask::workerd::{Log, Module, ObjectClass, Options, Server, Service};
 
 use super::stats::Pair;
 use crate::workspace::Workspace;
@@ -86,6 +86,8 @@ impl Contestant {
         let options = Options {
             // The baseline has no health check; one that listens is ready.
             health_path: None,
+            // A healthy server says nothing.
+            log: Log::Inherit,
             workerd: Some(self.workerd.clone()),
             ..Options::default()
         };

@@ -1,0 +1,6 @@
+//! The built pages in a real Chromium, against the built server: the demo page, and the npm package in a page.
+
+mod atlas;
+mod npm;
+mod optimism;
+mod reconnect;
