@@ -36,9 +36,8 @@ impl Socket {
         if let Some(token) = token {
             protocols.push(&format!("bearer.{token}").into());
         }
-        let socket = WebSocket::new_with_str_sequence(url, &protocols).map_err(|error| {
-            let detail = format!("no WebSocket can be opened here: {error:?}");
-            Error::new(Code::Unimplemented, detail)
+        let socket = WebSocket::new_with_str_sequence(url, &protocols).map_err(|_| {
+            Error::new(Code::Unimplemented, "no WebSocket can be opened here: is this Node.js 20?")
         })?;
         let opened = report.clone();
         let on_open = Closure::new(move |_| opened(Report::Opened));

@@ -193,6 +193,7 @@ impl Driver {
                     let _ = sender.send(port.trim_end_matches('.').to_owned());
                 }
             }
+            drop(child.wait());
         });
         let port = port.recv_timeout(PATIENCE).expect("chromedriver's port");
         Driver { url: format!("http://127.0.0.1:{port}"), _guard: guard }
@@ -205,7 +206,8 @@ impl Driver {
 struct Guard(#[expect(dead_code, reason = "it holds the pipe")] Child);
 
 impl Guard {
-    const SCRIPT: &str = r#"read -r _; kill -9 -- "-$1"; rm -rf "$2" || { sleep 1; rm -rf "$2"; }"#;
+    const SCRIPT: &str =
+        r#"read -r _; kill -s KILL -- "-$1"; rm -rf "$2" || { sleep 1; rm -rf "$2"; }"#;
 
     /// `driver` leads a group of processes, in which its browsers are.
     fn over(driver: &Child, files: TempDir) -> Self {

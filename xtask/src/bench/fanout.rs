@@ -22,7 +22,7 @@ pub(crate) const SUBSCRIBERS: usize = 500;
 /// From one write to the next: 20 a second.
 const INTERVAL: Duration = Duration::from_millis(50);
 /// How long the last message may take before it counts as lost.
-const GRACE: Duration = Duration::from_secs(20);
+const GRACE: Duration = Duration::from_secs(60);
 const PATH: &str = "/v1/docs/fan-out/document";
 
 type Socket = WebSocketStream<TcpStream>;

@@ -16,7 +16,7 @@ use super::subject::{self, Contestant, Subject};
 /// An end for a round on a machine that answers without limit.
 const MAX_REQUESTS: u64 = 500_000;
 /// How long a round may take to come to its end before it counts as hung.
-const GRACE: Duration = Duration::from_secs(20);
+const GRACE: Duration = Duration::from_secs(60);
 const COLLECTION: &str = "load";
 
 /// What every connection keeps doing.

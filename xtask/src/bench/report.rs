@@ -6,7 +6,7 @@ use super::http::CONNECTIONS;
 use super::machine::Machine;
 use super::rows::{Cost, OBJECTS_CALLED};
 use super::sizes::{FIRESTORE_CLIENT, Size};
-use super::stats::{Better, Comparison};
+use super::stats::{Better, Comparison, milliseconds};
 use super::{Effort, Results};
 
 /// The whole report. Parts that were not measured are left out.
@@ -21,7 +21,7 @@ pub(crate) fn markdown(results: &Results, effort: &Effort, machine: &Machine) ->
 }
 
 fn introduction(machine: &Machine) -> Option<String> {
-    let Machine { date, platform, cores, processor, workerd } = machine;
+    let Machine { date, platform, cores, processor, sync, workerd } = machine;
     let processor = processor.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
     Some(format!(
         "\
@@ -30,8 +30,9 @@ fn introduction(machine: &Machine) -> Option<String> {
 Written by `cargo xtask bench`; do not edit.
 
 {date}, {platform}, {cores} cores{processor}, {workerd}.
-The load generator runs on the same cores.
-"
+The load generator runs on the same cores. Forcing a write to disk takes {sync} ms.
+",
+        sync = number(milliseconds(*sync)),
     ))
 }
 
