@@ -425,7 +425,7 @@ fn change(choice: u8) -> Change {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4_000))]
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
     fn own_increments_show_at_once_and_never_twice(

@@ -102,8 +102,8 @@ fn one_changed_field_of_a_large_document_is_a_small_frame() {
     assert!(frame.len() < 200, "{} bytes", frame.len());
 }
 
-/// The time that writing takes. A bound on it is a bound on how the work grows, so it is wide: a hundred times what
-/// was measured, and a hundredth of what the square would take.
+/// The time that writing takes. A bound on it is a bound on how the work grows, so it is wide: tens of times what was
+/// measured, and a tenth of what the square took.
 fn time_of(present: Value, write: Value) -> Duration {
     let mut counted = Counted::new();
     counted.set(present);

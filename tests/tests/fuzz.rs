@@ -26,6 +26,7 @@ use blaze_schema::write::{Operation, Write};
 use blaze_tests::generate;
 use blaze_tests::random::Random;
 use serde_json::{Value, json};
+use std::any::Any;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -50,23 +51,38 @@ fn fuzz(name: &str, target: fn(&mut Random)) {
     let asked = environment("BLAZE_FUZZ_CASES");
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let first = asked.map_or(0, |_| since_1970.as_nanos() as u64);
-    for seed in (0..asked.unwrap_or(CASES) / TARGETS).map(|case| first.wrapping_add(case)) {
-        let case = catch_unwind(AssertUnwindSafe(|| target(&mut Random::new(seed))));
-        if let Err(panic) = case {
-            eprintln!(
-                "\nTo repeat: BLAZE_FUZZ_SEED={seed} cargo test -p blaze-tests --test fuzz -- --exact {name}\n"
-            );
-            resume_unwind(panic);
-        }
+    let seeds = (0..asked.unwrap_or(CASES) / TARGETS).map(|case| first.wrapping_add(case));
+    if let Some((seed, panic)) = first_panic(seeds, target) {
+        eprintln!(
+            "\nTo repeat: BLAZE_FUZZ_SEED={seed} cargo test -p blaze-tests --test fuzz -- --exact {name}\n"
+        );
+        resume_unwind(panic);
     }
 }
 
+/// The first seed with which the target panics, and its panic.
+fn first_panic(
+    seeds: impl IntoIterator<Item = u64>,
+    target: fn(&mut Random),
+) -> Option<(u64, Box<dyn Any + Send>)> {
+    seeds.into_iter().find_map(|seed| {
+        let case = catch_unwind(AssertUnwindSafe(|| target(&mut Random::new(seed))));
+        case.err().map(|panic| (seed, panic))
+    })
+}
+
 #[test]
-#[should_panic(expected = "an even seed")]
-fn a_target_that_panics_fails() {
-    fuzz("a_target_that_panics_fails", |random| {
-        assert!(random.bits().is_multiple_of(2), "an even seed");
-    });
+fn a_target_that_panics_is_found_with_its_seed() {
+    let target: fn(&mut Random) = |random| {
+        if random.bits().is_multiple_of(50) {
+            // As a panic, without its noise.
+            resume_unwind(Box::new("found"));
+        }
+    };
+    let (seed, panic) = first_panic(0..1_000, target).unwrap();
+    assert_eq!(panic.downcast_ref(), Some(&"found"));
+    assert!(Random::new(seed).bits().is_multiple_of(50));
+    assert!(first_panic(0..seed, target).is_none());
 }
 
 #[test]
@@ -307,7 +323,12 @@ fn requests() {
             1 => generate::operations(random).to_string(),
             _ => generate::json_text(random),
         };
-        check_request(random, &request, body.as_bytes());
+        let mut body = body.into_bytes();
+        if random.chance(10) {
+            // Not even UTF-8, as like as not.
+            body.insert(random.below(body.len()), random.bits() as u8);
+        }
+        check_request(random, &request, &body);
     });
 }
 

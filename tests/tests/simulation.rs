@@ -13,7 +13,7 @@ const KEPT: &[(u64, &str)] = &[
 ];
 
 /// How many worlds are tried, half of them in each of two threads, unless `BLAZE_WORLDS` says another number.
-const WORLDS: u64 = 400;
+const WORLDS: u64 = 300;
 
 fn environment(name: &str) -> Option<u64> {
     let value = std::env::var(name).ok()?;
