@@ -19,6 +19,9 @@ pub const PATCH_OPERATIONS: usize = 10_000;
 /// Bytes that the `copy` operations of one JSON Patch may duplicate in all: without this bound a few hundred bytes of
 /// `copy` could double a document until memory ends.
 pub const PATCH_COPY_BYTES: usize = 2 * DOCUMENT_BYTES;
+/// Bytes that the `move` operations of one JSON Patch may carry in all: each looks at what it moves, so that thousands of
+/// moves of a large value would hold up every document of the isolate.
+pub const PATCH_MOVE_BYTES: usize = 16 * DOCUMENT_BYTES;
 /// Bytes of an `Idempotency-Key`.
 pub const IDEMPOTENCY_KEY_BYTES: usize = 255;
 /// How long an idempotency record answers a repeated request, in microseconds: 24 hours.

@@ -1,7 +1,7 @@
 //! JSON Patch (RFC 6902): the difference between two states of a document, and its application.
 
 use crate::error::{Code, Error};
-use crate::limits::{DOCUMENT_DEPTH, PATCH_COPY_BYTES, PATCH_OPERATIONS};
+use crate::limits::{DOCUMENT_DEPTH, PATCH_COPY_BYTES, PATCH_MOVE_BYTES, PATCH_OPERATIONS};
 use crate::order::equal;
 use crate::value::{Map, Transforms, as_plain_map, check_value, depth, dollar_entry};
 use json_patch::jsonptr::{Pointer, PointerBuf};
@@ -93,15 +93,18 @@ fn pointer(fields: &Map, key: &str) -> Result<PointerBuf, String> {
 /// Each names the operation.
 pub fn apply(data: &Map, patch: &Patch) -> Result<Map, Error> {
     let mut document = Value::Object(data.clone());
-    let mut copied = 0_usize;
+    let (mut copied, mut moved) = (0_usize, 0_usize);
     for (number, operation) in patch.0.iter().enumerate() {
         let place = |reason: &str| {
             format!("operations[{number}] at {:?}: {reason}", operation.path().as_str())
         };
         let growth = Growth::of(operation, &document);
         copied = copied.saturating_add(growth.copied_bytes);
-        if copied > PATCH_COPY_BYTES {
-            let detail = place(&format!("copies more than {PATCH_COPY_BYTES} bytes in all"));
+        moved = moved.saturating_add(growth.moved_bytes);
+        if copied > PATCH_COPY_BYTES || moved > PATCH_MOVE_BYTES {
+            let detail = place(&format!(
+                "copies more than {PATCH_COPY_BYTES} bytes in all, or moves more than {PATCH_MOVE_BYTES}"
+            ));
             return Err(Error::new(Code::ResourceExhausted, detail));
         }
         if growth.depth > DOCUMENT_DEPTH {
@@ -125,9 +128,11 @@ pub fn apply(data: &Map, patch: &Patch) -> Result<Map, Error> {
     crate::value::check_data(document, Transforms::Refused, "the patched document")
 }
 
-/// How far one operation would let the document grow.
+/// What one operation would carry, and how deep the document would be where it puts it.
+#[derive(Default)]
 struct Growth {
     copied_bytes: usize,
+    moved_bytes: usize,
     depth: usize,
 }
 
@@ -137,26 +142,21 @@ impl Growth {
             path.count().saturating_add(value.map_or(0, depth))
         };
         match operation {
-            PatchOperation::Add(add) => {
-                Growth { copied_bytes: 0, depth: nested(&add.path, Some(&add.value)) }
+            PatchOperation::Add(AddOperation { path, value })
+            | PatchOperation::Replace(ReplaceOperation { path, value }) => {
+                Growth { depth: nested(path, Some(value)), ..Growth::default() }
             }
-            PatchOperation::Replace(replace) => {
-                Growth { copied_bytes: 0, depth: nested(&replace.path, Some(&replace.value)) }
+            PatchOperation::Move(MoveOperation { from, path }) => {
+                let source = document.pointer(from.as_str());
+                let moved_bytes = source.map_or(0, text_bytes);
+                Growth { moved_bytes, depth: nested(path, source), ..Growth::default() }
             }
-            PatchOperation::Move(r#move) => {
-                let source = document.pointer(r#move.from.as_str());
-                Growth { copied_bytes: 0, depth: nested(&r#move.path, source) }
+            PatchOperation::Copy(CopyOperation { from, path }) => {
+                let source = document.pointer(from.as_str());
+                let copied_bytes = source.map_or(0, text_bytes);
+                Growth { copied_bytes, depth: nested(path, source), ..Growth::default() }
             }
-            PatchOperation::Copy(copy) => {
-                let source = document.pointer(copy.from.as_str());
-                Growth {
-                    copied_bytes: source.map_or(0, text_bytes),
-                    depth: nested(&copy.path, source),
-                }
-            }
-            PatchOperation::Remove(_) | PatchOperation::Test(_) => {
-                Growth { copied_bytes: 0, depth: 0 }
-            }
+            PatchOperation::Remove(_) | PatchOperation::Test(_) => Growth::default(),
         }
     }
 }
@@ -307,6 +307,7 @@ impl Differ {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::DOCUMENT_BYTES;
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -446,6 +447,17 @@ mod tests {
         let double = |n: usize| json!({"op": "copy", "from": "", "path": format!("/copy{n}")});
         let error = refusal(json!({"a": "x".repeat(1_000)}), (0..60).map(double).collect());
         assert_eq!(error.status, 413);
+        let there = [
+            json!({"op": "move", "from": "/a", "path": "/b"}),
+            json!({"op": "move", "from": "/b", "path": "/a"}),
+        ];
+        let large = json!({"a": "x".repeat(DOCUMENT_BYTES / 2)});
+        let moves =
+            |times: usize| Value::Array(there.iter().cycle().take(2 * times).cloned().collect());
+        let allowed = PATCH_MOVE_BYTES / DOCUMENT_BYTES - 1;
+        let data = large.as_object().unwrap();
+        assert!(parse(moves(allowed)).and_then(|patch| apply(data, &patch)).is_ok());
+        assert_eq!(refusal(large.clone(), moves(allowed + 1)).status, 413);
         let nest = json!({"op": "copy", "from": "/a", "path": "/a/a"});
         let error = refusal(json!({"a": {}}), Value::Array(vec![nest; 200]));
         assert_eq!((error.status, error.code), (400, Code::InvalidArgument));
