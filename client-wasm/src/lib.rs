@@ -20,12 +20,18 @@
 
 pub mod backoff;
 pub mod change;
+pub mod document_changes;
 pub mod event;
 pub mod http;
 #[cfg(feature = "js")]
 pub mod js;
+pub mod link;
 pub mod outbox;
+pub mod queries;
+pub mod query_event;
+pub mod query_view;
 pub mod replica;
+pub mod row;
 pub mod session;
 pub mod state;
 pub mod view;

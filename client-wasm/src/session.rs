@@ -1,57 +1,20 @@
-//! Listening to one document over a socket that comes and goes.
-//!
-//! ```text
-//!           listen                opened              ping answered, again and again
-//!   Idle ───────────▶ Opening ───────────▶ Open ─────────────────────────────────────╮
-//!    ▲                  ▲  │ closed,         │ closed, a ping or the first            │
-//!    │ unlisten,        │  │ too slow        │ snapshot not answered, a gap      ◀────╯
-//!    │ refused          │  ▼                 ▼
-//!    ╰───────────────── Waiting (backoff) ◀──╯
-//! ```
+//! Listening to one document over a [`Link`].
 //!
 //! The state survives a lost socket: the next one starts after it. It does not survive a gap: whatever led to that,
 //! a snapshot mends it.
 
-use crate::backoff::Backoff;
-use crate::event::{ConnectionState, Effect, Timer};
+use crate::event::{Effect, Timer};
+use crate::link::{Link, LinkEffect};
 use crate::state::{ServerState, Step};
 use blaze_schema::error::{Code, Error};
 use blaze_schema::message::ServerMessage;
 
-/// A socket that is not open after so long is given up, in milliseconds.
-pub const OPEN_MS: u32 = 15_000;
-/// An open socket is pinged this often, in milliseconds.
-pub const PING_MS: u32 = 25_000;
-/// A ping, and the wish for a snapshot, are answered within this, in milliseconds.
-pub const ANSWER_MS: u32 = 10_000;
-
 /// The session.
 #[derive(Debug, Default)]
 pub struct Session {
-    phase: Phase,
+    link: Link,
     /// What the frames so far add up to; `None` before the first snapshot and after a gap.
     state: Option<ServerState>,
-    backoff: Backoff,
-    /// Whether a frame arrived since the timer was started.
-    heard: bool,
-    /// Whether the last socket was given up because of a gap. Then a frame is no sign that all is well: the same gap
-    /// may follow, and the backoff must grow.
-    broken: bool,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Phase {
-    /// Nobody listens.
-    #[default]
-    Idle,
-    /// A socket is being opened.
-    Opening,
-    /// It is open. The timer is the next ping's.
-    Open,
-    /// It is open. The timer is an answer's: to a ping, or the first snapshot.
-    Expecting,
-    /// It was lost. The timer is the next attempt's.
-    Waiting,
 }
 
 impl Session {
@@ -62,33 +25,22 @@ impl Session {
 
     /// Starts to listen.
     pub fn listen(&mut self, effects: &mut Vec<Effect>) {
-        if self.phase == Phase::Idle {
-            self.open(effects);
-        }
+        self.link(effects, Link::start);
     }
 
     /// Stops to listen, and forgets the state.
     pub fn unlisten(&mut self, effects: &mut Vec<Effect>) {
-        if self.phase != Phase::Idle {
-            effects.push(Effect::CloseSocket);
-            effects.push(Effect::StopTimer(Timer::Socket));
-            effects.push(Effect::Connection(ConnectionState::Idle));
-            *self = Session::default();
-        }
+        self.link(effects, Link::stop);
+        self.state = None;
     }
 
     /// The socket is open.
     pub fn opened(&mut self, effects: &mut Vec<Effect>) {
-        if self.phase != Phase::Opening {
-            return;
-        }
         // A server that has nothing new for a known state says nothing.
-        let (phase, after_ms) = match self.state {
-            Some(_) => (Phase::Open, PING_MS),
-            None => (Phase::Expecting, ANSWER_MS),
-        };
-        self.wait(phase, after_ms, effects);
-        effects.push(Effect::Connection(ConnectionState::Connected));
+        let expected = self.state.is_none();
+        self.link(effects, |link, effects| {
+            link.opened(expected, effects);
+        });
     }
 
     /// A frame arrived. Returns whether the state moved.
@@ -98,14 +50,13 @@ impl Session {
         random: u128,
         effects: &mut Vec<Effect>,
     ) -> bool {
-        if !matches!(self.phase, Phase::Open | Phase::Expecting) {
+        if !self.link.heard() {
             return false;
         }
-        self.heard = true;
         let step = match message {
             Ok(ServerMessage::Error(error)) => {
                 if may_pass(&error) {
-                    self.lose(random, effects);
+                    self.link(effects, |link, effects| link.lose(random, effects));
                 } else {
                     self.refused(error, effects);
                 }
@@ -116,26 +67,21 @@ impl Session {
         };
         if step == Step::Gap {
             self.state = None;
-            self.broken = true;
-            self.lose(random, effects);
-            return false;
-        }
-        if !self.broken {
-            self.backoff.succeed();
+            self.link(effects, |link, effects| link.broke(random, effects));
+        } else {
+            self.link.worked();
         }
         step == Step::Moved
     }
 
     /// The socket was closed, or could not be opened.
     pub fn closed(&mut self, random: u128, effects: &mut Vec<Effect>) {
-        if matches!(self.phase, Phase::Opening | Phase::Open | Phase::Expecting) {
-            self.lose(random, effects);
-        }
+        self.link(effects, |link, effects| link.closed(random, effects));
     }
 
     /// Listening is refused for good.
     pub fn refused(&mut self, error: Error, effects: &mut Vec<Effect>) {
-        if self.phase != Phase::Idle {
+        if self.link.is_started() {
             self.unlisten(effects);
             effects.push(Effect::Fail(error));
         }
@@ -143,56 +89,45 @@ impl Session {
 
     /// The timer ran out.
     pub fn timer(&mut self, random: u128, effects: &mut Vec<Effect>) {
-        match self.phase {
-            Phase::Idle => {}
-            Phase::Waiting => self.open(effects),
-            Phase::Open => self.ping(effects),
-            Phase::Expecting if self.heard => {
-                self.backoff.succeed();
-                self.broken = false;
-                self.wait(Phase::Open, PING_MS - ANSWER_MS, effects);
-            }
-            Phase::Opening | Phase::Expecting => self.lose(random, effects),
-        }
+        self.link(effects, |link, effects| link.timer(random, effects));
     }
 
-    /// The network is back: a lost socket is worth another try, and an open one may be open no more.
+    /// The network is back.
     pub fn online(&mut self, effects: &mut Vec<Effect>) {
-        match self.phase {
-            Phase::Waiting => self.open(effects),
-            Phase::Open => self.ping(effects),
-            Phase::Idle | Phase::Opening | Phase::Expecting => {}
-        }
+        self.link(effects, Link::online);
     }
 
-    fn open(&mut self, effects: &mut Vec<Effect>) {
-        let since = self.state.as_ref().map(|state| (state.version, state.epoch.clone()));
-        effects.push(Effect::OpenSocket { since });
-        self.wait(Phase::Opening, OPEN_MS, effects);
-        effects.push(Effect::Connection(ConnectionState::Connecting));
+    /// Tells the link of something, and passes on what it asks for.
+    fn link(
+        &mut self,
+        effects: &mut Vec<Effect>,
+        tell: impl FnOnce(&mut Link, &mut Vec<LinkEffect>),
+    ) {
+        let mut asked = Vec::new();
+        tell(&mut self.link, &mut asked);
+        self.pass_on(&asked, effects);
     }
 
-    fn ping(&mut self, effects: &mut Vec<Effect>) {
-        effects.push(Effect::SendPing);
-        self.wait(Phase::Expecting, ANSWER_MS, effects);
-    }
-
-    fn lose(&mut self, random: u128, effects: &mut Vec<Effect>) {
-        effects.push(Effect::CloseSocket);
-        let retry_in_ms = self.backoff.fail(random);
-        self.wait(Phase::Waiting, retry_in_ms, effects);
-        effects.push(Effect::Connection(ConnectionState::Offline { retry_in_ms }));
-    }
-
-    fn wait(&mut self, phase: Phase, after_ms: u32, effects: &mut Vec<Effect>) {
-        self.phase = phase;
-        self.heard = false;
-        effects.push(Effect::StartTimer { timer: Timer::Socket, after_ms });
+    fn pass_on(&self, asked: &[LinkEffect], effects: &mut Vec<Effect>) {
+        effects.extend(asked.iter().map(|effect| match *effect {
+            LinkEffect::Open => {
+                let since = self.state.as_ref();
+                let since = since.map(|state| (state.version, state.epoch.clone()));
+                Effect::OpenSocket { since }
+            }
+            LinkEffect::Close => Effect::CloseSocket,
+            LinkEffect::Ping => Effect::SendPing,
+            LinkEffect::StartTimer(after_ms) => {
+                Effect::StartTimer { timer: Timer::Socket, after_ms }
+            }
+            LinkEffect::StopTimer => Effect::StopTimer(Timer::Socket),
+            LinkEffect::Connection(state) => Effect::Connection(state),
+        }));
     }
 }
 
 /// Whether the same request may be answered another way later.
-fn may_pass(error: &Error) -> bool {
+pub(crate) fn may_pass(error: &Error) -> bool {
     match error.code {
         Code::Aborted | Code::ResourceExhausted | Code::Unavailable | Code::Internal => true,
         Code::InvalidArgument

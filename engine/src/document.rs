@@ -447,8 +447,8 @@ fn parse_data(text: &str) -> Result<Map, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::StoreError;
     use crate::store::memory::MemoryStore;
+    use crate::store::{Change as StoreChange, Range, Row, StoreError};
     use blaze_schema::write::Versions;
     use serde_json::json;
 
@@ -765,8 +765,20 @@ mod tests {
             self.0.get(key)
         }
 
-        fn put_all(&mut self, _: &[(&[u8], &[u8])]) -> Result<(), StoreError> {
+        fn commit(&mut self, _: &[StoreChange<'_>]) -> Result<(), StoreError> {
             Err(StoreError("full".to_owned()))
+        }
+
+        fn scan(&self, range: &Range, limit: usize) -> Result<Vec<Row>, StoreError> {
+            self.0.scan(range, limit)
+        }
+
+        fn follow(&self, range: &Range, limit: usize) -> Result<Vec<Row>, StoreError> {
+            self.0.follow(range, limit)
+        }
+
+        fn count(&self, range: &Range, limit: u64) -> Result<u64, StoreError> {
+            self.0.count(range, limit)
         }
     }
 

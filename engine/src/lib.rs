@@ -20,6 +20,7 @@
 pub mod document;
 pub mod http;
 pub mod idempotency;
+pub mod index;
 pub mod record;
 pub mod store;
 

@@ -18,6 +18,7 @@
 )]
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, clippy::string_slice))]
 
+pub mod changes;
 pub mod document;
 pub mod error;
 pub mod field_path;
@@ -27,6 +28,7 @@ pub mod message;
 pub mod order;
 pub mod patch;
 pub mod path;
+pub mod query;
 pub mod timestamp;
 pub mod transform;
 pub mod value;

@@ -36,3 +36,36 @@ pub const LOG_MIN_BYTES: usize = 4 * 1_024;
 pub const SUBPROTOCOL_BYTES: usize = 16 * 1_024;
 /// A write's id on a socket, in bytes.
 pub const WRITE_ID_BYTES: usize = 255;
+/// Bytes of a string, bytes value or reference that its index entry holds; what is longer is told apart by reading the
+/// document. Firestore: quotas, "indexed field value" (where such queries "may return inconsistent results").
+pub const INDEXED_BYTES: usize = 1_500;
+/// Index entries of one document, those of declared composite indexes left out. Firestore: quotas, "index entries per
+/// document".
+pub const ENTRIES: usize = 40_000;
+/// Disjunctions of a query's filter in disjunctive normal form; an `in` or `array-contains-any` counts as its values.
+/// Firestore: "Limitations", OR queries.
+pub const QUERY_DISJUNCTIONS: usize = 30;
+/// Values of an `in` or `array-contains-any`. Firestore: "in, not-in, and array-contains-any".
+pub const IN_VALUES: usize = 30;
+/// Values of a `not-in`. Firestore: the same.
+pub const NOT_IN_VALUES: usize = 10;
+/// Filters on fields and orders of one query, together. Firestore: quotas, "filters, sort orders, and parent document
+/// path"; the path is not counted here.
+pub const QUERY_TERMS: usize = 100;
+/// Levels of `and` and `or` in a query's filter. Reading one takes stack for every level.
+pub const QUERY_DEPTH: usize = 32;
+/// Index objects that share one collection.
+pub const SHARDS: u32 = 64;
+/// Composite indexes of the collections of one id. Firestore: quotas, 200 for a database without billing.
+pub const COMPOSITES: usize = 200;
+/// Fields of one composite index. Firestore: quotas, "fields in a composite index".
+pub const COMPOSITE_COLUMNS: usize = 100;
+/// Aggregates of one request. Firestore: "Summarize data with aggregation queries", limitations.
+pub const AGGREGATES: usize = 5;
+/// Bytes of documents in one answer to a query; the rest is on the next page.
+pub const ANSWER_BYTES: usize = 8 * 1_024 * 1_024;
+/// How long an index remembers a deleted document, in microseconds: an hour. No earlier change of it can be on its way
+/// for so long.
+pub const TOMBSTONE_MICROS: i64 = 60 * 60 * 1_000_000;
+/// Documents that an index brings to new settings at a time, between which it answers.
+pub const REBUILD_DOCUMENTS: usize = 200;

@@ -1,7 +1,7 @@
 //! The engine's store over SQLite as a library: the same SQL as in the Durable Object, on this machine's disk.
 
-use blaze_engine::store::{Store, StoreError, sql};
-use rusqlite::{Connection, OptionalExtension, ToSql, params_from_iter};
+use blaze_engine::store::{Change, Range, Row, Store, StoreError, sql};
+use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 use std::cell::Cell;
 use std::path::Path;
 
@@ -42,6 +42,18 @@ impl RusqliteStore {
         }
         Ok(self.has_table.get())
     }
+
+    fn rows(&self, statement: &str, range: &Range, limit: usize) -> Result<Vec<Row>, StoreError> {
+        if !self.has_table()? {
+            return Ok(Vec::new());
+        }
+        let mut statement = self.connection.prepare_cached(statement).map_err(failed)?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = statement.query_map(params![range.start, range.end, limit], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        });
+        rows.map_err(failed)?.collect::<Result<_, _>>().map_err(failed)
+    }
 }
 
 impl Store for RusqliteStore {
@@ -53,20 +65,49 @@ impl Store for RusqliteStore {
         statement.query_row([key], |row| row.get(0)).optional().map_err(failed)
     }
 
-    fn put_all(&mut self, rows: &[(&[u8], &[u8])]) -> Result<(), StoreError> {
-        let statement = match rows {
-            [] => return Ok(()),
-            [_] => sql::PUT_ONE,
-            [_, _] => sql::PUT_TWO,
-            _ => return Err(StoreError("more rows than a write has".to_owned())),
-        };
+    fn commit(&mut self, changes: &[Change<'_>]) -> Result<(), StoreError> {
+        if changes.is_empty() {
+            return Ok(());
+        }
         if !self.has_table()? {
             self.connection.execute(sql::CREATE, []).map_err(failed)?;
             self.has_table.set(true);
         }
-        let bindings = rows.iter().flat_map(|(key, value)| [key as &dyn ToSql, value]);
-        let mut statement = self.connection.prepare_cached(statement).map_err(failed)?;
-        statement.execute(params_from_iter(bindings)).map(drop).map_err(failed)
+        let transaction = self.connection.savepoint().map_err(failed)?;
+        let run = |statement: &str, bindings: &[&[u8]]| {
+            let mut statement = transaction.prepare_cached(statement).map_err(failed)?;
+            statement.execute(params_from_iter(bindings)).map_err(failed)
+        };
+        for change in changes {
+            match *change {
+                Change::Put(key, value) => run(sql::PUT_ONE, &[key, value])?,
+                Change::Delete(key) => run(sql::DELETE, &[key])?,
+                Change::Move { from, to, value } => match run(sql::MOVE, &[from, to, value])? {
+                    0 => run(sql::PUT_ONE, &[to, value])?,
+                    moved => moved,
+                },
+            };
+        }
+        transaction.commit().map_err(failed)
+    }
+
+    fn scan(&self, range: &Range, limit: usize) -> Result<Vec<Row>, StoreError> {
+        self.rows(if range.reverse { sql::SCAN_REVERSE } else { sql::SCAN }, range, limit)
+    }
+
+    fn follow(&self, range: &Range, limit: usize) -> Result<Vec<Row>, StoreError> {
+        self.rows(if range.reverse { sql::FOLLOW_REVERSE } else { sql::FOLLOW }, range, limit)
+    }
+
+    fn count(&self, range: &Range, limit: u64) -> Result<u64, StoreError> {
+        if !self.has_table()? {
+            return Ok(0);
+        }
+        let mut statement = self.connection.prepare_cached(sql::COUNT).map_err(failed)?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let bindings = params![range.start, range.end, limit];
+        let count: i64 = statement.query_row(bindings, |row| row.get(0)).map_err(failed)?;
+        Ok(count.cast_unsigned())
     }
 }
 

@@ -9,7 +9,7 @@ use blaze_engine::http::route::{Route, route};
 use blaze_engine::http::{Headers, Request, document_request};
 use blaze_engine::idempotency::Idempotency;
 use blaze_engine::store::memory::MemoryStore;
-use blaze_engine::store::{Store, StoreError};
+use blaze_engine::store::{Change, Range, Row, Store, StoreError};
 use blaze_schema::error::Problem;
 use blaze_schema::field_path::FieldPath;
 use blaze_schema::limits::{
@@ -386,9 +386,25 @@ impl Store for Platform {
         self.0.get(key)
     }
 
-    fn put_all(&mut self, rows: &[(&[u8], &[u8])]) -> Result<(), StoreError> {
-        assert!(rows.iter().all(|(key, value)| key.len() + value.len() <= ROW_BYTES + 4_096));
-        self.0.put_all(rows)
+    fn commit(&mut self, changes: &[Change<'_>]) -> Result<(), StoreError> {
+        for change in changes {
+            if let Change::Put(key, value) | Change::Move { to: key, value, .. } = change {
+                assert!(key.len() + value.len() <= ROW_BYTES + 4_096);
+            }
+        }
+        self.0.commit(changes)
+    }
+
+    fn scan(&self, range: &Range, limit: usize) -> Result<Vec<Row>, StoreError> {
+        self.0.scan(range, limit)
+    }
+
+    fn follow(&self, range: &Range, limit: usize) -> Result<Vec<Row>, StoreError> {
+        self.0.follow(range, limit)
+    }
+
+    fn count(&self, range: &Range, limit: u64) -> Result<u64, StoreError> {
+        self.0.count(range, limit)
     }
 }
 

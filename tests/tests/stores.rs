@@ -3,7 +3,7 @@
 use blaze_engine::document::{Document, Event};
 use blaze_engine::idempotency::Idempotency;
 use blaze_engine::store::memory::MemoryStore;
-use blaze_engine::store::{Store, StoreError, suite};
+use blaze_engine::store::{Change, Range, Row, Store, StoreError, suite};
 use blaze_schema::id::ulid;
 use blaze_schema::path::DocumentPath;
 use blaze_schema::timestamp::Timestamp;
@@ -40,8 +40,20 @@ impl Store for Reopened {
         RusqliteStore::open(&self.0)?.get(key)
     }
 
-    fn put_all(&mut self, rows: &[(&[u8], &[u8])]) -> Result<(), StoreError> {
-        RusqliteStore::open(&self.0)?.put_all(rows)
+    fn commit(&mut self, changes: &[Change<'_>]) -> Result<(), StoreError> {
+        RusqliteStore::open(&self.0)?.commit(changes)
+    }
+
+    fn scan(&self, range: &Range, limit: usize) -> Result<Vec<Row>, StoreError> {
+        RusqliteStore::open(&self.0)?.scan(range, limit)
+    }
+
+    fn follow(&self, range: &Range, limit: usize) -> Result<Vec<Row>, StoreError> {
+        RusqliteStore::open(&self.0)?.follow(range, limit)
+    }
+
+    fn count(&self, range: &Range, limit: u64) -> Result<u64, StoreError> {
+        RusqliteStore::open(&self.0)?.count(range, limit)
     }
 }
 

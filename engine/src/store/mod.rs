@@ -9,8 +9,8 @@ pub mod suite;
 use blaze_schema::error::{Code, Error};
 use std::fmt;
 
-/// One object's durable rows. Implementations: SQLite in the Durable Object (`blaze-server`), a `BTreeMap`
-/// ([`memory::MemoryStore`]), `rusqlite` (in the tests); all are held to [`suite`].
+/// One object's durable rows, in the order of their keys. Implementations: SQLite in the Durable Object
+/// (`blaze-server`), a `BTreeMap` ([`memory::MemoryStore`]), `rusqlite` (in the tests); all are held to [`suite`].
 pub trait Store {
     /// The value of `key`, if there is one.
     ///
@@ -18,11 +18,79 @@ pub trait Store {
     /// When the storage fails.
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
 
-    /// Sets up to two keys to their values, all or nothing. Each is one row written.
+    /// Makes the changes, in their order, all or none of them.
     ///
     /// # Errors
-    /// When the storage fails, or there are more than two; then nothing was set.
-    fn put_all(&mut self, rows: &[(&[u8], &[u8])]) -> Result<(), StoreError>;
+    /// When the storage fails; then nothing was changed.
+    fn commit(&mut self, changes: &[Change<'_>]) -> Result<(), StoreError>;
+
+    /// Sets keys to their values, all or none of them.
+    ///
+    /// # Errors
+    /// When the storage fails; then nothing was set.
+    fn put_all(&mut self, rows: &[(&[u8], &[u8])]) -> Result<(), StoreError> {
+        let changes: Vec<Change<'_>> =
+            rows.iter().map(|(key, value)| Change::Put(key, value)).collect();
+        self.commit(&changes)
+    }
+
+    /// The first `limit` rows of a range: keys and values.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    fn scan(&self, range: &Range, limit: usize) -> Result<Vec<Row>, StoreError>;
+
+    /// As [`Store::scan`] for rows whose value is the key of another row: the value of that one stands in its place. A
+    /// row that names none is left out.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    fn follow(&self, range: &Range, limit: usize) -> Result<Vec<Row>, StoreError>;
+
+    /// How many rows a range has, counting no further than `limit`.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    fn count(&self, range: &Range, limit: u64) -> Result<u64, StoreError>;
+}
+
+/// One change of a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change<'a> {
+    /// Sets a key to a value. One row written.
+    Put(&'a [u8], &'a [u8]),
+    /// Removes a key, if it is there. One row written.
+    Delete(&'a [u8]),
+    /// Removes `from`, if it is there, and sets `to`. One row written, where a delete and a put are two.
+    Move {
+        /// The key that goes.
+        from: &'a [u8],
+        /// The key that comes.
+        to: &'a [u8],
+        /// Its value.
+        value: &'a [u8],
+    },
+}
+
+/// A key and a value.
+pub type Row = (Vec<u8>, Vec<u8>);
+
+/// The rows from one key to another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// The least key of it.
+    pub start: Vec<u8>,
+    /// The least key beyond it.
+    pub end: Vec<u8>,
+    /// Whether the last row comes first.
+    pub reverse: bool,
+}
+
+impl Range {
+    /// Whether no key can be in it.
+    pub fn is_empty(&self) -> bool {
+        self.start >= self.end
+    }
 }
 
 /// The storage failed: what it said.

@@ -17,3 +17,29 @@ pub const PUT_ONE: &str = "INSERT INTO store (key, value) VALUES (?1, ?2) ON CON
 /// Sets keys ?1 and ?3, in one statement: all or nothing by itself.
 pub const PUT_TWO: &str = "INSERT INTO store (key, value) VALUES (?1, ?2), (?3, ?4) \
                            ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+
+/// Removes key ?1.
+pub const DELETE: &str = "DELETE FROM store WHERE key = ?1";
+
+/// Makes key ?1 key ?2 with value ?3, if there is a ?1. One row written.
+pub const MOVE: &str = "UPDATE OR REPLACE store SET key = ?2, value = ?3 WHERE key = ?1";
+
+/// The first ?3 rows from key ?1 to before key ?2.
+pub const SCAN: &str =
+    "SELECT key, value FROM store WHERE key >= ?1 AND key < ?2 ORDER BY key LIMIT ?3";
+
+/// The last ones, last first.
+pub const SCAN_REVERSE: &str =
+    "SELECT key, value FROM store WHERE key >= ?1 AND key < ?2 ORDER BY key DESC LIMIT ?3";
+
+/// As [`SCAN`], with the values of the rows that the values name. `CROSS JOIN` keeps the order of the two.
+pub const FOLLOW: &str = "SELECT a.key, b.value FROM store a CROSS JOIN store b ON b.key = a.value \
+                          WHERE a.key >= ?1 AND a.key < ?2 ORDER BY a.key LIMIT ?3";
+
+/// The last ones, last first.
+pub const FOLLOW_REVERSE: &str = "SELECT a.key, b.value FROM store a CROSS JOIN store b ON b.key = a.value \
+                                  WHERE a.key >= ?1 AND a.key < ?2 ORDER BY a.key DESC LIMIT ?3";
+
+/// How many rows there are from key ?1 to before key ?2, at most ?3.
+pub const COUNT: &str =
+    "SELECT count(*) FROM (SELECT 1 FROM store WHERE key >= ?1 AND key < ?2 LIMIT ?3)";

@@ -5,7 +5,7 @@ use blaze_client::http;
 use blaze_engine::document::{Document, Effect, Event};
 use blaze_engine::http::{Headers, Request};
 use blaze_engine::store::memory::MemoryStore;
-use blaze_engine::store::{Store, StoreError};
+use blaze_engine::store::{Change, Range, Row, Store, StoreError};
 use blaze_schema::path::DocumentPath;
 use blaze_schema::timestamp::Timestamp;
 use std::collections::BTreeSet;
@@ -22,11 +22,23 @@ impl Store for Disk {
         self.rows.get(key)
     }
 
-    fn put_all(&mut self, rows: &[(&[u8], &[u8])]) -> Result<(), StoreError> {
+    fn commit(&mut self, changes: &[Change<'_>]) -> Result<(), StoreError> {
         if self.full {
             return Err(StoreError("the disk is full".to_owned()));
         }
-        self.rows.put_all(rows)
+        self.rows.commit(changes)
+    }
+
+    fn scan(&self, range: &Range, limit: usize) -> Result<Vec<Row>, StoreError> {
+        self.rows.scan(range, limit)
+    }
+
+    fn follow(&self, range: &Range, limit: usize) -> Result<Vec<Row>, StoreError> {
+        self.rows.follow(range, limit)
+    }
+
+    fn count(&self, range: &Range, limit: u64) -> Result<u64, StoreError> {
+        self.rows.count(range, limit)
     }
 }
 

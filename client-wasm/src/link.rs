@@ -1,0 +1,180 @@
+//! A socket that comes and goes, whatever it carries.
+//!
+//! ```text
+//!            start                opened              ping answered, again and again
+//!   Idle ───────────▶ Opening ───────────▶ Open ─────────────────────────────────────╮
+//!    ▲                  ▲  │ closed,         │ closed, a ping or what is             │
+//!    │ stop             │  │ too slow        │ expected not answered, a gap     ◀────╯
+//!    │                  │  ▼                 ▼
+//!    ╰───────────────── Waiting (backoff) ◀──╯
+//! ```
+
+use crate::backoff::Backoff;
+use crate::event::ConnectionState;
+
+/// A socket that is not open after so long is given up, in milliseconds.
+pub const OPEN_MS: u32 = 15_000;
+/// An open socket is pinged this often, in milliseconds.
+pub const PING_MS: u32 = 25_000;
+/// A ping, and whatever else is expected, is answered within this, in milliseconds.
+pub const ANSWER_MS: u32 = 10_000;
+
+/// The life of one socket after another.
+#[derive(Debug, Default)]
+pub struct Link {
+    phase: Phase,
+    backoff: Backoff,
+    /// Whether a frame arrived since the timer was started.
+    heard: bool,
+    /// Whether the last socket was given up because of a gap. Then a frame is no sign that all is well: the same gap
+    /// may follow, and the backoff must grow.
+    broken: bool,
+}
+
+/// What is to be done about the socket, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkEffect {
+    /// Open one; there is none now.
+    Open,
+    /// Close it, if there is one, and deliver nothing of it any more.
+    Close,
+    /// Send [`PING`](blaze_schema::message::PING).
+    Ping,
+    /// Start the timer anew, with so many milliseconds.
+    StartTimer(u32),
+    /// Stop the timer.
+    StopTimer,
+    /// How the connection is now.
+    Connection(ConnectionState),
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Phase {
+    /// Nobody listens.
+    #[default]
+    Idle,
+    /// A socket is being opened.
+    Opening,
+    /// It is open. The timer is the next ping's.
+    Open,
+    /// It is open. The timer is an answer's: to a ping, or what else is expected.
+    Expecting,
+    /// It was lost. The timer is the next attempt's.
+    Waiting,
+}
+
+impl Link {
+    /// Whether there is a socket, is to be one, or will be again.
+    pub fn is_started(&self) -> bool {
+        self.phase != Phase::Idle
+    }
+
+    /// Whether the socket is open.
+    pub fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Open | Phase::Expecting)
+    }
+
+    /// Somebody listens.
+    pub fn start(&mut self, effects: &mut Vec<LinkEffect>) {
+        if !self.is_started() {
+            self.open(effects);
+        }
+    }
+
+    /// Nobody listens any more.
+    pub fn stop(&mut self, effects: &mut Vec<LinkEffect>) {
+        if self.is_started() {
+            effects.push(LinkEffect::Close);
+            effects.push(LinkEffect::StopTimer);
+            effects.push(LinkEffect::Connection(ConnectionState::Idle));
+            *self = Link::default();
+        }
+    }
+
+    /// The socket is open, and the server is `expected` to say something. Returns whether that is news.
+    pub fn opened(&mut self, expected: bool, effects: &mut Vec<LinkEffect>) -> bool {
+        if self.phase != Phase::Opening {
+            return false;
+        }
+        let (phase, after_ms) =
+            if expected { (Phase::Expecting, ANSWER_MS) } else { (Phase::Open, PING_MS) };
+        self.wait(phase, after_ms, effects);
+        effects.push(LinkEffect::Connection(ConnectionState::Connected));
+        true
+    }
+
+    /// A frame arrived. Returns whether it counts: those of a socket that was given up do not.
+    pub fn heard(&mut self) -> bool {
+        self.heard = true;
+        self.is_open()
+    }
+
+    /// The frame fits.
+    pub fn worked(&mut self) {
+        if !self.broken {
+            self.backoff.succeed();
+        }
+    }
+
+    /// The frame does not fit: something is missing, or garbled.
+    pub fn broke(&mut self, random: u128, effects: &mut Vec<LinkEffect>) {
+        self.broken = true;
+        self.lose(random, effects);
+    }
+
+    /// The socket was closed, or could not be opened.
+    pub fn closed(&mut self, random: u128, effects: &mut Vec<LinkEffect>) {
+        if !matches!(self.phase, Phase::Idle | Phase::Waiting) {
+            self.lose(random, effects);
+        }
+    }
+
+    /// The socket is of no use: another one, later.
+    pub fn lose(&mut self, random: u128, effects: &mut Vec<LinkEffect>) {
+        effects.push(LinkEffect::Close);
+        let retry_in_ms = self.backoff.fail(random);
+        self.wait(Phase::Waiting, retry_in_ms, effects);
+        effects.push(LinkEffect::Connection(ConnectionState::Offline { retry_in_ms }));
+    }
+
+    /// The timer ran out.
+    pub fn timer(&mut self, random: u128, effects: &mut Vec<LinkEffect>) {
+        match self.phase {
+            Phase::Idle => {}
+            Phase::Waiting => self.open(effects),
+            Phase::Open => self.ping(effects),
+            Phase::Expecting if self.heard => {
+                self.backoff.succeed();
+                self.broken = false;
+                self.wait(Phase::Open, PING_MS - ANSWER_MS, effects);
+            }
+            Phase::Opening | Phase::Expecting => self.lose(random, effects),
+        }
+    }
+
+    /// The network is back: a lost socket is worth another try, and an open one may be open no more.
+    pub fn online(&mut self, effects: &mut Vec<LinkEffect>) {
+        match self.phase {
+            Phase::Waiting => self.open(effects),
+            Phase::Open => self.ping(effects),
+            Phase::Idle | Phase::Opening | Phase::Expecting => {}
+        }
+    }
+
+    fn open(&mut self, effects: &mut Vec<LinkEffect>) {
+        effects.push(LinkEffect::Open);
+        self.wait(Phase::Opening, OPEN_MS, effects);
+        effects.push(LinkEffect::Connection(ConnectionState::Connecting));
+    }
+
+    fn ping(&mut self, effects: &mut Vec<LinkEffect>) {
+        effects.push(LinkEffect::Ping);
+        self.wait(Phase::Expecting, ANSWER_MS, effects);
+    }
+
+    fn wait(&mut self, phase: Phase, after_ms: u32, effects: &mut Vec<LinkEffect>) {
+        self.phase = phase;
+        self.heard = false;
+        effects.push(LinkEffect::StartTimer(after_ms));
+    }
+}

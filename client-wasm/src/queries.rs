@@ -1,0 +1,316 @@
+//! The queries that one client listens to: one socket for all of them, and a [`QueryView`] for each.
+//!
+//! In scope: every decision about listening to queries. Out of scope: sockets, timers, the clock, randomness and
+//! callbacks. It is driven as a [`Replica`](crate::replica::Replica) is: tell [`Queries::handle`] what happened, then do
+//! the effects, in order.
+//!
+//! Every query goes on after a lost socket from the last frame that it had. A frame that does not fit gives the socket
+//! up, and its query starts anew. An error ends the one query that it names, or delays it where it may pass.
+
+use crate::backoff::Backoff;
+use crate::json;
+use crate::link::{Link, LinkEffect};
+use crate::query_event::{QueryEffect, QueryEvent, QueryTimer};
+use crate::query_view::{GRACE_MS, QueryView};
+use crate::row::Rows;
+use crate::session::may_pass;
+use blaze_schema::changes::{Changes, QueryMessage, listen_text, unlisten_text};
+use blaze_schema::error::Error;
+use blaze_schema::message::PING;
+use blaze_schema::path::DocumentPath;
+use blaze_schema::query::Query;
+use blaze_schema::timestamp::Timestamp;
+use blaze_schema::write::Operation;
+use std::mem;
+use std::rc::Rc;
+
+/// The queries of a client.
+#[derive(Debug, Default)]
+pub struct Queries {
+    link: Link,
+    targets: Vec<Target>,
+    /// The writes that were not answered: a query that is listened to later shows them too.
+    unanswered: Vec<Unanswered>,
+    /// Whether the timer [`QueryTimer::Retry`] runs.
+    retrying: bool,
+    /// Whether the timer [`QueryTimer::Lapse`] runs.
+    lapsing: bool,
+}
+
+/// A query that is listened to.
+#[derive(Debug)]
+struct Target {
+    number: u64,
+    /// The query as JSON.
+    text: String,
+    view: QueryView,
+    /// Where to go on from.
+    resume: Option<String>,
+    stage: Stage,
+    /// How often in a row the server refused it for the moment.
+    backoff: Backoff,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// This socket's server does not know of it.
+    Unlisted,
+    /// It was told.
+    Listed,
+    /// And answered.
+    Live,
+}
+
+#[derive(Debug)]
+struct Unanswered {
+    path: Rc<DocumentPath>,
+    operation: Rc<Operation>,
+    at: Timestamp,
+}
+
+impl Queries {
+    /// What the listeners of a query see; `None` before its first frame, and when it is not listened to. It is the same
+    /// [`Rc`] until something changes.
+    pub fn rows(&mut self, target: u64) -> Option<Rows> {
+        self.targets.iter_mut().find(|other| other.number == target)?.view.rows()
+    }
+
+    /// Takes one event. `now` is the local clock; all bits of `random` are.
+    pub fn handle(&mut self, now: Timestamp, random: u128, event: QueryEvent) -> Vec<QueryEffect> {
+        let mut effects = Vec::new();
+        match event {
+            QueryEvent::Listen { target, query } => self.listen(target, *query, &mut effects),
+            QueryEvent::Unlisten { target } => self.unlisten(target, &mut effects),
+            QueryEvent::Opened => {
+                let mut opened = false;
+                self.link(&mut effects, |link, asked| opened = link.opened(false, asked));
+                if opened {
+                    self.list(&mut effects);
+                }
+            }
+            QueryEvent::Received(frame) => self.received(frame, random, &mut effects),
+            QueryEvent::Closed => {
+                self.link(&mut effects, |link, asked| link.closed(random, asked));
+            }
+            QueryEvent::Refused(error) => self.fail_all(&error, &mut effects),
+            QueryEvent::Timer(QueryTimer::Socket) => {
+                self.link(&mut effects, |link, asked| link.timer(random, asked));
+            }
+            QueryEvent::Timer(QueryTimer::Retry) => {
+                self.retrying = false;
+                self.list(&mut effects);
+            }
+            QueryEvent::Timer(QueryTimer::Lapse) => {
+                self.lapsing = false;
+                let mut left = false;
+                for target in &mut self.targets {
+                    // Without a word from the server nothing has been missed.
+                    left |= target.stage != Stage::Live || target.view.lapse(now);
+                }
+                self.lapse_later(left, &mut effects);
+                effects.push(QueryEffect::Changed);
+            }
+            QueryEvent::Online => self.link(&mut effects, Link::online),
+            QueryEvent::Write { path, operation } => {
+                for target in &mut self.targets {
+                    target.view.write(&path, &operation, now);
+                }
+                self.unanswered.push(Unanswered { path, operation, at: now });
+                effects.push(QueryEffect::Changed);
+            }
+            QueryEvent::Settled { path, version } => {
+                self.settled(&path, version, now, &mut effects);
+            }
+            QueryEvent::Close => {
+                self.targets.clear();
+                self.stop(&mut effects);
+            }
+        }
+        effects
+    }
+
+    fn listen(&mut self, number: u64, query: Query, effects: &mut Vec<QueryEffect>) {
+        let mut view = QueryView::new(query);
+        for write in &self.unanswered {
+            view.write(&write.path, &write.operation, write.at);
+        }
+        let text = json::print(&view.query().to_json());
+        let (stage, backoff) = (Stage::Unlisted, Backoff::default());
+        self.targets.push(Target { number, text, view, resume: None, stage, backoff });
+        self.link(effects, Link::start);
+        self.list(effects);
+    }
+
+    fn unlisten(&mut self, number: u64, effects: &mut Vec<QueryEffect>) {
+        let Some(index) = self.targets.iter().position(|target| target.number == number) else {
+            return;
+        };
+        let target = self.targets.remove(index);
+        if target.stage != Stage::Unlisted {
+            effects.push(QueryEffect::Send(unlisten_text(number)));
+        }
+        self.stop(effects);
+    }
+
+    /// Tells the server of the queries that it does not know of.
+    fn list(&mut self, effects: &mut Vec<QueryEffect>) {
+        if !self.link.is_open() {
+            return;
+        }
+        for target in &mut self.targets {
+            if target.stage == Stage::Unlisted {
+                target.stage = Stage::Listed;
+                target.view.relistened();
+                let resume = target.resume.as_deref();
+                effects.push(QueryEffect::Send(listen_text(target.number, &target.text, resume)));
+            }
+        }
+    }
+
+    fn received(
+        &mut self,
+        frame: Result<QueryMessage, Error>,
+        random: u128,
+        effects: &mut Vec<QueryEffect>,
+    ) {
+        if !self.link.heard() {
+            return;
+        }
+        match frame {
+            Ok(QueryMessage::Changes { target, changes }) => {
+                self.changes(target, changes, random, effects);
+            }
+            Ok(QueryMessage::Error { target: Some(target), error }) => {
+                self.refused(target, error, random, effects);
+            }
+            Ok(QueryMessage::Error { target: None, error }) if !may_pass(&error) => {
+                self.fail_all(&error, effects);
+            }
+            Ok(QueryMessage::Error { .. }) => {
+                self.link(effects, |link, asked| link.lose(random, asked));
+            }
+            Ok(QueryMessage::Other) => self.link.worked(),
+            Err(_) => {
+                // Whichever query it was for: what it has may miss something.
+                self.targets.iter_mut().for_each(|target| target.resume = None);
+                self.link(effects, |link, asked| link.broke(random, asked));
+            }
+        }
+    }
+
+    fn changes(
+        &mut self,
+        number: u64,
+        changes: Changes,
+        random: u128,
+        effects: &mut Vec<QueryEffect>,
+    ) {
+        // A frame of a query that was unlistened to meanwhile is nothing.
+        let listed =
+            |target: &&mut Target| target.number == number && target.stage != Stage::Unlisted;
+        let Some(target) = self.targets.iter_mut().find(listed) else { return };
+        let resume = changes.resume.clone();
+        if target.view.frame(changes) {
+            target.resume = Some(resume);
+            target.stage = Stage::Live;
+            target.backoff.succeed();
+            self.link.worked();
+            effects.push(QueryEffect::Changed);
+        } else {
+            target.resume = None;
+            self.link(effects, |link, asked| link.broke(random, asked));
+        }
+    }
+
+    /// The server ended a query.
+    fn refused(&mut self, number: u64, error: Error, random: u128, effects: &mut Vec<QueryEffect>) {
+        let Some(index) = self.targets.iter().position(|target| target.number == number) else {
+            return;
+        };
+        if may_pass(&error) {
+            let target = &mut self.targets[index];
+            target.stage = Stage::Unlisted;
+            let after_ms = target.backoff.fail(random);
+            // One timer for all of them: a second one may be tried too early once.
+            if !mem::replace(&mut self.retrying, true) {
+                effects.push(QueryEffect::StartTimer { timer: QueryTimer::Retry, after_ms });
+            }
+        } else {
+            self.targets.remove(index);
+            effects.push(QueryEffect::Fail { target: number, error });
+            self.stop(effects);
+        }
+    }
+
+    fn fail_all(&mut self, error: &Error, effects: &mut Vec<QueryEffect>) {
+        for target in mem::take(&mut self.targets) {
+            effects.push(QueryEffect::Fail { target: target.number, error: error.clone() });
+        }
+        self.stop(effects);
+    }
+
+    fn settled(
+        &mut self,
+        path: &Rc<DocumentPath>,
+        version: Option<u64>,
+        now: Timestamp,
+        effects: &mut Vec<QueryEffect>,
+    ) {
+        if let Some(first) = self.unanswered.iter().position(|write| write.path == *path) {
+            self.unanswered.remove(first);
+        }
+        let mut left = false;
+        for target in &mut self.targets {
+            left |= target.view.settled(path, version, now);
+        }
+        self.lapse_later(left, effects);
+        effects.push(QueryEffect::Changed);
+    }
+
+    /// Some answered writes are left that frames have to confirm.
+    fn lapse_later(&mut self, left: bool, effects: &mut Vec<QueryEffect>) {
+        if left && !self.lapsing {
+            self.lapsing = true;
+            effects.push(QueryEffect::StartTimer { timer: QueryTimer::Lapse, after_ms: GRACE_MS });
+        }
+    }
+
+    /// Without a query there is no socket and no timer.
+    fn stop(&mut self, effects: &mut Vec<QueryEffect>) {
+        if self.targets.is_empty() && self.link.is_started() {
+            self.link(effects, Link::stop);
+            (self.retrying, self.lapsing) = (false, false);
+            effects.push(QueryEffect::StopTimer(QueryTimer::Retry));
+            effects.push(QueryEffect::StopTimer(QueryTimer::Lapse));
+        }
+    }
+
+    /// Tells the link of something, and passes on what it asks for.
+    fn link(
+        &mut self,
+        effects: &mut Vec<QueryEffect>,
+        tell: impl FnOnce(&mut Link, &mut Vec<LinkEffect>),
+    ) {
+        let mut asked = Vec::new();
+        tell(&mut self.link, &mut asked);
+        self.pass_on(&asked, effects);
+    }
+
+    fn pass_on(&mut self, asked: &[LinkEffect], effects: &mut Vec<QueryEffect>) {
+        for effect in asked {
+            effects.push(match *effect {
+                LinkEffect::Open => QueryEffect::OpenSocket,
+                LinkEffect::Close => {
+                    self.targets.iter_mut().for_each(|target| target.stage = Stage::Unlisted);
+                    QueryEffect::CloseSocket
+                }
+                LinkEffect::Ping => QueryEffect::Send(PING.to_owned()),
+                LinkEffect::StartTimer(after_ms) => {
+                    QueryEffect::StartTimer { timer: QueryTimer::Socket, after_ms }
+                }
+                LinkEffect::StopTimer => QueryEffect::StopTimer(QueryTimer::Socket),
+                LinkEffect::Connection(state) => QueryEffect::Connection(state),
+            });
+        }
+    }
+}

@@ -1,0 +1,810 @@
+//! What the listeners of a query see: the server's result, called the *window*, and over it the application's own
+//! writes that the server has not confirmed yet.
+//!
+//! The trouble is that of [`crate::view`]: the answer to a write and the frame that carries its change come over two
+//! connections, in either order. Here there is one trouble more: a document that a write is about may be outside of the
+//! window, before the write or after it, and then no frame says at which version it is. Each document with own writes
+//! has therefore an *overlay*:
+//!
+//! ```text
+//!   base   +   answered at 7   +   on its way   +   not sent yet   =  its row, or none
+//! ```
+//!
+//! 1. The base is the document as the window had it. While a write of the document is on its way the base stays as it
+//!    is: what the window says of the document meanwhile may hold that write. Other documents move on.
+//! 2. An answer or a refusal makes the window's document the base; where the window has none, the base stays.
+//! 3. A write answered at version V leaves when the window has its document at V or beyond, and so in the moment in
+//!    which the base is one that holds it. It also leaves when a frame takes the document out of the window.
+//! 4. Where the window does not have the document, answered writes leave as soon as they would show nothing: the
+//!    query does not want what they made. If it does want it, a frame with the document is on its way, and they stay
+//!    until it is there. It may never come: somebody else may have changed the document at once, or the server's clock
+//!    set another time. So they leave [`GRACE_MS`] after the answer.
+//! 5. The first frame after the query was listened to again, on another socket, holds every write that was answered
+//!    before: what is answered is in every query that starts then. They leave with it.
+//! 6. A refused write leaves at once.
+//!
+//! So an increment is never seen twice, nor is one lost that was seen. What a write does can be told only where its
+//! base is known: outside of the window a `set`, a `create` and a `delete` show at once, and the others when the server
+//! says so. (If the query is for a whole collection, what is not in the window does not exist, which is a base too.)
+//!
+//! The rows are in the query's order. With a limit, the first so many of what is known are seen, and with an offset
+//! nothing that comes before the window: the documents beyond either end are the server's to tell.
+
+use crate::row::{Row, Rows, selected};
+use blaze_schema::changes::{Change, Changes, Content};
+use blaze_schema::field_path::FieldPath;
+use blaze_schema::path::DocumentPath;
+use blaze_schema::query::{Field, Limit, Matcher, Query};
+use blaze_schema::timestamp::Timestamp;
+use blaze_schema::value::Map;
+use blaze_schema::write::Operation;
+use std::cmp::Ordering;
+use std::mem;
+use std::rc::Rc;
+
+/// How long an answered write that no frame confirms is still seen, in milliseconds.
+pub const GRACE_MS: u32 = 10_000;
+
+/// The view of one query.
+#[derive(Debug)]
+pub struct QueryView {
+    matcher: Matcher,
+    /// The fields that the application asked for.
+    select: Option<Vec<FieldPath>>,
+    /// Whether every document that exists where the query looks is in the window.
+    whole: bool,
+    /// The server's result; `None` before the first frame.
+    window: Option<Vec<Rc<Row>>>,
+    overlays: Vec<Overlay>,
+    /// What listeners saw last, unless something changed since.
+    seen: Option<Rows>,
+    stale: bool,
+}
+
+/// A document with own writes.
+#[derive(Debug)]
+struct Overlay {
+    path: Rc<DocumentPath>,
+    base: Base,
+    /// Whether the window had the document when the base was last taken from it.
+    in_window: bool,
+    /// In the order of their making; answered ones before unanswered ones.
+    writes: Vec<Pending>,
+    shown: Shown,
+    /// When the last write was answered.
+    answered_at: Timestamp,
+}
+
+/// What the base and the writes come to.
+#[derive(Debug, PartialEq)]
+enum Shown {
+    /// It cannot be told. What the window has is as good as anything: it may hold the writes, or not yet.
+    Unknown,
+    /// Nothing that the query wants.
+    Nothing,
+    /// This.
+    Row(Rc<Row>),
+}
+
+/// What is known of a document under its own writes.
+#[derive(Clone, Debug)]
+enum Base {
+    /// Nothing.
+    Unknown,
+    /// It does not exist.
+    Missing,
+    /// It is this.
+    Row(Rc<Row>),
+}
+
+#[derive(Debug)]
+struct Pending {
+    operation: Rc<Operation>,
+    /// When it was made: what `$serverTimestamp` is until the server says.
+    at: Timestamp,
+    stage: Stage,
+}
+
+/// Any state that becomes the base from now on holds the write.
+const IN_THE_NEXT_BASE: Stage = Stage::Answered(0);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Unanswered,
+    /// Answered before the query was listened to anew: the next frame holds it.
+    InTheNextFrame,
+    /// The server did it: the document at this version or beyond holds it.
+    Answered(u64),
+}
+
+impl QueryView {
+    /// A view of a query that nothing is known of. It shows the fields that the query selects; what the server has to
+    /// answer for that is [`QueryView::query`].
+    pub fn new(mut query: Query) -> Self {
+        let select = query.select.take();
+        let whole = query == Query::all(query.from.clone());
+        let orders = query.orders();
+        query.select = select.clone().map(|mut fields| {
+            // Whether a write makes a document match, and where it is then, must be told from what is answered.
+            if let Some(filter) = &query.filter {
+                filter.for_each(&mut |filter| add(&mut fields, &filter.field));
+            }
+            orders.iter().for_each(|order| add(&mut fields, &order.field));
+            fields
+        });
+        QueryView {
+            matcher: Matcher::new(query),
+            select,
+            whole,
+            window: None,
+            overlays: Vec::new(),
+            seen: None,
+            stale: true,
+        }
+    }
+
+    /// The query as the server is to answer it.
+    pub fn query(&self) -> &Query {
+        self.matcher.query()
+    }
+
+    /// What listeners see now; `None` before the first frame. The same as before if nothing changed.
+    pub fn rows(&mut self) -> Option<Rows> {
+        if mem::take(&mut self.stale) {
+            let rows = self.visible()?;
+            if self.seen.as_ref().is_none_or(|seen| **seen != rows) {
+                self.seen = Some(Rc::new(rows));
+            }
+        }
+        self.seen.clone()
+    }
+
+    /// A frame arrived. Returns whether it fits; if not, the window stays as it was.
+    #[must_use]
+    pub fn frame(&mut self, changes: Changes) -> bool {
+        let before = if changes.reset { Some(Vec::new()) } else { self.window.clone() };
+        let Some(mut rows) = before else { return false };
+        let select = self.select.as_deref();
+        if !changes.changes.into_iter().all(|change| apply(&mut rows, change, select)) {
+            return false;
+        }
+        self.window = Some(rows);
+        self.stale = true;
+        self.each_overlay(&mut |overlay, found| {
+            for write in &mut overlay.writes {
+                if write.stage == Stage::InTheNextFrame {
+                    write.stage = IN_THE_NEXT_BASE;
+                }
+            }
+            if overlay.is_answered() {
+                if overlay.in_window && found.is_none() {
+                    overlay.writes.clear();
+                }
+                overlay.rebase(found);
+            }
+        });
+        true
+    }
+
+    /// The query is listened to again on another socket.
+    pub fn relistened(&mut self) {
+        for write in self.overlays.iter_mut().flat_map(|overlay| &mut overlay.writes) {
+            if matches!(write.stage, Stage::Answered(_)) {
+                write.stage = Stage::InTheNextFrame;
+            }
+        }
+    }
+
+    /// The application made a write.
+    pub fn write(&mut self, path: &Rc<DocumentPath>, operation: &Rc<Operation>, at: Timestamp) {
+        if !self.query().from.contains(path) {
+            return;
+        }
+        let known = self.overlays.iter().position(|overlay| overlay.path == *path);
+        let number = known.unwrap_or_else(|| {
+            self.overlays.push(self.overlaid(path));
+            self.overlays.len() - 1
+        });
+        let operation = Rc::clone(operation);
+        self.overlays[number].writes.push(Pending { operation, at, stage: Stage::Unanswered });
+        self.each_overlay(&mut |_, _| {});
+    }
+
+    /// A document that is about to be written to.
+    fn overlaid(&self, path: &Rc<DocumentPath>) -> Overlay {
+        let found = self.window.iter().flatten().find(|row| row.path == *path);
+        let base = match found {
+            Some(row) => Base::Row(Rc::clone(row)),
+            None if self.whole && self.window.is_some() => Base::Missing,
+            None => Base::Unknown,
+        };
+        Overlay {
+            path: Rc::clone(path),
+            base,
+            in_window: found.is_some(),
+            writes: Vec::new(),
+            shown: Shown::Unknown,
+            answered_at: Timestamp::MIN,
+        }
+    }
+
+    /// The first unanswered write of the document was done, and the document is at the version since, or was already; or
+    /// it was refused, without one. Returns whether a write stays that is answered: then [`QueryView::lapse`] is to be
+    /// called [`GRACE_MS`] later.
+    pub fn settled(&mut self, path: &DocumentPath, version: Option<u64>, now: Timestamp) -> bool {
+        self.each_overlay(&mut |overlay, found| {
+            let unanswered = |write: &Pending| write.stage == Stage::Unanswered;
+            if *overlay.path != *path {
+                return;
+            }
+            let Some(number) = overlay.writes.iter().position(unanswered) else { return };
+            match version {
+                Some(version) => overlay.writes[number].stage = Stage::Answered(version),
+                None => drop(overlay.writes.remove(number)),
+            }
+            overlay.answered_at = now;
+            overlay.rebase(found);
+        });
+        self.overlays.iter().any(Overlay::is_answered)
+    }
+
+    /// Forgets the writes whose answer is [`GRACE_MS`] old. Returns whether others are left, as
+    /// [`QueryView::settled`] does.
+    pub fn lapse(&mut self, now: Timestamp) -> bool {
+        self.stale = true;
+        let grace = i64::from(GRACE_MS) * 1_000;
+        self.overlays.retain(|overlay| {
+            let age = now.micros() - overlay.answered_at.micros();
+            !overlay.is_answered() || age < grace
+        });
+        self.overlays.iter().any(Overlay::is_answered)
+    }
+
+    /// Changes overlays, given the window's row of their document, and drops those that have become nothing.
+    fn each_overlay(&mut self, change: &mut dyn FnMut(&mut Overlay, Option<&Rc<Row>>)) {
+        self.stale |= !self.overlays.is_empty();
+        let window = self.window.as_deref();
+        let rows = window.unwrap_or_default();
+        self.overlays.retain_mut(|overlay| {
+            let found = rows.iter().find(|row| row.path == overlay.path);
+            change(overlay, found);
+            let shown = overlay.show(&self.matcher, self.select.as_deref(), rows.first());
+            let visible = matches!(shown, Shown::Row(_));
+            // The row of before, if it is the same: then nobody is told.
+            if overlay.shown != shown {
+                overlay.shown = shown;
+            }
+            let waits = visible || found.is_some() || window.is_none() || !overlay.is_answered();
+            waits && !overlay.writes.is_empty()
+        });
+    }
+
+    fn visible(&self) -> Option<Vec<Rc<Row>>> {
+        let mut rows = self.window.clone()?;
+        for overlay in &self.overlays {
+            if overlay.shown != Shown::Unknown {
+                rows.retain(|row| row.path != overlay.path);
+            }
+            if let Shown::Row(row) = &overlay.shown {
+                let place =
+                    rows.partition_point(|other| compare(&self.matcher, other, row).is_lt());
+                rows.insert(place, Rc::clone(row));
+            }
+        }
+        match self.query().limit {
+            Some(Limit::First(count)) => rows.truncate(count as usize),
+            Some(Limit::Last(count)) => {
+                drop(rows.drain(..rows.len().saturating_sub(count as usize)));
+            }
+            None => {}
+        }
+        Some(rows)
+    }
+}
+
+impl Overlay {
+    /// Whether no write is on its way.
+    fn is_answered(&self) -> bool {
+        self.writes.iter().all(|write| write.stage != Stage::Unanswered)
+    }
+
+    /// Makes the window's document the base, and forgets the writes that it holds.
+    fn rebase(&mut self, found: Option<&Rc<Row>>) {
+        if let Some(row) = found {
+            self.base = Base::Row(Rc::clone(row));
+        }
+        self.in_window = found.is_some();
+        let version = found.map_or(0, |row| row.version);
+        self.writes.retain(|write| match write.stage {
+            Stage::Answered(at) => at > version,
+            Stage::Unanswered | Stage::InTheNextFrame => true,
+        });
+    }
+
+    /// The base with the writes over it. `first` is the window's first row.
+    fn show(
+        &self,
+        matcher: &Matcher,
+        select: Option<&[FieldPath]>,
+        first: Option<&Rc<Row>>,
+    ) -> Shown {
+        let (mut state, version, times) = match &self.base {
+            Base::Unknown => (None, 0, None),
+            Base::Missing => (Some(None), 0, None),
+            Base::Row(row) => (Some(Some(Rc::clone(&row.full))), row.version, row.times.clone()),
+        };
+        let mut pending = false;
+        for write in &self.writes {
+            // A write that does not fit what is known is the server's to judge; until then it is not seen.
+            if let Some(after) = write.after(state.as_ref()) {
+                state = Some(after.map(Rc::new));
+                pending = true;
+            }
+        }
+        let full = match state {
+            Some(Some(full)) => full,
+            Some(None) => return Shown::Nothing,
+            None => return Shown::Unknown,
+        };
+        let wanted = matcher.matches(&self.path, &full) && matcher.in_bounds(&self.path, &full);
+        let path = Rc::clone(&self.path);
+        let row = Row { path, version, data: selected(&full, select), full, times, pending };
+        let is_before = |first: &Rc<Row>| compare(matcher, &row, first).is_lt();
+        if !wanted || matcher.query().offset > 0 && first.is_none_or(is_before) {
+            return Shown::Nothing;
+        }
+        Shown::Row(Rc::new(row))
+    }
+}
+
+impl Pending {
+    /// What it makes of a document, `None` inside when that does not exist then; `None` when that cannot be told.
+    fn after(&self, state: Option<&Option<Rc<Map>>>) -> Option<Option<Map>> {
+        let present = match (&*self.operation, state) {
+            (_, Some(present)) => present.as_deref(),
+            // These ask for no state.
+            (Operation::Set(_) | Operation::Create(_) | Operation::Delete, None) => None,
+            (_, None) => return None,
+        };
+        (*self.operation).clone().apply(present, self.at).ok()
+    }
+}
+
+fn compare(matcher: &Matcher, a: &Row, b: &Row) -> Ordering {
+    matcher.compare((&a.path, &a.full), (&b.path, &b.full))
+}
+
+/// Adds a field to those that are selected.
+fn add(fields: &mut Vec<FieldPath>, field: &Field) {
+    if let Field::Path(path) = field
+        && !fields.contains(path)
+    {
+        fields.push(path.clone());
+    }
+}
+
+/// Applies one change of a frame. Returns whether it fits.
+fn apply(rows: &mut Vec<Rc<Row>>, change: Change, select: Option<&[FieldPath]>) -> bool {
+    let (index, row) = match change {
+        Change::Added { path, new_index, document } => (new_index, Row::of(path, document, select)),
+        Change::Modified { path, old_index, new_index, content } => {
+            let Some(old) = take(rows, &path, old_index) else { return false };
+            let row = match content {
+                Content::Document(document) => Row::of(path, document, select),
+                Content::Patch { patch, version, update_time } => {
+                    old.patched(&patch, version, update_time, select)
+                }
+            };
+            (new_index, row)
+        }
+        Change::Removed { path, old_index } => return take(rows, &path, old_index).is_some(),
+    };
+    match row {
+        Some(row) if index <= rows.len() => {
+            rows.insert(index, Rc::new(row));
+            true
+        }
+        _ => false,
+    }
+}
+
+/// Takes out the document at `index`, if it is this one.
+fn take(rows: &mut Vec<Rc<Row>>, path: &DocumentPath, index: usize) -> Option<Rc<Row>> {
+    let is_there = rows.get(index).is_some_and(|row| *row.path == *path);
+    is_there.then(|| rows.remove(index))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document_changes::document_changes;
+    use blaze_schema::document::Document;
+    use serde_json::{Value, json};
+
+    /// A view, and the time of the last thing that happened.
+    struct Bench {
+        view: QueryView,
+        now: i64,
+    }
+
+    fn path(id: &str) -> DocumentPath {
+        DocumentPath::parse(&format!("c/{id}")).unwrap()
+    }
+
+    fn update(data: Value) -> Operation {
+        Operation::update(data).unwrap()
+    }
+
+    fn set(data: Value) -> Operation {
+        Operation::set(data).unwrap()
+    }
+
+    fn increment() -> Operation {
+        update(json!({"n": {"$increment": 1}}))
+    }
+
+    impl Bench {
+        /// The view of a query of `c`, before its first frame.
+        fn new(mut query: Value) -> Self {
+            query["from"] = json!("c");
+            Bench { view: QueryView::new(Query::from_json(query).unwrap()), now: 0 }
+        }
+
+        /// The view of a query that has had its first frame: ids and data, all at version 5.
+        fn with(query: Value, rows: Value) -> Self {
+            let mut bench = Bench::new(query);
+            bench.reset(rows);
+            bench
+        }
+
+        fn reset(&mut self, rows: Value) {
+            let mut changes = Vec::new();
+            for (index, row) in rows.as_array().unwrap().iter().enumerate() {
+                changes.push(added(row[0].as_str().unwrap(), 5, row[1].clone(), index));
+            }
+            self.frame(true, changes);
+        }
+
+        fn frame(&mut self, reset: bool, changes: Vec<Change>) {
+            assert!(self.view.frame(Changes { reset, changes, resume: "s".to_owned() }));
+        }
+
+        /// The document at `old` becomes `data` at `version`, at `new`.
+        fn moved(&mut self, id: &str, version: u64, data: Value, old: usize, new: usize) {
+            let Change::Added { path, document, .. } = added(id, version, data, new) else {
+                panic!()
+            };
+            let content = Content::Document(document);
+            let change = Change::Modified { path, old_index: old, new_index: new, content };
+            self.frame(false, vec![change]);
+        }
+
+        fn removed(&mut self, id: &str, old_index: usize) {
+            self.frame(false, vec![Change::Removed { path: path(id), old_index }]);
+        }
+
+        fn write(&mut self, id: &str, operation: Operation) {
+            let now = Timestamp::from_micros(self.now);
+            self.view.write(&Rc::new(path(id)), &Rc::new(operation), now);
+        }
+
+        fn done(&mut self, id: &str, version: u64) -> bool {
+            self.view.settled(&path(id), Some(version), Timestamp::from_micros(self.now))
+        }
+
+        fn refused(&mut self, id: &str) {
+            self.view.settled(&path(id), None, Timestamp::from_micros(self.now));
+        }
+
+        fn lapse(&mut self, after_ms: u32) -> bool {
+            self.now += i64::from(after_ms) * 1_000;
+            self.view.lapse(Timestamp::from_micros(self.now))
+        }
+
+        /// `a5 {"n":1}` for each row; with `*` where writes are pending.
+        fn seen(&mut self) -> String {
+            let Some(rows) = self.view.rows() else { return "nothing".to_owned() };
+            let short = |row: &Rc<Row>| {
+                let mark = if row.pending { "*" } else { "" };
+                format!(
+                    "{}{}{mark} {}",
+                    row.path.id(),
+                    row.version,
+                    Value::Object((*row.data).clone())
+                )
+            };
+            rows.iter().map(short).collect::<Vec<_>>().join(", ")
+        }
+    }
+
+    fn added(id: &str, version: u64, data: Value, new_index: usize) -> Change {
+        let path = path(id);
+        let document = Document {
+            path: path.to_string(),
+            id: id.to_owned(),
+            version,
+            create_time: "c".to_owned(),
+            update_time: "u".to_owned(),
+            data: data.as_object().cloned(),
+        };
+        Change::Added { path, new_index, document }
+    }
+
+    fn by_n() -> Value {
+        json!({"orderBy": [{"field": "n"}]})
+    }
+
+    #[test]
+    fn a_write_moves_its_row_at_once_and_its_frame_changes_nothing_more() {
+        let mut bench = Bench::with(by_n(), json!([["a", {"n": 1}], ["b", {"n": 3}]]));
+        bench.write("a", update(json!({"n": 4})));
+        assert_eq!(bench.seen(), r#"b5 {"n":3}, a5* {"n":4}"#);
+        let before = bench.view.rows().unwrap();
+        assert!(bench.done("a", 6));
+        assert!(Rc::ptr_eq(&before, &bench.view.rows().unwrap()), "version 6 is not here yet");
+        bench.moved("a", 6, json!({"n": 4}), 0, 1);
+        assert_eq!(bench.seen(), r#"b5 {"n":3}, a6 {"n":4}"#);
+        assert_eq!(document_changes(&before, &bench.view.rows().unwrap()), []);
+    }
+
+    #[test]
+    fn what_a_frame_says_of_a_document_is_held_back_until_its_write_is_answered() {
+        let mut bench = Bench::with(by_n(), json!([["a", {"n": 0}], ["b", {"n": 3}]]));
+        bench.write("a", increment());
+        bench.write("a", increment());
+        assert_eq!(bench.seen(), r#"a5* {"n":2}, b5 {"n":3}"#);
+        // The first increment, and somebody's 10 on top. The other document moves on.
+        bench.moved("a", 6, json!({"n": 1}), 0, 0);
+        bench.moved("a", 7, json!({"n": 11}), 0, 1);
+        bench.moved("b", 6, json!({"n": 4}), 0, 0);
+        assert_eq!(bench.seen(), r#"a5* {"n":2}, b6 {"n":4}"#);
+        bench.done("a", 6);
+        assert_eq!(bench.seen(), r#"b6 {"n":4}, a7* {"n":12}"#);
+        bench.done("a", 8);
+        bench.moved("a", 9, json!({"n": 22}), 1, 1);
+        assert_eq!(bench.seen(), r#"b6 {"n":4}, a9 {"n":22}"#);
+    }
+
+    #[test]
+    fn an_answer_before_its_frame_keeps_the_write_over_older_states() {
+        let mut bench = Bench::with(by_n(), json!([["a", {"n": 0}]]));
+        bench.write("a", increment());
+        bench.done("a", 7);
+        assert_eq!(bench.seen(), r#"a5* {"n":1}"#);
+        bench.moved("a", 6, json!({"n": 10}), 0, 0);
+        assert_eq!(bench.seen(), r#"a6* {"n":11}"#);
+        bench.moved("a", 7, json!({"n": 11}), 0, 0);
+        assert_eq!(bench.seen(), r#"a7 {"n":11}"#);
+    }
+
+    #[test]
+    fn a_refused_write_is_rolled_back_and_the_others_stay() {
+        let mut bench = Bench::with(by_n(), json!([["a", {"n": 0}]]));
+        bench.write("a", update(json!({"x": 1})));
+        bench.write("a", increment());
+        bench.moved("a", 6, json!({"n": 10}), 0, 0);
+        assert_eq!(bench.seen(), r#"a5* {"n":1,"x":1}"#);
+        bench.refused("a");
+        assert_eq!(bench.seen(), r#"a6* {"n":11}"#);
+        bench.refused("a");
+        assert_eq!(bench.seen(), r#"a6 {"n":10}"#);
+    }
+
+    #[test]
+    fn a_new_document_is_seen_at_once_and_until_its_frame() {
+        let mut bench = Bench::with(by_n(), json!([["a", {"n": 1}], ["b", {"n": 3}]]));
+        bench.write("x", set(json!({"n": 2})));
+        bench.write("y", set(json!({"no": 2})));
+        bench.write("b", Operation::Delete);
+        assert_eq!(bench.seen(), r#"a5 {"n":1}, x0* {"n":2}"#);
+        bench.done("x", 1);
+        bench.done("y", 1);
+        bench.done("b", 6);
+        bench.moved("a", 6, json!({"n": 1, "z": 0}), 0, 0);
+        assert_eq!(bench.seen(), r#"a6 {"n":1,"z":0}, x0* {"n":2}"#, "another document's frame");
+        bench.frame(false, vec![added("x", 1, json!({"n": 2}), 1)]);
+        bench.removed("b", 2);
+        assert_eq!(bench.seen(), r#"a6 {"n":1,"z":0}, x1 {"n":2}"#);
+        assert!(bench.view.overlays.is_empty());
+    }
+
+    #[test]
+    fn a_document_that_leaves_by_an_own_write_leaves_once() {
+        let query = json!({"where": {"field": "done", "op": "==", "value": false}});
+        for frame_first in [true, false] {
+            let mut bench = Bench::with(query.clone(), json!([["a", {"done": false}]]));
+            bench.write("a", update(json!({"done": true})));
+            assert_eq!(bench.seen(), "");
+            if frame_first {
+                bench.removed("a", 0);
+                assert!(!bench.done("a", 6));
+            } else {
+                bench.done("a", 6);
+                assert_eq!(bench.seen(), "");
+                bench.removed("a", 0);
+            }
+            assert_eq!(bench.seen(), "");
+            assert!(bench.view.overlays.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_document_that_leaves_and_comes_back_by_own_writes_stays() {
+        let query = json!({"where": {"field": "done", "op": "==", "value": false}});
+        let mut bench = Bench::with(query, json!([["a", {"done": false}]]));
+        bench.write("a", update(json!({"done": true})));
+        bench.write("a", update(json!({"done": false})));
+        let seen = r#"a5* {"done":false}"#;
+        assert_eq!(bench.seen(), seen);
+        bench.removed("a", 0);
+        assert_eq!(bench.seen(), seen);
+        bench.done("a", 6);
+        assert_eq!(bench.seen(), seen);
+        bench.done("a", 7);
+        assert_eq!(bench.seen(), seen);
+        bench.frame(false, vec![added("a", 7, json!({"done": false}), 0)]);
+        assert_eq!(bench.seen(), r#"a7 {"done":false}"#);
+    }
+
+    #[test]
+    fn what_no_frame_confirms_lapses() {
+        let mut bench = Bench::with(by_n(), json!([["a", {"n": 1}]]));
+        bench.write("x", set(json!({"n": 2})));
+        assert!(bench.done("x", 1));
+        assert!(bench.lapse(GRACE_MS - 1));
+        assert_eq!(bench.seen(), r#"a5 {"n":1}, x0* {"n":2}"#);
+        bench.write("a", increment());
+        assert!(!bench.lapse(1), "what is on its way waits for its answer");
+        assert_eq!(bench.seen(), r#"a5* {"n":2}"#);
+        // Somebody deletes it after the write: the frame that takes it away is enough.
+        bench.done("a", 6);
+        bench.removed("a", 0);
+        assert_eq!(bench.seen(), "");
+    }
+
+    #[test]
+    fn the_first_frame_on_another_socket_holds_what_was_answered_before() {
+        let rows = || json!([["a", {"n": 0}], ["b", {"n": 5}]]);
+        let mut bench = Bench::with(by_n(), rows());
+        bench.write("a", increment());
+        bench.write("b", increment());
+        bench.write("x", set(json!({"n": 2})));
+        bench.done("a", 9);
+        bench.done("x", 1);
+        bench.view.relistened();
+        bench.write("a", increment());
+        assert_eq!(bench.seen(), r#"a5* {"n":2}, x0* {"n":2}, b5* {"n":6}"#);
+        // A restored backup: versions go back, and `x` is gone.
+        bench.reset(rows());
+        assert_eq!(bench.seen(), r#"a5* {"n":2}, b5* {"n":6}"#, "the rest is on its way");
+        bench.done("a", 6);
+        assert_eq!(bench.seen(), r#"a5* {"n":1}, b5* {"n":6}"#);
+        bench.moved("a", 6, json!({"n": 1}), 0, 0);
+        assert_eq!(bench.seen(), r#"a6 {"n":1}, b5* {"n":6}"#);
+    }
+
+    #[test]
+    fn a_window_shows_the_first_or_last_of_what_is_known() {
+        let rows = || json!([["a", {"n": 1}], ["b", {"n": 3}], ["c", {"n": 5}]]);
+        let mut query = by_n();
+        query["limit"] = json!(3);
+        let mut bench = Bench::with(query, rows());
+        bench.write("x", set(json!({"n": 2})));
+        bench.write("y", set(json!({"n": 9})));
+        assert_eq!(bench.seen(), r#"a5 {"n":1}, x0* {"n":2}, b5 {"n":3}"#);
+        bench.write("a", Operation::Delete);
+        assert_eq!(bench.seen(), r#"x0* {"n":2}, b5 {"n":3}, c5 {"n":5}"#);
+
+        let mut query = by_n();
+        query["limitToLast"] = json!(3);
+        let mut bench = Bench::with(query, rows());
+        bench.write("x", set(json!({"n": 2})));
+        bench.write("y", set(json!({"n": 0})));
+        assert_eq!(bench.seen(), r#"x0* {"n":2}, b5 {"n":3}, c5 {"n":5}"#);
+
+        let mut query = by_n();
+        query["offset"] = json!(2);
+        let mut bench = Bench::with(query, rows());
+        bench.write("a", update(json!({"z": 0})));
+        bench.write("x", set(json!({"n": 0})));
+        bench.write("y", set(json!({"n": 9})));
+        let seen = r#"a5* {"n":1,"z":0}, b5 {"n":3}, c5 {"n":5}, y0* {"n":9}"#;
+        assert_eq!(bench.seen(), seen, "nothing before the window");
+
+        let mut query = by_n();
+        query["startAfter"] = json!([1]);
+        query["endAt"] = json!([4]);
+        let mut bench = Bench::with(query, json!([["b", {"n": 3}]]));
+        for (id, n) in [("x", 1), ("y", 4), ("z", 5)] {
+            bench.write(id, set(json!({ "n": n })));
+        }
+        bench.write("b", update(json!({"n": 7})));
+        assert_eq!(bench.seen(), r#"y0* {"n":4}"#);
+    }
+
+    #[test]
+    fn a_selection_is_asked_for_with_what_the_query_looks_at() {
+        let mut query = by_n();
+        query["select"] = json!(["name"]);
+        query["where"] = json!({"field": "at.x", "op": "==", "value": 1});
+        let mut bench = Bench::with(
+            query,
+            json!([["a", {"n": 1, "at": {"x": 1}, "name": "A"}], ["b", {"n": 3, "at": {"x": 1}}]]),
+        );
+        assert_eq!(bench.view.query().to_json()["select"], json!(["name", "at.x", "n"]));
+        assert_eq!(bench.seen(), r#"a5 {"name":"A"}, b5 {}"#);
+        bench.write("a", update(json!({"n": 4})));
+        bench.write("b", update(json!({"name": "B"})));
+        assert_eq!(bench.seen(), r#"b5* {"name":"B"}, a5* {"name":"A"}"#);
+        bench.write("a", update(json!({"at.x": 2})));
+        assert_eq!(bench.seen(), r#"b5* {"name":"B"}"#);
+    }
+
+    #[test]
+    fn what_cannot_be_told_is_left_to_the_server() {
+        let mut query = by_n();
+        query["where"] = json!({"field": "n", "op": ">", "value": 0});
+        let mut bench = Bench::new(query);
+        bench.write("a", increment());
+        assert_eq!(bench.seen(), "nothing");
+        // It holds the increment, or not yet.
+        bench.reset(json!([["a", {"n": 1}], ["b", {"n": 3}]]));
+        assert_eq!(bench.seen(), r#"a5 {"n":1}, b5 {"n":3}"#);
+        bench.done("a", 6);
+        assert_eq!(bench.seen(), r#"a5* {"n":2}, b5 {"n":3}"#);
+        bench.moved("a", 6, json!({"n": 2}), 0, 0);
+        // Outside of the window.
+        bench.write("x", increment());
+        bench.write("y", Operation::merge(json!({"n": 2})).unwrap());
+        assert_eq!(bench.seen(), r#"a6 {"n":2}, b5 {"n":3}"#);
+        bench.done("x", 8);
+        bench.done("y", 8);
+        assert!(bench.view.overlays.is_empty());
+
+        // In a whole collection, what is not there does not exist.
+        let mut bench = Bench::with(json!({}), json!([["a", {"n": 1}]]));
+        bench.write("x", increment());
+        bench.write("y", Operation::merge(json!({"n": 2})).unwrap());
+        assert_eq!(bench.seen(), r#"a5 {"n":1}, y0* {"n":2}"#);
+        bench.write("c/d/c/e", set(json!({})));
+        assert_eq!(bench.seen(), r#"a5 {"n":1}, y0* {"n":2}"#, "another collection");
+    }
+
+    #[test]
+    fn a_frame_that_does_not_fit_changes_nothing() {
+        let mut bench = Bench::new(by_n());
+        let no_reset = Changes { reset: false, changes: Vec::new(), resume: "s".to_owned() };
+        assert!(!bench.view.frame(no_reset), "nothing to apply it to");
+        bench.reset(json!([["a", {"n": 1}], ["b", {"n": 3}]]));
+        let patch = |path: &str| {
+            let operations = json!([{"op": "replace", "path": path, "value": 2}]);
+            blaze_schema::patch::read(operations).unwrap()
+        };
+        let modified = |id: &str, old_index, new_index, at: &str| {
+            let update_time = "u".to_owned();
+            let content = Content::Patch { patch: patch(at), version: 6, update_time };
+            Change::Modified { path: path(id), old_index, new_index, content }
+        };
+        for bad in [
+            added("x", 1, json!({"n": 2}), 3),
+            added("x", 1, json!(null), 0),
+            Change::Removed { path: path("a"), old_index: 1 },
+            Change::Removed { path: path("a"), old_index: 2 },
+            modified("b", 0, 0, "/n"),
+            modified("a", 0, 2, "/n"),
+            modified("a", 0, 0, "/m"),
+            modified("a", 0, 0, ""),
+        ] {
+            let changes = vec![
+                Change::Removed { path: path("b"), old_index: 1 },
+                added("b", 6, json!({"n": 0}), 1),
+                bad,
+            ];
+            let frame = Changes { reset: false, changes, resume: "s".to_owned() };
+            assert!(!bench.view.frame(frame.clone()), "{:?}", frame.changes[2]);
+            assert_eq!(bench.seen(), r#"a5 {"n":1}, b5 {"n":3}"#);
+        }
+        bench.frame(false, vec![modified("a", 0, 1, "/n")]);
+        assert_eq!(bench.seen(), r#"b5 {"n":3}, a6 {"n":2}"#);
+    }
+}

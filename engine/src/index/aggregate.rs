@@ -1,0 +1,272 @@
+//! Aggregates over the documents of a query: count, sum, average (Firestore: "Summarize data with aggregation queries").
+
+use super::execute::Documents;
+use super::plan::{PROBE, Plan, plan};
+use super::request::Request;
+use super::row;
+use super::settings::Settings;
+use crate::store::Store;
+use blaze_schema::error::{Code, Error};
+use blaze_schema::field_path::FieldPath;
+use blaze_schema::limits::AGGREGATES;
+use blaze_schema::query::{Limit, Query, field};
+use blaze_schema::value::{Map, Number};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// What is asked about the documents of a query.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Aggregation {
+    /// The documents.
+    pub query: Query,
+    /// What is asked, by the names that the answer gives it.
+    pub aggregates: Vec<(String, Aggregate)>,
+}
+
+/// One thing that is asked.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Aggregate {
+    /// `"count"`
+    Count,
+    /// `{"sum":field}`
+    Sum(FieldPath),
+    /// `{"avg":field}`
+    Average(FieldPath),
+}
+
+/// What some of the documents come to.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Partial {
+    /// Documents that have every field that is asked about.
+    documents: u64,
+    /// In the order of the aggregates.
+    sums: Vec<Sum>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Sum {
+    /// How many numbers there were.
+    numbers: u64,
+    /// The sum of the integers, in decimal: JSON's numbers end before it does.
+    #[serde(with = "decimal")]
+    integers: i128,
+    /// The doubles' sum by its bits, so that infinities and NaN survive JSON; `None` when there was none.
+    doubles: Option<u64>,
+}
+
+mod decimal {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(value: &i128, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(value)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<i128, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
+impl Aggregation {
+    /// Reads `{"query":{…},"aggregates":{"n":"count","t":{"sum":"price"},"m":{"avg":"price"}}}`.
+    ///
+    /// # Errors
+    /// `invalid-argument` naming the place.
+    pub fn from_json(value: Value) -> Result<Self, Error> {
+        let Value::Object(mut fields) = value else {
+            return Err(Error::invalid("body: not a JSON object"));
+        };
+        let query = fields.remove("query").ok_or_else(|| Error::invalid("query: missing"))?;
+        let query = Query::from_json(query)
+            .map_err(|error| Error::new(error.code, format!("query: {}", error.detail)))?;
+        let Some(Value::Object(aggregates)) = fields.remove("aggregates") else {
+            return Err(Error::invalid("aggregates: not a JSON object"));
+        };
+        if let Some(key) = fields.keys().next() {
+            return Err(Error::invalid(format!(
+                "{key}: no such key; there are query and aggregates"
+            )));
+        }
+        if aggregates.is_empty() || aggregates.len() > AGGREGATES {
+            let detail = format!("aggregates: {}, of 1 to {AGGREGATES}", aggregates.len());
+            return Err(Error::invalid(detail));
+        }
+        let aggregates = aggregates.into_iter().map(|(alias, aggregate)| {
+            let aggregate = Aggregate::from_json(&aggregate)
+                .map_err(|detail| Error::invalid(format!("aggregates.{alias}: {detail}")))?;
+            Ok((alias, aggregate))
+        });
+        Ok(Aggregation { query, aggregates: aggregates.collect::<Result<_, Error>>()? })
+    }
+
+    fn fields(&self) -> impl Iterator<Item = Option<&FieldPath>> {
+        self.aggregates.iter().map(|(_, aggregate)| match aggregate {
+            Aggregate::Count => None,
+            Aggregate::Sum(field) | Aggregate::Average(field) => Some(field),
+        })
+    }
+
+    /// Whether documents need not be read for it, if the index finds them.
+    fn only_counts(&self) -> bool {
+        self.fields().all(|field| field.is_none())
+    }
+
+    /// Whether shards can answer parts of it that add up: not where a limit or an offset cuts documents off whose
+    /// fields are asked about.
+    pub fn adds_up(&self) -> bool {
+        self.only_counts() || (self.query.limit.is_none() && self.query.offset == 0)
+    }
+
+    /// What one index has of it.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) fn read(&self, store: &impl Store, settings: &Settings) -> Result<Partial, Error> {
+        let request = Request::new(&self.query)?;
+        let plan =
+            plan(&request, settings, |range| store.count(range, PROBE).map_err(Error::from))?;
+        let mut partial = self.nothing();
+        if self.only_counts()
+            && plan.streams.len() <= 1
+            && plan.streams.iter().all(|one| one.covered)
+        {
+            partial.documents = count(store, &plan, request.wanted)?;
+        } else {
+            let mut documents = Documents::new(store, &request, plan, false);
+            let mut seen = 0_u64;
+            while request.wanted.is_none_or(|wanted| seen < wanted)
+                && let Some(found) = documents.next()?
+            {
+                seen = seen.saturating_add(1);
+                if self.only_counts() {
+                    partial.documents = partial.documents.saturating_add(1);
+                    continue;
+                }
+                if seen <= self.query.offset {
+                    continue;
+                }
+                let (_, data) = match found.read {
+                    Some(read) => read,
+                    None => row::read(&found.text)?,
+                };
+                self.add(&mut partial, &data);
+            }
+        }
+        Ok(partial)
+    }
+
+    /// What no documents come to.
+    pub fn nothing(&self) -> Partial {
+        Partial { documents: 0, sums: self.aggregates.iter().map(|_| Sum::default()).collect() }
+    }
+
+    /// Adds a document.
+    pub fn add(&self, partial: &mut Partial, data: &Map) {
+        let values = self.fields().map(|path| path.map(|path| field(data, path)));
+        let values: Vec<Option<Option<&Value>>> = values.collect();
+        // As Firestore has it: only documents with all the fields count, for any of the aggregates.
+        if values.iter().any(|value| matches!(value, Some(None))) {
+            return;
+        }
+        partial.documents = partial.documents.saturating_add(1);
+        for (sum, value) in partial.sums.iter_mut().zip(values) {
+            match value.flatten().and_then(Number::of) {
+                None => continue,
+                Some(Number::Integer(integer)) => {
+                    sum.integers = sum.integers.saturating_add(i128::from(integer));
+                }
+                Some(Number::Double(double)) => sum.add_double(double),
+            }
+            sum.numbers = sum.numbers.saturating_add(1);
+        }
+    }
+
+    /// The answer's JSON, from what all the shards have.
+    pub fn render(&self, partials: &[Partial]) -> String {
+        let mut total = self.nothing();
+        for partial in partials {
+            total.documents = total.documents.saturating_add(partial.documents);
+            for (sum, other) in total.sums.iter_mut().zip(&partial.sums) {
+                sum.numbers = sum.numbers.saturating_add(other.numbers);
+                sum.integers = sum.integers.saturating_add(other.integers);
+                if let Some(bits) = other.doubles {
+                    sum.add_double(f64::from_bits(bits));
+                }
+            }
+        }
+        if self.only_counts() {
+            if let Some(Limit::First(limit) | Limit::Last(limit)) = self.query.limit {
+                total.documents = total.documents.min(limit.saturating_add(self.query.offset));
+            }
+            total.documents = total.documents.saturating_sub(self.query.offset);
+        }
+        let answers = self.aggregates.iter().zip(&total.sums).map(|((alias, aggregate), sum)| {
+            let answer = match aggregate {
+                Aggregate::Count => Value::from(total.documents),
+                Aggregate::Sum(_) => sum.total().into(),
+                Aggregate::Average(_) if sum.numbers == 0 => Value::Null,
+                Aggregate::Average(_) => {
+                    Number::Double(sum.total().to_f64() / sum.numbers as f64).into()
+                }
+            };
+            (alias.clone(), answer)
+        });
+        Value::Object(answers.collect()).to_string()
+    }
+}
+
+impl Aggregate {
+    fn from_json(value: &Value) -> Result<Self, String> {
+        let form = "not \"count\", {\"sum\":field} or {\"avg\":field}";
+        if value.as_str() == Some("count") {
+            return Ok(Aggregate::Count);
+        }
+        let mut fields = value.as_object().into_iter().flatten();
+        let (Some((name, field)), None) = (fields.next(), fields.next()) else {
+            return Err(form.to_owned());
+        };
+        let path = FieldPath::parse(field.as_str().ok_or(form)?).map_err(|error| error.detail)?;
+        match name.as_str() {
+            "sum" => Ok(Aggregate::Sum(path)),
+            "avg" => Ok(Aggregate::Average(path)),
+            _ => Err(form.to_owned()),
+        }
+    }
+}
+
+impl Sum {
+    fn add_double(&mut self, double: f64) {
+        let sum = self.doubles.map_or(0.0, f64::from_bits) + double;
+        self.doubles = Some(sum.to_bits());
+    }
+
+    /// An integer, unless there was a double or it does not fit.
+    fn total(&self) -> Number {
+        match (self.doubles, i64::try_from(self.integers)) {
+            (None, Ok(integer)) => Number::Integer(integer),
+            (doubles, _) => {
+                Number::Double(self.integers as f64 + doubles.map_or(0.0, f64::from_bits))
+            }
+        }
+    }
+}
+
+/// Counts entries: each is a document that is wanted.
+fn count(store: &impl Store, plan: &Plan, wanted: Option<u64>) -> Result<u64, Error> {
+    let mut left = wanted.unwrap_or(u64::MAX >> 12);
+    let mut total = 0_u64;
+    for range in plan.streams.iter().flat_map(|stream| &stream.ranges) {
+        let counted = store.count(range, left)?;
+        total = total.saturating_add(counted);
+        left = left.saturating_sub(counted);
+    }
+    Ok(total)
+}
+
+/// # Errors
+/// `internal` for what no shard gives.
+pub fn read_partial(text: &str) -> Result<Partial, Error> {
+    serde_json::from_str(text)
+        .map_err(|_| Error::new(Code::Internal, "a shard's answer cannot be read"))
+}

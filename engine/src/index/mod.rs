@@ -1,0 +1,283 @@
+//! The index of a collection, or of one shard of it, or of a collection group: a copy of each document beside entries in
+//! the order of its values, so that a query reads what it answers and little else.
+//!
+//! Documents tell it every change. It applies one only if it is newer than what it has, so they may come twice and in
+//! any order. What the rows are is in [`entries`], how a query uses them in [`plan`].
+
+pub mod aggregate;
+mod bounds;
+mod entries;
+mod execute;
+mod key;
+pub mod live;
+mod meta;
+pub mod page;
+mod plan;
+mod request;
+pub mod row;
+pub mod settings;
+pub mod shard;
+mod token;
+mod update;
+
+pub use entries::count as count_entries;
+
+use crate::store::Store;
+use aggregate::Aggregation;
+use blaze_schema::error::{Code, Error};
+use blaze_schema::limits::REBUILD_DOCUMENTS;
+use blaze_schema::query::{Query, Source};
+use blaze_schema::timestamp::Timestamp;
+use live::Live;
+use meta::Meta;
+use page::Page;
+use row::Parsed;
+use settings::Settings;
+
+/// The index goes on rebuilding after so long, in microseconds: what waits gets its turn.
+const REBUILD_PAUSE_MICROS: i64 = 10_000;
+
+/// What happens to an index.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A document changed: its row, as [`row::of`] makes it.
+    Update {
+        /// The row.
+        row: Vec<u8>,
+    },
+    /// A query.
+    Query {
+        /// The query.
+        query: Query,
+        /// Whether the answer is one shard's ([`Page::to_lines`]) or the whole one.
+        is_shard: bool,
+    },
+    /// Aggregates over a query.
+    Aggregate {
+        /// What is asked.
+        aggregation: Aggregation,
+        /// Whether the answer is one shard's or the whole one.
+        is_shard: bool,
+    },
+    /// The sockets that there are after a loss of memory: their queries, each once.
+    Woken {
+        /// What [`live::Subscription::parse`] reads.
+        subscriptions: Vec<String>,
+    },
+    /// A socket opens for a live query.
+    Connect {
+        /// What [`live::Subscription::parse`] reads.
+        subscription: String,
+        /// What the client had last.
+        resume: Option<String>,
+    },
+    /// The last socket of a live query has gone.
+    Disconnect {
+        /// The query's tag.
+        tag: String,
+    },
+    /// The alarm rings.
+    Alarm,
+}
+
+/// What is to be done, in this order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Answer the request.
+    Answer(Result<String, Error>),
+    /// Send a frame to the socket that the event came from.
+    Send(String),
+    /// Send a frame to every socket of a live query.
+    Publish {
+        /// The query's tag.
+        tag: String,
+        /// The frame.
+        text: String,
+    },
+    /// Ring at this time.
+    SetAlarm(Timestamp),
+}
+
+/// One index.
+#[derive(Debug)]
+pub struct Index {
+    source: Source,
+    settings: Settings,
+    meta: Option<Meta>,
+    live: Live,
+    /// Where to look for old tombstones.
+    tombstones: Vec<u8>,
+}
+
+impl Index {
+    /// The index of a source, under its collections' settings. Reads nothing yet.
+    pub fn new(source: Source, settings: Settings) -> Self {
+        Index { source, settings, meta: None, live: Live::default(), tombstones: Vec::new() }
+    }
+
+    /// One step. `random` is 128 fresh random bits.
+    pub fn handle(
+        &mut self,
+        store: &mut impl Store,
+        now: Timestamp,
+        random: u128,
+        event: Event,
+    ) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        let is_request =
+            matches!(event, Event::Update { .. } | Event::Query { .. } | Event::Aggregate { .. });
+        if let Err(error) = self.step(store, now, random, event, &mut effects) {
+            // What was computed for a commit that failed is void, here and in memory.
+            self.live.forget();
+            effects = vec![if is_request {
+                Effect::Answer(Err(error))
+            } else {
+                Effect::Send(blaze_schema::message::error_text(&error))
+            }];
+        }
+        effects
+    }
+
+    fn step(
+        &mut self,
+        store: &mut impl Store,
+        now: Timestamp,
+        random: u128,
+        event: Event,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Error> {
+        let mut meta = match self.meta.take() {
+            Some(meta) => meta,
+            None => {
+                let meta = Meta::load(store, &self.settings)?;
+                if meta.is_rebuilding() {
+                    effects.push(Effect::SetAlarm(after(now, REBUILD_PAUSE_MICROS)));
+                }
+                meta
+            }
+        };
+        let result = self.act(store, now, random, event, &mut meta, effects);
+        self.meta = Some(meta);
+        result
+    }
+
+    fn act(
+        &mut self,
+        store: &mut impl Store,
+        now: Timestamp,
+        random: u128,
+        event: Event,
+        meta: &mut Meta,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Error> {
+        match event {
+            Event::Update { row } => {
+                self.update(store, now, &row, meta, effects)?;
+                effects.push(Effect::Answer(Ok(String::new())));
+            }
+            Event::Query { query, is_shard } => {
+                self.check_source(&query)?;
+                let page = Page::read(store, &query, meta.usable(), is_shard)?;
+                let answer = if is_shard { page.to_lines() } else { page.render(&query, now) };
+                effects.push(Effect::Answer(answer));
+            }
+            Event::Aggregate { aggregation, is_shard } => {
+                self.check_source(&aggregation.query)?;
+                let partial = aggregation.read(store, meta.usable())?;
+                let answer = if is_shard {
+                    serde_json::to_string(&partial)
+                        .map_err(|error| Error::new(Code::Internal, error.to_string()))
+                } else {
+                    Ok(aggregation.render(&[partial]))
+                };
+                effects.push(Effect::Answer(answer));
+            }
+            Event::Woken { subscriptions } => self.live.wake(&subscriptions, random),
+            Event::Connect { subscription, resume } => {
+                let text = self.live.connect(
+                    store,
+                    meta.usable(),
+                    &subscription,
+                    resume.as_deref(),
+                    random,
+                )?;
+                effects.push(Effect::Send(text));
+            }
+            Event::Disconnect { tag } => self.live.disconnect(&tag),
+            Event::Alarm => {
+                if meta.rebuild(store, REBUILD_DOCUMENTS)? {
+                    effects.push(Effect::SetAlarm(after(now, REBUILD_PAUSE_MICROS)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn check_source(&self, query: &Query) -> Result<(), Error> {
+        if query.from == self.source {
+            Ok(())
+        } else {
+            Err(Error::new(Code::Internal, "the query is of another collection"))
+        }
+    }
+
+    fn name_of(&self, path: &blaze_schema::path::DocumentPath) -> Result<Vec<u8>, Error> {
+        let name = match &self.source {
+            Source::Collection(collection) if path.collection() == *collection => path.id(),
+            Source::Group(id) if path.collection().id() == id => path.as_str(),
+            _ => return Err(Error::new(Code::Internal, "the document is of another collection")),
+        };
+        Ok(key::name_key(name))
+    }
+
+    fn update(
+        &mut self,
+        store: &mut impl Store,
+        now: Timestamp,
+        row: &[u8],
+        meta: &mut Meta,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Error> {
+        let change = Parsed::parse(row)?;
+        let name = self.name_of(&change.path)?;
+        let before = update::before(store, &name)?;
+        if before.has(&change) {
+            return Ok(());
+        }
+        let mut expired = Vec::new();
+        let mut tombstones = None;
+        if change.data.is_none() && before.data().is_some_and(|data| !data.is_empty()) {
+            let (old, next) = update::expired(store, &self.tombstones, now)?;
+            // A document has an entry at least, whose row pays for the one that is cleared away here.
+            expired = old.into_iter().take(1).collect();
+            tombstones = Some(next);
+        }
+        let affected = self.live.affected(store, meta.usable(), before.row.as_ref(), &change)?;
+        let stored = meta.unstored();
+        let stored_row = stored.as_ref().map(|text| (entries::META, text.as_bytes()));
+        update::write(
+            store,
+            &name,
+            &before,
+            row,
+            change.data.as_ref(),
+            &meta.follow(),
+            stored_row,
+            &expired,
+        )?;
+        meta.is_stored(stored.is_some());
+        if let Some(next) = tombstones {
+            self.tombstones = next;
+        }
+        for (tag, text) in
+            self.live.update(store, meta.usable(), affected, before.row.as_ref(), &change)?
+        {
+            effects.push(Effect::Publish { tag, text });
+        }
+        Ok(())
+    }
+}
+
+fn after(now: Timestamp, micros: i64) -> Timestamp {
+    Timestamp::from_micros(now.micros().saturating_add(micros))
+}

@@ -1,0 +1,313 @@
+//! What `collections.json` says about a collection: shards, composite indexes, exemptions, its group.
+
+use crate::hash;
+use blaze_schema::error::Error;
+use blaze_schema::field_path::FieldPath;
+use blaze_schema::limits::{COMPOSITE_COLUMNS, COMPOSITES, SHARDS};
+use serde_json::{Map, Value};
+
+/// The settings of every collection. `collections.json` names collections by their id, at whatever depth they are, as
+/// Firestore's index definitions do:
+///
+/// ```json
+/// {
+///   "messages": {
+///     "shards": 4,
+///     "group": true,
+///     "indexes": [["room", "-sent"], ["tags[]", "sent"]],
+///     "exempt": ["body"]
+///   }
+/// }
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Collections(Vec<(String, Settings)>);
+
+/// The settings of the collections of one id.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// How many index objects share a collection's documents. Never changed once there are documents.
+    pub shards: u32,
+    /// Whether all collections of this id have an index together, for queries of the group.
+    pub group: bool,
+    /// The declared indexes of several fields.
+    pub composites: Vec<Composite>,
+    /// Fields without index entries, and all that is below them.
+    pub exempt: Exempt,
+}
+
+/// Which fields have no entries of their own.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Exempt {
+    /// `"*"`
+    all: bool,
+    fields: Vec<FieldPath>,
+}
+
+/// An index of several fields.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Composite {
+    /// What names it in keys: a hash of its columns.
+    pub id: [u8; 8],
+    /// The columns, first to last.
+    pub columns: Vec<Column>,
+}
+
+/// One column of a composite index: `field`, `-field` (descending) or `field[]` (the elements of an array).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Column {
+    /// The field.
+    pub field: FieldPath,
+    /// Whether it goes down.
+    pub descending: bool,
+    /// Whether it has an entry for each element of an array.
+    pub array: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings { shards: 1, group: false, composites: Vec::new(), exempt: Exempt::default() }
+    }
+}
+
+impl Collections {
+    /// Reads `collections.json`.
+    ///
+    /// # Errors
+    /// `invalid-argument` naming the place: an unknown key, a value of another type, a limit exceeded.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let value: Value = serde_json::from_str(text)
+            .map_err(|error| Error::invalid(format!("collections.json: not JSON: {error}")))?;
+        let Value::Object(collections) = value else {
+            return Err(Error::invalid("collections.json: not a JSON object"));
+        };
+        let settings = collections.into_iter().map(|(id, settings)| {
+            blaze_schema::path::check_id(&id)?;
+            let settings = Settings::from_json(settings, &format!("collections.json: {id}"))?;
+            Ok((id, settings))
+        });
+        settings.collect::<Result<_, _>>().map(Collections)
+    }
+
+    /// The settings of the collections with this id.
+    pub fn of(&self, id: &str) -> Settings {
+        let found = self.0.iter().find(|(name, _)| name == id);
+        found.map(|(_, settings)| settings.clone()).unwrap_or_default()
+    }
+}
+
+impl Settings {
+    fn from_json(value: Value, place: &str) -> Result<Self, Error> {
+        let wrong = |what: &str| Error::invalid(format!("{place}.{what}"));
+        let Value::Object(fields) = value else {
+            return Err(Error::invalid(format!("{place}: not a JSON object")));
+        };
+        let mut settings = Settings::default();
+        for (key, value) in fields {
+            match (key.as_str(), value) {
+                ("shards", shards) => {
+                    settings.shards = shards
+                        .as_u64()
+                        .and_then(|shards| u32::try_from(shards).ok())
+                        .filter(|shards| (1..=SHARDS).contains(shards))
+                        .ok_or_else(|| {
+                            wrong(&format!("shards: not a number from 1 to {SHARDS}"))
+                        })?;
+                }
+                ("group", Value::Bool(group)) => settings.group = group,
+                ("indexes", Value::Array(indexes)) => {
+                    if indexes.len() > COMPOSITES {
+                        return Err(wrong(&format!("indexes: more than {COMPOSITES}")));
+                    }
+                    for (number, index) in indexes.iter().enumerate() {
+                        let composite = Composite::from_json(index).map_err(|error| {
+                            wrong(&format!("indexes[{number}]: {}", error.detail))
+                        })?;
+                        settings.composites.push(composite);
+                    }
+                }
+                ("exempt", Value::Array(fields)) => {
+                    for field in fields {
+                        match field.as_str() {
+                            Some("*") => settings.exempt.all = true,
+                            Some(field) => settings
+                                .exempt
+                                .fields
+                                .push(FieldPath::parse(field).map_err(|error| {
+                                    wrong(&format!("exempt: {}", error.detail))
+                                })?),
+                            None => return Err(wrong("exempt: not a list of field paths")),
+                        }
+                    }
+                }
+                (key, _) => {
+                    return Err(wrong(&format!("{key}: no such setting, or not of its type")));
+                }
+            }
+        }
+        Ok(settings)
+    }
+
+    /// Whether a field has no entries.
+    pub fn is_exempt(&self, field: &FieldPath) -> bool {
+        let exempt = |exempt: &FieldPath| field.keys().starts_with(exempt.keys());
+        self.exempt.all || self.exempt.fields.iter().any(exempt)
+    }
+
+    /// What of the settings the rows of an index depend on, as JSON; [`Settings::from_rows`] reads it.
+    pub(crate) fn for_rows(&self) -> String {
+        let indexes: Vec<Value> =
+            self.composites.iter().map(|composite| Value::from(composite.names())).collect();
+        let mut exempt: Vec<Value> =
+            self.exempt.fields.iter().map(|field| Value::from(field.to_string())).collect();
+        if self.exempt.all {
+            exempt.push(Value::from("*"));
+        }
+        let mut rows = Map::new();
+        rows.insert("indexes".to_owned(), Value::from(indexes));
+        rows.insert("exempt".to_owned(), Value::from(exempt));
+        Value::Object(rows).to_string()
+    }
+
+    /// Reads what [`Settings::for_rows`] wrote.
+    ///
+    /// # Errors
+    /// For anything else.
+    pub(crate) fn from_rows(text: &str) -> Result<Self, Error> {
+        let value = serde_json::from_str(text).map_err(|_| Error::invalid("not JSON"))?;
+        Settings::from_json(value, "settings")
+    }
+
+    /// These settings with only what both have: what an index can be asked while it is being rebuilt.
+    pub(crate) fn common(&self, other: &Settings) -> Settings {
+        let mut common = self.clone();
+        common.composites.retain(|composite| other.composites.contains(composite));
+        common.exempt.all |= other.exempt.all;
+        common.exempt.fields.extend(other.exempt.fields.iter().cloned());
+        common
+    }
+
+    /// The settings that a test writes as JSON.
+    #[cfg(test)]
+    pub(crate) fn for_tests(value: Value) -> Self {
+        Settings::from_json(value, "settings").unwrap_or_default()
+    }
+}
+
+impl Composite {
+    fn from_json(value: &Value) -> Result<Self, Error> {
+        let wrong = || {
+            let detail = format!("not a list of 2 to {COMPOSITE_COLUMNS} fields");
+            Error::invalid(detail)
+        };
+        let columns = value.as_array().ok_or_else(wrong)?;
+        if columns.len() < 2 || columns.len() > COMPOSITE_COLUMNS {
+            return Err(wrong());
+        }
+        let columns: Vec<Column> = columns
+            .iter()
+            .map(|column| Column::parse(column.as_str().ok_or_else(wrong)?))
+            .collect::<Result<_, _>>()?;
+        if columns.iter().filter(|column| column.array).count() > 1 {
+            return Err(Error::invalid("more than one array"));
+        }
+        let mut composite = Composite { id: [0; 8], columns };
+        let names = composite.names().join("\n");
+        for (byte, hashed) in composite.id.iter_mut().zip(hash(&[names.as_bytes()])) {
+            *byte = hashed;
+        }
+        Ok(composite)
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.columns.iter().map(Column::name).collect()
+    }
+
+    /// Whether the last column goes down, and with it the names of equal documents.
+    pub(crate) fn ends_descending(&self) -> bool {
+        self.columns.last().is_some_and(|column| column.descending)
+    }
+
+    /// The columns as they were declared, for people.
+    pub(crate) fn describe(&self) -> String {
+        self.names().join(", ")
+    }
+}
+
+impl Column {
+    fn parse(text: &str) -> Result<Self, Error> {
+        let (text, descending) = match text.strip_prefix('-') {
+            Some(rest) => (rest, true),
+            None => (text, false),
+        };
+        let (text, array) = match text.strip_suffix("[]") {
+            Some(rest) => (rest, true),
+            None => (text, false),
+        };
+        Ok(Column { field: FieldPath::parse(text)?, descending, array })
+    }
+
+    fn name(&self) -> String {
+        let sign = if self.descending { "-" } else { "" };
+        let elements = if self.array { "[]" } else { "" };
+        format!("{sign}{}{elements}", self.field)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_the_file_says_is_what_a_collection_gets() {
+        let text = r#"{"messages":{"shards":4,"group":true,"indexes":[["room","-sent"],["tags[]","`a.b`"]],"exempt":["body"]}}"#;
+        let collections = Collections::parse(text).unwrap();
+        let settings = collections.of("messages");
+        assert_eq!((settings.shards, settings.group), (4, true));
+        let described: Vec<String> = settings.composites.iter().map(Composite::describe).collect();
+        assert_eq!(described, ["room, -sent", "tags[], `a.b`"]);
+        assert_ne!(settings.composites[0].id, settings.composites[1].id);
+        assert!(settings.is_exempt(&FieldPath::parse("body.text").unwrap()));
+        assert!(!settings.is_exempt(&FieldPath::parse("bodyguard").unwrap()));
+        assert_eq!(collections.of("others"), Settings::default());
+        let kept = Settings::from_rows(&settings.for_rows()).unwrap();
+        assert_eq!((kept.composites, kept.exempt), (settings.composites, settings.exempt));
+    }
+
+    #[test]
+    fn mistakes_are_named_with_their_place() {
+        let columns: Vec<String> = (0..=COMPOSITE_COLUMNS).map(|n| format!("f{n}")).collect();
+        let indexes: Vec<Vec<String>> =
+            (0..=COMPOSITES).map(|n| vec![format!("a{n}"), "b".to_owned()]).collect();
+        for (text, place) in [
+            ("[".to_owned(), "collections.json: not JSON"),
+            ("[]".to_owned(), "collections.json: not a JSON object"),
+            (r#"{"a/b":{}}"#.to_owned(), "path: the id"),
+            (r#"{"a":1}"#.to_owned(), "collections.json: a: not"),
+            (r#"{"a":{"shards":0}}"#.to_owned(), "collections.json: a.shards"),
+            (format!(r#"{{"a":{{"shards":{}}}}}"#, SHARDS + 1), "collections.json: a.shards"),
+            (r#"{"a":{"colour":1}}"#.to_owned(), "collections.json: a.colour"),
+            (r#"{"a":{"group":1}}"#.to_owned(), "collections.json: a.group"),
+            (r#"{"a":{"indexes":[["x"]]}}"#.to_owned(), "collections.json: a.indexes[0]: not"),
+            (
+                r#"{"a":{"indexes":[["x","y..z"]]}}"#.to_owned(),
+                "collections.json: a.indexes[0]: field path",
+            ),
+            (
+                r#"{"a":{"indexes":[["x[]","y[]"]]}}"#.to_owned(),
+                "collections.json: a.indexes[0]: more",
+            ),
+            (
+                json!({"a": {"indexes": [columns]}}).to_string(),
+                "collections.json: a.indexes[0]: not",
+            ),
+            (json!({"a": {"indexes": indexes}}).to_string(), "collections.json: a.indexes: more"),
+            (r#"{"a":{"exempt":[1]}}"#.to_owned(), "collections.json: a.exempt"),
+        ] {
+            let detail = Collections::parse(&text).unwrap_err().detail;
+            assert!(detail.starts_with(place), "{text}: {detail}");
+        }
+        let most = json!({"a": {"shards": SHARDS, "indexes": vec![vec!["a"; COMPOSITE_COLUMNS]; COMPOSITES]}});
+        assert!(Collections::parse(&most.to_string()).is_ok());
+    }
+}

@@ -1,0 +1,48 @@
+//! Page tokens: where a page ended, and of which query.
+
+use crate::hash;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use blaze_schema::error::Error;
+use blaze_schema::path::DocumentPath;
+use blaze_schema::query::{Cursor, Query};
+use blaze_schema::value::Map;
+use serde_json::{Value, json};
+
+/// The token for the page after a document.
+pub(crate) fn after(query: &Query, path: &DocumentPath, data: &Map) -> String {
+    let values: Vec<Value> = query
+        .orders()
+        .iter()
+        .map(|order| order.field.value(path, data).map_or(Value::Null, |value| value.into_owned()))
+        .collect();
+    URL_SAFE_NO_PAD.encode(json!([fingerprint(query), values]).to_string())
+}
+
+/// Where the page of a token starts.
+///
+/// # Errors
+/// `invalid-argument` for what is no token, or one of another query.
+pub(crate) fn read(token: &str, query: &Query) -> Result<Cursor, Error> {
+    let invalid = |reason: &str| Error::invalid(format!("pageToken: {reason}"));
+    let text = URL_SAFE_NO_PAD.decode(token).map_err(|_| invalid("not a page token"))?;
+    let parts: (String, Vec<Value>) =
+        serde_json::from_slice(&text).map_err(|_| invalid("not a page token"))?;
+    let (of, values) = parts;
+    if of != fingerprint(query) || values.len() != query.orders().len() {
+        return Err(invalid("of another query"));
+    }
+    Ok(Cursor { values, inclusive: false })
+}
+
+/// What pages of one query have in common: neither how long they are nor what is shown of the documents.
+fn fingerprint(query: &Query) -> String {
+    let mut query = query.clone();
+    query.page_token = None;
+    query.limit = None;
+    query.offset = 0;
+    query.select = None;
+    query.explain = false;
+    let text = query.to_json().to_string();
+    hash(&[text.as_bytes()]).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}

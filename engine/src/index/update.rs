@@ -1,0 +1,186 @@
+//! What a document's change does to the rows of an index.
+
+use super::entries::{DOCUMENT, TOMBSTONE, entries, named};
+use super::row::Parsed;
+use super::settings::Settings;
+use crate::store::{Change, Range, Store};
+use blaze_schema::error::Error;
+use blaze_schema::limits::TOMBSTONE_MICROS;
+use blaze_schema::timestamp::Timestamp;
+use blaze_schema::value::Map;
+use std::collections::BTreeSet;
+
+/// What an index has of a document before a change.
+pub(crate) struct Before {
+    /// Its row, or its tombstone.
+    pub(crate) row: Option<Parsed>,
+    is_tombstone: bool,
+}
+
+/// Reads what an index has of the document with this name.
+///
+/// # Errors
+/// The store's; `internal` for a broken row.
+pub(crate) fn before(store: &impl Store, name: &[u8]) -> Result<Before, Error> {
+    if let Some(row) = store.get(&named(DOCUMENT, name))? {
+        return Ok(Before { row: Some(Parsed::parse(&row)?), is_tombstone: false });
+    }
+    let tombstone = store.get(&named(TOMBSTONE, name))?;
+    let row = tombstone.map(|row| Parsed::parse(&row)).transpose()?;
+    Ok(Before { row, is_tombstone: true })
+}
+
+impl Before {
+    /// Whether the index has the change already, or a later one.
+    pub(crate) fn has(&self, change: &Parsed) -> bool {
+        self.row.as_ref().is_some_and(|row| !row.is_before(change))
+    }
+
+    /// The data, if the document is there.
+    pub(crate) fn data(&self) -> Option<&Map> {
+        self.row.as_ref().and_then(|row| row.data.as_ref())
+    }
+}
+
+/// Entries by all settings that rows may follow, and by each of them.
+fn all_and_each(
+    data: &Map,
+    name: &[u8],
+    follow: &[&Settings],
+) -> (BTreeSet<Vec<u8>>, BTreeSet<Vec<u8>>) {
+    let mut sets = follow.iter().map(|settings| entries(data, name, settings));
+    let first = sets.next().unwrap_or_default();
+    let (mut all, mut each) = (first.clone(), first);
+    for set in sets {
+        each.retain(|key| set.contains(key));
+        all.extend(set);
+    }
+    (all, each)
+}
+
+/// Writes a change: the document's row, and the entries that are others than before. At most a row for the document and
+/// one for every entry that comes or goes; one that comes takes the row of one that goes.
+///
+/// `follow` has the settings that present entries may follow, the last being those for the new ones.
+///
+/// # Errors
+/// The store's; then nothing was changed.
+pub(crate) fn write(
+    store: &mut impl Store,
+    name: &[u8],
+    before: &Before,
+    row: &[u8],
+    data: Option<&Map>,
+    follow: &[&Settings],
+    meta: Option<(&[u8], &[u8])>,
+    expired: &[Vec<u8>],
+) -> Result<(), Error> {
+    let (document, tombstone) = (named(DOCUMENT, name), named(TOMBSTONE, name));
+    let wanted = match (data, follow.last()) {
+        (Some(data), Some(settings)) => entries(data, name, settings),
+        _ => BTreeSet::new(),
+    };
+    let (all, each) = match before.data() {
+        Some(data) => all_and_each(data, name, follow),
+        None => Default::default(),
+    };
+    let mut gone = all.difference(&wanted);
+    let mut come = wanted.difference(&each);
+    let (from, to) = match (before.data().is_some(), data.is_some()) {
+        (true, false) => (Some(&document), &tombstone),
+        (false, true) if before.is_tombstone && before.row.is_some() => {
+            (Some(&tombstone), &document)
+        }
+        (_, true) => (None, &document),
+        (false, false) => (None, &tombstone),
+    };
+    let mut changes = vec![match from {
+        Some(from) => Change::Move { from, to, value: row },
+        None => Change::Put(to, row),
+    }];
+    loop {
+        changes.push(match (gone.next(), come.next()) {
+            (Some(from), Some(to)) => Change::Move { from, to, value: &document },
+            (Some(key), None) => Change::Delete(key),
+            (None, Some(key)) => Change::Put(key, &document),
+            (None, None) => break,
+        });
+    }
+    changes.extend(meta.map(|(key, value)| Change::Put(key, value)));
+    changes.extend(expired.iter().map(|key| Change::Delete(key)));
+    store.commit(&changes)?;
+    Ok(())
+}
+
+/// Tombstones after `from` that are so old that nothing earlier can still be on its way: at most two, and where to look
+/// the next time.
+///
+/// # Errors
+/// The store's.
+pub(crate) fn expired(
+    store: &impl Store,
+    from: &[u8],
+    now: Timestamp,
+) -> Result<(Vec<Vec<u8>>, Vec<u8>), Error> {
+    let range = Range {
+        start: named(TOMBSTONE, from),
+        end: vec![TOMBSTONE.saturating_add(1)],
+        reverse: false,
+    };
+    let rows = store.scan(&range, 2)?;
+    let next = match rows.last() {
+        Some((key, _)) if rows.len() == 2 => {
+            let mut next = key.get(1..).unwrap_or_default().to_vec();
+            next.push(0);
+            next
+        }
+        _ => Vec::new(),
+    };
+    let is_old = |row: &[u8]| {
+        let deleted =
+            Parsed::parse(row).ok().and_then(|row| Timestamp::parse(&row.update_time).ok());
+        deleted
+            .is_some_and(|deleted| now.micros().saturating_sub(deleted.micros()) > TOMBSTONE_MICROS)
+    };
+    let old = rows.into_iter().filter(|(_, row)| is_old(row)).map(|(key, _)| key).collect();
+    Ok((old, next))
+}
+
+/// Brings the entries of the documents from `cursor` on to the last of the settings: at most `limit` documents. Where to
+/// go on, or `None` at the end.
+///
+/// # Errors
+/// The store's.
+pub(crate) fn rebuild(
+    store: &mut impl Store,
+    cursor: &[u8],
+    limit: usize,
+    follow: &[&Settings],
+) -> Result<Option<Vec<u8>>, Error> {
+    let range = Range {
+        start: named(DOCUMENT, cursor),
+        end: vec![DOCUMENT.saturating_add(1)],
+        reverse: false,
+    };
+    let rows = store.scan(&range, limit)?;
+    let mut next = None;
+    if rows.len() == limit
+        && let Some((key, _)) = rows.last()
+    {
+        let mut after = key.get(1..).unwrap_or_default().to_vec();
+        after.push(0);
+        next = Some(after);
+    }
+    for (document, row) in &rows {
+        let name = document.get(1..).unwrap_or_default();
+        let Some(data) = Parsed::parse(row)?.data else { continue };
+        let (all, each) = all_and_each(&data, name, follow);
+        let wanted =
+            follow.last().map(|settings| entries(&data, name, settings)).unwrap_or_default();
+        let gone = all.difference(&wanted).map(|key| Change::Delete(key));
+        let come = wanted.difference(&each).map(|key| Change::Put(key, document));
+        let changes: Vec<Change<'_>> = gone.chain(come).collect();
+        store.commit(&changes)?;
+    }
+    Ok(next)
+}
