@@ -5,12 +5,16 @@
 // re-instantiates the wasm, and each object is constructed again from its storage.
 import { DurableObject } from "cloudflare:workers";
 import * as wasm from "./blaze_server.js";
+import collections from "./collections.json";
+import { listen } from "./listener.js";
 
 const initState = wasm.__worker_init_state();
+wasm.configure(collections);
 
 function checkReinitialize() {
   if (initState.criticalError) {
     wasm.__wbg_reset_state();
+    wasm.configure(collections);
     initState.criticalError = false;
     initState.instanceId++;
   }
@@ -23,7 +27,7 @@ function noticeTrap(error) {
 }
 
 /** Calls into wasm, now; gives what it gives, which may be a promise. */
-function guarded(call) {
+export function guarded(call) {
   checkReinitialize();
   try {
     return call();
@@ -57,13 +61,32 @@ async function readBody(request, limit) {
   return body;
 }
 
+/** A write's answer waits no longer for the indexes, in milliseconds. The alarm goes on. */
+const INDEX_WAIT = 10_000;
+/** An index that fails is told again after so long, in milliseconds. */
+const INDEX_RETRY = [20, 100, 500, 2_000];
+
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Tells an index a document's row; gives the rows that it cost, where they are counted. */
+async function tellIndex(env, name, row) {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await env.INDEX.getByName(name).update(name, row);
+    } catch (error) {
+      if (attempt === INDEX_RETRY.length) throw error;
+      await sleep(INDEX_RETRY[attempt]);
+    }
+  }
+}
+
 /** A Durable Object class whose every handler goes to the Rust class `name`. */
 function durableObject(name) {
   return class extends DurableObject {
     #object;
     #instanceId;
 
-    #current() {
+    current() {
       if (this.#instanceId !== initState.instanceId) {
         this.#object = new wasm[name](this.ctx, this.env);
         this.#instanceId = initState.instanceId;
@@ -71,34 +94,111 @@ function durableObject(name) {
       return this.#object;
     }
     fetch(request) {
-      if (request.body === null) return guarded(() => this.#current().fetch(request, NO_BODY));
+      if (request.body === null) return this.finish(guarded(() => this.current().fetch(request, NO_BODY)));
       return readBody(request, wasm.bodyLimit()).then(
-        (body) => guarded(() => this.#current().fetch(request, body)),
+        (body) => this.finish(guarded(() => this.current().fetch(request, body))),
         (error) => guarded(() => wasm.unreadable(error)),
       );
     }
-    webSocketMessage(socket, message) {
-      return guarded(() => this.#current().webSocketMessage(socket, message));
-    }
-    // Nothing is kept about a socket, but the runtime leaves it to us to answer a close: a client would wait for it.
-    webSocketClose(socket, code, reason) {
-      try {
-        socket.close(code, reason);
-      } catch {
-        // A code that must not be sent, such as 1005: the client gave none.
-        socket.close();
-      }
+    finish(response) {
+      return response;
     }
     webSocketError() {}
   };
 }
 
-export const Document = durableObject("Document");
+/** The runtime leaves it to us to answer a close: a client would wait for it. */
+function answerClose(socket, code, reason) {
+  try {
+    socket.close(code, reason);
+  } catch {
+    // A code that must not be sent, such as 1005: the client gave none.
+    socket.close();
+  }
+}
+
+export class Document extends durableObject("Document") {
+  /** Tells the indexes first, if there is something to tell: see `afterIndex` in `bridge.js`. */
+  finish(outcome) {
+    if (outcome?.names === undefined) return outcome;
+    return this.#tell(outcome);
+  }
+  async #tell({ result, names, row, version }) {
+    let timer;
+    const late = new Promise((resolve) => (timer = setTimeout(resolve, INDEX_WAIT, "late")));
+    const told = Promise.all(names.map((name) => tellIndex(this.env, name, row)));
+    const done = told.then(
+      (counts) => {
+        guarded(() => this.current().indexed(version, true));
+        return counts;
+      },
+      (error) => {
+        console.error("index: " + error);
+        guarded(() => this.current().indexed(version, false));
+      },
+    );
+    const counts = await Promise.race([done, late]);
+    clearTimeout(timer);
+    if (counts?.[0] !== undefined && result !== undefined) {
+      const sum = (column) => counts.reduce((total, rows) => total + rows[column], 0);
+      result.headers.set("blaze-index-rows-read", sum(0));
+      result.headers.set("blaze-index-rows-written", sum(1));
+    }
+    return result;
+  }
+  async webSocketMessage(socket, message) {
+    const outcome = guarded(() => this.current().webSocketMessage(socket, message));
+    if (outcome === undefined) return;
+    await this.#tell(outcome);
+    if (outcome.frame !== undefined) socket.send(outcome.frame);
+  }
+  webSocketClose(socket, code, reason) {
+    answerClose(socket, code, reason);
+  }
+  async alarm() {
+    const name = this.ctx.id.name;
+    if (name === undefined) return;
+    const outcome = guarded(() => this.current().alarm(name));
+    if (outcome !== undefined) await this.#tell(outcome);
+  }
+}
+
+export class Index extends durableObject("Index") {
+  update(name, row) {
+    return guarded(() => this.current().update(name, row));
+  }
+  part(name, body) {
+    return guarded(() => this.current().part(name, body));
+  }
+  webSocketMessage() {}
+  webSocketClose(socket, code, reason) {
+    answerClose(socket, code, reason);
+    guarded(() => this.current().webSocketClose(socket));
+  }
+  alarm() {
+    const name = this.ctx.id.name;
+    if (name !== undefined) guarded(() => this.current().alarm(name));
+  }
+}
+
+/** Asks the indexes what a request asks. */
+async function ask(request, env, body) {
+  const asked = guarded(() => wasm.ask(request, env, body));
+  if (!Array.isArray(asked)) return asked;
+  const [names, question] = asked;
+  const parts = await Promise.all(names.map((name) => env.INDEX.getByName(name).part(name, question)));
+  return guarded(() => wasm.merge(request, env, body, parts));
+}
 
 export default {
   async fetch(request, env) {
     try {
-      return await guarded(() => wasm.fetch(request, env));
+      const outcome = await guarded(() => wasm.fetch(request, env));
+      if (outcome === null) {
+        const body = request.body === null ? NO_BODY : await readBody(request, wasm.bodyLimit());
+        return await ask(request, env, body);
+      }
+      return outcome;
     } catch (error) {
       return guarded(() => wasm.unavailable(error));
     }

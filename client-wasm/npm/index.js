@@ -1,6 +1,6 @@
 // Blaze's client. The work is done in WebAssembly (blaze_client.js and blaze_client_bg.wasm, generated from Rust);
 // this file gives it the shape that JavaScript expects: classes, and values converted both ways.
-import init, { Client, checkCollection, checkDocument, fieldKeys, newId } from "./blaze_client.js";
+import init, { Client, checkCollection, checkDocument, cursorOf, fieldKeys, newId } from "./blaze_client.js";
 
 /** What went wrong: `code` is one of Firestore's, `status` the HTTP status. */
 export class BlazeError extends Error {
@@ -193,6 +193,9 @@ export class DocumentSnapshot {
   }
 }
 
+/** A document of a query's result. */
+export class QueryDocumentSnapshot extends DocumentSnapshot {}
+
 /** A document, whether it exists or not. */
 export class DocumentReference {
   #client;
@@ -239,28 +242,196 @@ export class DocumentReference {
     return { version: await settle(() => this.#client.write(this.path, kind, json)) };
   }
   onUpdate(observer, onError) {
-    const { next, error } = typeof observer === "function" ? { next: observer, error: onError } : observer;
-    const failed = error?.bind(observer) ?? ((reason) => console.error(`Listening to ${this.path}:`, reason));
-    return hold(() =>
-      this.#client.listen(
-        this.path,
-        guarded((parts) => next?.call(observer, new DocumentSnapshot(this, parts))),
-        guarded((problem) => failed(thrown(problem))),
-      ),
+    return subscribe(this.path, observer, onError, (next, error) =>
+      this.#client.listen(this.path, (parts) => next(new DocumentSnapshot(this, parts)), error),
     );
   }
 }
 
-/** Some documents, by their ids. */
-export class CollectionReference {
-  #client;
+/** Listens by `listen`, which is given callbacks; returns the function that ends it. */
+function subscribe(what, observer, onError, listen) {
+  const { next, error } = typeof observer === "function" ? { next: observer, error: onError } : observer;
+  const failed = error?.bind(observer) ?? ((reason) => console.error(`Listening to ${what}:`, reason));
+  return hold(() =>
+    listen(
+      guarded((snapshot) => next?.call(observer, snapshot)),
+      guarded((problem) => failed(thrown(problem))),
+    ),
+  );
+}
 
+// ------------------------------------------------------------------------------------------------ queries
+
+/** What a filter, an order or a cursor calls a document's id. */
+export const documentId = () => "__name__";
+
+/** A condition on a document. */
+export class Filter {
+  constructor(json) {
+    this.json = json;
+  }
+}
+
+export const where = (field, op, value) =>
+  new Filter(`{"field":${encode(field)},"op":${encode(op)},"value":${encode(value)}}`);
+export const and = (...filters) => new Filter(`{"and":[${filters.map(({ json }) => json)}]}`);
+export const or = (...filters) => new Filter(`{"or":[${filters.map(({ json }) => json)}]}`);
+
+/** Something that is computed over a query's documents. */
+export class AggregateField {
+  constructor(json) {
+    this.json = json;
+  }
+}
+
+export const count = () => new AggregateField('"count"');
+export const sum = (field) => new AggregateField(`{"sum":${encode(field)}}`);
+export const average = (field) => new AggregateField(`{"avg":${encode(field)}}`);
+
+/** A query. It never changes: each call returns another one. */
+export class Query {
+  #client;
+  #from;
+  #filters = [];
+  #orders = [];
+  /** What else there is, as JSON by its name. */
+  #rest = {};
+
+  constructor(firestore, client, from) {
+    this.firestore = firestore;
+    this.#client = client;
+    this.#from = from;
+  }
+  /** The same query, changed by `change`. */
+  #with(change) {
+    const query = new Query(this.firestore, this.#client, this.#from);
+    query.#filters = [...this.#filters];
+    query.#orders = [...this.#orders];
+    query.#rest = { ...this.#rest };
+    change(query);
+    return query;
+  }
+  /** Sets one of two that exclude each other; in the order of their names, so that equal queries are equal texts. */
+  #set(name, value, instead) {
+    return this.#with((query) => {
+      delete query.#rest[instead];
+      const entries = Object.entries({ ...query.#rest, [name]: value });
+      query.#rest = Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
+    });
+  }
+  #bound(name, values, instead) {
+    const [doc] = values;
+    if (!(doc instanceof DocumentSnapshot)) return this.#set(name, encode(values), instead);
+    const place = attempt(() => cursorOf(this.#json(), doc.ref.path, encode(doc.data() ?? {})));
+    return this.#set(name, place, instead);
+  }
+  #json() {
+    const filters = this.#filters.length > 1 ? and(...this.#filters).json : this.#filters[0]?.json;
+    const fields = { from: this.#from, where: filters, ...this.#rest };
+    if (this.#orders.length) fields.orderBy = `[${this.#orders}]`;
+    const present = Object.entries(fields).filter(([, json]) => json !== undefined);
+    return `{${present.map(([name, json]) => `"${name}":${json}`)}}`;
+  }
+  where(field, op, value) {
+    const filter = field instanceof Filter ? field : where(field, op, value);
+    return this.#with((query) => query.#filters.push(filter));
+  }
+  orderBy(field, direction = "asc") {
+    const order = `{"field":${encode(field)},"direction":${encode(direction)}}`;
+    return this.#with((query) => query.#orders.push(order));
+  }
+  limit(count) {
+    return this.#set("limit", encode(count), "limitToLast");
+  }
+  limitToLast(count) {
+    return this.#set("limitToLast", encode(count), "limit");
+  }
+  offset(count) {
+    return this.#set("offset", encode(count));
+  }
+  startAt(...values) {
+    return this.#bound("startAt", values, "startAfter");
+  }
+  startAfter(...values) {
+    return this.#bound("startAfter", values, "startAt");
+  }
+  endAt(...values) {
+    return this.#bound("endAt", values, "endBefore");
+  }
+  endBefore(...values) {
+    return this.#bound("endBefore", values, "endAt");
+  }
+  select(...fields) {
+    return this.#set("select", encode(fields));
+  }
+  isEqual(other) {
+    return other instanceof Query && this.firestore === other.firestore && this.#json() === other.#json();
+  }
+  async get() {
+    return new QuerySnapshot(this, await settle(() => this.#client.getQuery(this.#json())));
+  }
+  async aggregate(fields) {
+    const wanted = Object.entries(fields).map(([name, { json }]) => `${JSON.stringify(name)}:${json}`);
+    const json = `{${wanted}}`;
+    return decode(await settle(() => this.#client.aggregate(this.#json(), json)), this.firestore);
+  }
+  async count() {
+    return (await this.aggregate({ value: count() })).value;
+  }
+  async sum(field) {
+    return (await this.aggregate({ value: sum(field) })).value;
+  }
+  async average(field) {
+    return (await this.aggregate({ value: average(field) })).value;
+  }
+  onUpdate(observer, onError) {
+    const json = this.#json();
+    return subscribe(json, observer, onError, (next, error) =>
+      this.#client.listenQuery(json, (docs, changes) => next(new QuerySnapshot(this, docs, changes)), error),
+    );
+  }
+}
+
+/** A query's result as it was at one moment. */
+export class QuerySnapshot {
+  #parts;
+  #changes;
+  #docs;
+
+  constructor(query, parts, changes) {
+    this.query = query;
+    this.size = parts.length;
+    this.empty = parts.length === 0;
+    this.metadata = { hasPendingWrites: parts.some(([, hasPendingWrites]) => hasPendingWrites) };
+    this.#parts = parts;
+    this.#changes = changes;
+  }
+  #doc(parts) {
+    return new QueryDocumentSnapshot(this.query.firestore.doc(parts[5]), parts);
+  }
+  get docs() {
+    return (this.#docs ??= this.#parts.map((parts) => this.#doc(parts)));
+  }
+  forEach(callback, thisArg) {
+    this.docs.forEach((doc) => callback.call(thisArg, doc));
+  }
+  docChanges() {
+    // Without a snapshot before, everything was added.
+    const changes = this.#changes ?? this.#parts.flatMap((parts, index) => ["added", parts, -1, index]);
+    return Array.from({ length: changes.length / 4 }, (_, number) => {
+      const [type, parts, oldIndex, newIndex] = changes.slice(number * 4, number * 4 + 4);
+      return { type, doc: this.#doc(parts), oldIndex, newIndex };
+    });
+  }
+}
+
+/** Some documents, by their ids, and the query for all of them. */
+export class CollectionReference extends Query {
   constructor(firestore, client, path) {
     attempt(() => checkCollection(path));
-    this.firestore = firestore;
+    super(firestore, client, encode(path));
     this.path = path;
     this.id = path.slice(path.lastIndexOf("/") + 1);
-    this.#client = client;
   }
   doc(id = newId()) {
     return this.firestore.doc(`${this.path}/${id}`);
@@ -281,6 +452,9 @@ export class Blaze {
   }
   collection(path) {
     return new CollectionReference(this, this.#client, path);
+  }
+  collectionGroup(id) {
+    return new Query(this, this.#client, `{"group":${encode(id)}}`);
   }
   doc(path) {
     return new DocumentReference(this, this.#client, path);

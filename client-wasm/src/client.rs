@@ -1,9 +1,12 @@
-//! A connection to a database: where it is, and which of its documents are in use.
+//! A connection to a database: where it is, and which of its documents and queries are in use.
 
 use crate::callbacks::{Callbacks, Subscription};
 use crate::event::{ConnectionState, Event};
 use crate::live::{Live, closed};
+use crate::live_queries::LiveQueries;
 use crate::platform::OnlineWatch;
+use crate::query::Query;
+use crate::query_event::QueryEvent;
 use crate::reference::{CollectionReference, DocumentReference};
 use blaze_schema::Error;
 use blaze_schema::path::{CollectionPath, DocumentPath};
@@ -30,6 +33,7 @@ pub(crate) struct Inner {
     /// The same for sockets.
     pub(crate) socket_origin: String,
     pub(crate) token: Option<String>,
+    pub(crate) queries: Rc<LiveQueries>,
     /// The documents in use, in the order of their paths.
     documents: RefCell<Vec<Rc<Live>>>,
     connection: Cell<ConnectionState>,
@@ -64,6 +68,7 @@ impl Blaze {
                 origin: origin.to_owned(),
                 socket_origin,
                 token: options.token,
+                queries: LiveQueries::new(inner.clone()),
                 documents: RefCell::default(),
                 connection: Cell::new(ConnectionState::Idle),
                 connection_callbacks: Callbacks::new(),
@@ -71,6 +76,7 @@ impl Blaze {
                 _online: OnlineWatch::new(move || {
                     if let Some(inner) = inner.upgrade() {
                         inner.each_document(|live| live.handle(Event::Online));
+                        inner.queries.handle(QueryEvent::Online);
                     }
                 }),
             }
@@ -94,6 +100,11 @@ impl Blaze {
         DocumentPath::parse(path).map(|path| DocumentReference::new(self.clone(), path))
     }
 
+    /// All documents of the collections called `id`, wherever they are.
+    pub fn collection_group(&self, id: &str) -> Query {
+        Query::of_group(self.clone(), id)
+    }
+
     /// Calls `callback` with the state of the connection, at once and whenever it changes.
     pub fn on_connection(&self, callback: impl Fn(ConnectionState) + 'static) -> Subscription {
         callback(self.inner.connection.get());
@@ -107,6 +118,7 @@ impl Blaze {
     pub fn close(&self) {
         self.inner.closed.set(true);
         self.inner.each_document(Live::close);
+        self.inner.queries.close();
     }
 }
 
@@ -149,10 +161,35 @@ impl Inner {
         self.documents.borrow().binary_search_by(|live| live.path().cmp(path))
     }
 
-    /// A document's connection changed.
+    /// The queries, ready for use.
+    ///
+    /// # Errors
+    /// After [`Blaze::close`].
+    pub(crate) fn live_queries(&self) -> Result<&Rc<LiveQueries>, Error> {
+        if self.closed.get() { Err(closed()) } else { Ok(&self.queries) }
+    }
+
+    /// Ends when every write that was begun before was answered, or is failing on the way.
+    ///
+    /// # Errors
+    /// After [`Blaze::close`].
+    pub(crate) fn barrier(&self) -> Result<impl Future<Output = ()> + use<>, Error> {
+        self.live_queries()?;
+        let documents = self.documents.borrow().clone();
+        let barriers: Vec<_> = documents.iter().filter_map(Live::barrier).collect();
+        Ok(async move {
+            for barrier in barriers {
+                // The end of a document is an end of its writes, too.
+                let _ = barrier.await;
+            }
+        })
+    }
+
+    /// A connection changed.
     pub(crate) fn connection_changed(&self) {
-        let state =
-            ConnectionState::worst(self.documents.borrow().iter().map(|live| live.connection()));
+        let documents = self.documents.borrow().clone();
+        let states = documents.iter().map(|live| live.connection());
+        let state = ConnectionState::worst(states.chain([self.queries.connection()]));
         if self.connection.replace(state) != state {
             self.connection_callbacks.each(|callback| callback(state));
         }

@@ -1,12 +1,16 @@
-//! Reads and writes as HTTP requests, and what their answers mean.
+//! Reads and writes as HTTP requests, and what their answers and those to queries mean.
 
 use crate::change::Change;
 use crate::json;
+use crate::row::Row;
+use blaze_schema::changes::read_document;
+use blaze_schema::document::Document;
 use blaze_schema::error::{Code, Error};
 use blaze_schema::path::DocumentPath;
 use blaze_schema::value::Map;
 use blaze_schema::write::Operation;
 use serde_json::Value;
+use std::rc::Rc;
 
 /// The methods that are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,19 +163,51 @@ pub fn write_answer(response: Option<Response>) -> Answer {
 /// # Errors
 /// The server's; `unavailable` when nothing came back, or something strange.
 pub fn read_answer(response: Option<Response>) -> Result<Option<Found>, Error> {
-    let unavailable = |detail: &str| Error::new(Code::Unavailable, detail);
+    let missing = |error: Error| error.code == Code::NotFound;
+    if response.as_ref().and_then(problem).is_some_and(missing) {
+        return Ok(None);
+    }
+    found(answered(response)?).map(Some).ok_or_else(strange)
+}
+
+/// What a query answered, or a part of that.
+#[derive(Debug, PartialEq)]
+pub struct Page {
+    /// The documents.
+    pub rows: Vec<Rc<Row>>,
+    /// Where the next part begins.
+    pub next: Option<String>,
+}
+
+/// What the response to a query means; `None` when there was none.
+///
+/// # Errors
+/// As [`read_answer`].
+pub fn query_answer(response: Option<Response>) -> Result<Page, Error> {
+    page(answered(response)?).ok_or_else(strange)
+}
+
+/// What the response to an aggregation means: its values by their names; `None` when there was none.
+///
+/// # Errors
+/// As [`read_answer`].
+pub fn aggregate_answer(response: Option<Response>) -> Result<Map, Error> {
+    answered(response)
+}
+
+/// The fields of a good answer.
+fn answered(response: Option<Response>) -> Result<Map, Error> {
     let Some(response) = response else {
-        return Err(unavailable("the server cannot be reached"));
+        return Err(Error::new(Code::Unavailable, "the server cannot be reached"));
     };
     if response.status == 200 {
-        let found = fields(&response).and_then(found);
-        return found.map(Some).ok_or_else(|| unavailable("the answer is no document"));
+        return fields(&response).ok_or_else(strange);
     }
-    match problem(&response) {
-        Some(error) if error.code == Code::NotFound => Ok(None),
-        Some(error) => Err(error),
-        None => Err(foreign(&response)),
-    }
+    Err(problem(&response).unwrap_or_else(|| foreign(&response)))
+}
+
+fn strange() -> Error {
+    Error::new(Code::Unavailable, "the answer is none to what was asked")
 }
 
 /// `"7"` or, where something on the way compressed it, `W/"7"`.
@@ -192,19 +228,22 @@ fn fields(response: &Response) -> Option<Map> {
     }
 }
 
-/// A document resource, as the schema's `Document` describes it.
-fn found(mut fields: Map) -> Option<Found> {
-    let data = match fields.remove("data") {
-        Some(Value::Object(data)) => data,
-        _ => return None,
-    };
-    let text = |key| Some(fields.get(key)?.as_str()?.to_owned());
-    Some(Found {
-        version: fields.get("version")?.as_u64()?,
-        create_time: text("createTime")?,
-        update_time: text("updateTime")?,
-        data,
-    })
+fn found(fields: Map) -> Option<Found> {
+    let Document { version, create_time, update_time, data, .. } =
+        read_document(Value::Object(fields))?;
+    Some(Found { version, create_time, update_time, data: data? })
+}
+
+fn page(mut fields: Map) -> Option<Page> {
+    let Some(Value::Array(documents)) = fields.remove("documents") else { return None };
+    let mut rows = Vec::with_capacity(documents.len());
+    for document in documents {
+        let document = read_document(document)?;
+        let path = DocumentPath::parse(&document.path).ok()?;
+        rows.push(Rc::new(Row::of(path, document, None)?));
+    }
+    let next = fields.get("nextPageToken").and_then(Value::as_str);
+    Some(Page { rows, next: next.map(str::to_owned) })
 }
 
 /// A problem document (RFC 9457), as the schema's `Problem` describes it.
@@ -333,6 +372,32 @@ mod tests {
         }
         let Answer::Refused(error) = write_answer(response(403, None, "<html>")) else { panic!() };
         assert_eq!((error.code, error.status), (Code::PermissionDenied, 403));
+    }
+
+    #[test]
+    fn a_query_is_answered_in_parts() {
+        let text = r#"{"documents":[{"path":"a/b","id":"b","version":7,"createTime":"c","updateTime":"u","data":{"a":1}}],"readTime":"r","nextPageToken":"t"}"#;
+        let page = query_answer(response(200, None, text)).unwrap();
+        let row = &page.rows[0];
+        assert_eq!((page.rows.len(), page.next.as_deref()), (1, Some("t")));
+        assert_eq!(
+            (row.path.as_str(), row.version, row.data.get("a")),
+            ("a/b", 7, Some(&json!(1)))
+        );
+        let last = query_answer(response(200, None, r#"{"documents":[]}"#)).unwrap();
+        assert_eq!(last, Page { rows: Vec::new(), next: None });
+        let refused = Error::invalid("where: why").to_problem_json();
+        for (answer, code) in [
+            (None, Code::Unavailable),
+            (response(200, None, "[]"), Code::Unavailable),
+            (response(200, None, r#"{"documents":[{"path":"a/b"}]}"#), Code::Unavailable),
+            (response(400, None, &refused), Code::InvalidArgument),
+        ] {
+            assert_eq!(query_answer(answer.clone()).unwrap_err().code, code, "{answer:?}");
+        }
+        let sums = aggregate_answer(response(200, None, r#"{"n":2,"m":null}"#)).unwrap();
+        assert_eq!(Value::Object(sums), json!({"n": 2, "m": null}));
+        assert!(aggregate_answer(response(400, None, &refused)).is_err());
     }
 
     #[test]

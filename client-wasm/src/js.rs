@@ -23,13 +23,19 @@ const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 /// A database.
 #[wasm_bindgen]
 pub struct Client {
-    blaze: Blaze,
+    pub(crate) blaze: Blaze,
 }
 
 /// A callback that is registered until this is freed.
 #[wasm_bindgen]
 pub struct Subscription {
     _subscription: crate::callbacks::Subscription,
+}
+
+impl Subscription {
+    pub(crate) fn new(subscription: crate::callbacks::Subscription) -> Self {
+        Subscription { _subscription: subscription }
+    }
 }
 
 #[wasm_bindgen]
@@ -78,10 +84,10 @@ impl Client {
         error: Function,
     ) -> Result<Subscription, JsValue> {
         let subscription = self.blaze.doc(path).map_err(thrown)?.on_update(
-            move |snapshot| call(&next, &parts(&snapshot)),
-            move |problem| call(&error, &thrown(problem)),
+            move |snapshot| call2(&next, &parts(&snapshot), &JsValue::UNDEFINED),
+            move |problem| call2(&error, &thrown(problem), &JsValue::UNDEFINED),
         );
-        Ok(Subscription { _subscription: subscription })
+        Ok(Subscription::new(subscription))
     }
 
     /// Calls `callback` with the connection's state, at once and whenever it changes: its name and, for `offline`, the
@@ -95,10 +101,9 @@ impl Client {
                 ConnectionState::Connected => ("connected", JsValue::UNDEFINED),
                 ConnectionState::Offline { retry_in_ms } => ("offline", retry_in_ms.into()),
             };
-            // It does not throw.
-            let _ = callback.call2(&JsValue::NULL, &name.into(), &retry_in_ms);
+            call2(&callback, &name.into(), &retry_in_ms);
         });
-        Subscription { _subscription: subscription }
+        Subscription::new(subscription)
     }
 
     /// As [`Blaze::close`].
@@ -140,12 +145,12 @@ pub fn new_id() -> String {
     ulid(now(), random())
 }
 
-fn call(callback: &Function, argument: &JsValue) {
+pub(crate) fn call2(callback: &Function, first: &JsValue, second: &JsValue) {
     // `index.js` hands over functions that catch.
-    let _ = callback.call1(&JsValue::NULL, argument);
+    let _ = callback.call2(&JsValue::NULL, first, second);
 }
 
-fn thrown(error: Error) -> JsValue {
+pub(crate) fn thrown(error: Error) -> JsValue {
     error.to_problem_json().into()
 }
 
@@ -164,18 +169,19 @@ fn change(kind: &str, text: &str) -> Result<Change, Error> {
     }
 }
 
-/// `[version, hasPendingWrites, data, createTime, updateTime]`: the data as [`data_text`], and undefined where the
+/// `[version, hasPendingWrites, data, createTime, updateTime, path]`: the data as [`data_text`], and undefined where the
 /// document did not exist, as the times are where they are not known.
-fn parts(snapshot: &DocumentSnapshot) -> JsValue {
+pub(crate) fn parts(snapshot: &DocumentSnapshot) -> JsValue {
     let time = |time: Option<&str>| time.map_or(JsValue::UNDEFINED, JsValue::from);
-    Array::of5(
+    let parts = Array::of5(
         &(snapshot.version() as f64).into(),
         &snapshot.has_pending_writes().into(),
         &snapshot.data().map(data_text).into(),
         &time(snapshot.create_time()),
         &time(snapshot.update_time()),
-    )
-    .into()
+    );
+    parts.push(&snapshot.path().into());
+    parts.into()
 }
 
 /// Data as JSON text. An integer that no JavaScript number holds stands as `{"$number":"9007199254740993"}`.

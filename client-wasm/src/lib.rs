@@ -1,17 +1,20 @@
-//! Blaze's client: documents with `get`, `set`, `update` and `on_update`, for browsers and Node.js.
+//! Blaze's client: documents with `get`, `set`, `update` and `on_update`, and queries, for browsers and Node.js.
 //!
-//! In scope: one document at a time, read, written and listened to; writes that show at once, are repeated until they
-//! are answered and are rolled back when they are refused; sockets that come back by themselves. Out of scope: what a
-//! write does to data ([`blaze_schema`]), and a cache that outlives the page.
+//! In scope: documents, read, written and listened to, and queries of them; writes that show at once, are repeated
+//! until they are answered and are rolled back when they are refused; sockets that come back by themselves. Out of
+//! scope: what a write does to data and what a query means ([`blaze_schema`]), and a cache that outlives the page.
 //!
 //! Two rings. The inner one takes every decision and does nothing, so that tests can drive it through any order of
 //! events:
 //!
 //! ```text
-//!   replica ──▶ session  the socket of one document: open, resume, ping, give up, come back
+//!   replica ──▶ session  the socket of one document: resume, gaps
 //!          ├──▶ outbox   its writes: one at a time, repeated, in order
-//!          ├──▶ view     what listeners see: the server's state and the pending writes over it
-//!          └──▶ http     requests and what their answers mean
+//!          └──▶ view     what listeners see: the server's state and the pending writes over it
+//!   queries ──▶ query_view        the same for a query: the server's result and the pending writes over it
+//!               document_changes  what changed between two results
+//!   link    a socket's life: open, ping, give up, come back
+//!   http    requests and what their answers mean
 //! ```
 //!
 //! The outer one ([`Blaze`] and its references) does what the inner one says: sockets, `fetch`, timers, callbacks. It
@@ -25,6 +28,8 @@ pub mod event;
 pub mod http;
 #[cfg(feature = "js")]
 pub mod js;
+#[cfg(feature = "js")]
+pub mod js_query;
 pub mod link;
 pub mod outbox;
 pub mod queries;
@@ -36,23 +41,35 @@ pub mod session;
 pub mod state;
 pub mod view;
 
+mod aggregate;
+mod audience;
 mod callbacks;
 mod client;
 mod fetch;
+mod filter;
 mod json;
 mod live;
+mod live_queries;
 mod platform;
+mod query;
+mod query_snapshot;
 mod reference;
 mod snapshot;
 mod socket;
 mod transforms;
 
+pub use aggregate::{Aggregate, average, count, sum};
 pub use blaze_schema::error::{Code, Error};
 pub use blaze_schema::message::ServerMessage;
-pub use blaze_schema::value::Map;
+pub use blaze_schema::query::Direction;
+pub use blaze_schema::value::{Map, Number};
 pub use callbacks::Subscription;
 pub use client::{Blaze, ConnectOptions};
+pub use document_changes::ChangeKind;
 pub use event::ConnectionState;
+pub use filter::{Filter, and, or, where_};
+pub use query::{DOCUMENT_ID, Position, Query};
+pub use query_snapshot::{DocumentChange, QuerySnapshot};
 pub use reference::{CollectionReference, DocumentReference, WriteResult};
 pub use serde_json::Value;
 pub use snapshot::DocumentSnapshot;

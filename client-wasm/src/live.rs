@@ -1,17 +1,19 @@
 //! One document that is listened to or written to: the shell around its [`Replica`].
 
-use crate::callbacks::{Callbacks, Entry, Subscription};
+use crate::audience::Audience;
+use crate::callbacks::{Callbacks, Subscription};
 use crate::change::Change;
 use crate::client::Inner;
 use crate::event::{ConnectionState, Effect, Event, Timer};
 use crate::fetch;
 use crate::http::{Request, read_answer, read_request, socket_target, write_answer};
 use crate::platform::{Alarm, now, random};
+use crate::query_event::QueryEvent;
 use crate::replica::Replica;
 use crate::snapshot::DocumentSnapshot;
 use crate::socket::{Report, Socket};
 use blaze_schema::error::{Code, Error};
-use blaze_schema::message::ServerMessage;
+use blaze_schema::message::{PING, ServerMessage};
 use blaze_schema::path::DocumentPath;
 use futures_channel::oneshot;
 use std::cell::{Cell, RefCell};
@@ -38,25 +40,15 @@ pub(crate) struct Live {
     socket_alarm: Alarm,
     writes_alarm: Alarm,
     connection: Cell<ConnectionState>,
-    listeners: Callbacks<Listener>,
+    audience: Audience<DocumentSnapshot>,
     listening: Cell<bool>,
     messages: Callbacks<MessageCallback>,
-    /// What listeners are to see, numbered so that each is told once.
-    present: RefCell<Option<DocumentSnapshot>>,
-    turn: Cell<u64>,
-    /// Listeners that are to be told why they hear no more.
-    ended: RefCell<Vec<(Rc<Entry<Listener>>, Error)>>,
     telling: Cell<bool>,
     writes: Calls<u64>,
     reads: Calls<DocumentSnapshot>,
+    /// Reads of something else that wait for this document's writes.
+    barriers: Calls<()>,
     last_id: Cell<u64>,
-}
-
-struct Listener {
-    next: Box<dyn Fn(DocumentSnapshot)>,
-    error: Box<dyn Fn(Error)>,
-    /// The turn it was told last.
-    told: Cell<u64>,
 }
 
 impl Live {
@@ -80,15 +72,13 @@ impl Live {
                 socket_alarm: alarm(Timer::Socket),
                 writes_alarm: alarm(Timer::Writes),
                 connection: Cell::new(ConnectionState::Idle),
-                listeners: Callbacks::new(),
+                audience: Audience::new(),
                 listening: Cell::new(false),
                 messages: Callbacks::new(),
-                present: RefCell::default(),
-                turn: Cell::new(0),
-                ended: RefCell::default(),
                 telling: Cell::new(false),
                 writes: RefCell::default(),
                 reads: RefCell::default(),
+                barriers: RefCell::default(),
                 last_id: Cell::new(0),
             }
         })
@@ -126,25 +116,29 @@ impl Live {
             Effect::CloseSocket => drop(self.socket.take()),
             Effect::SendPing => {
                 if let Some(socket) = &*self.socket.borrow() {
-                    socket.ping();
+                    socket.send(PING);
                 }
             }
             Effect::StartTimer { timer, after_ms } => self.alarm(timer).start(after_ms),
             Effect::StopTimer(timer) => self.alarm(timer).stop(),
             Effect::Send { id, request } => self.send(id, request),
-            Effect::Settled { id, result } => answer(&self.writes, id, result),
-            Effect::Fetch { id } => self.fetch(id),
+            Effect::Settled { id, result } => {
+                let (path, version) = (Rc::clone(&self.path), result.as_ref().ok().copied());
+                self.client.queries.handle(QueryEvent::Settled { path, version });
+                answer(&self.writes, id, result);
+            }
+            Effect::Fetch { id } => {
+                if !answer(&self.barriers, id, Ok(())) {
+                    self.fetch(id);
+                }
+            }
             Effect::Show(visible) => {
-                let snapshot = DocumentSnapshot::of_view(Rc::clone(&self.path), visible);
-                self.present.replace(Some(snapshot));
-                self.turn.set(self.turn.get() + 1);
+                self.audience.show(DocumentSnapshot::of_view(Rc::clone(&self.path), visible));
                 self.tell_soon();
             }
             Effect::Fail(error) => {
-                self.forget_view();
-                let ended = self.listeners.take();
-                let mut list = self.ended.borrow_mut();
-                list.extend(ended.into_iter().map(|entry| (entry, error.clone())));
+                self.listening.set(false);
+                self.audience.fail(&error);
                 self.tell_soon();
             }
             Effect::Connection(state) => {
@@ -181,6 +175,7 @@ impl Live {
             Report::Opened => self.handle(Event::Opened),
             Report::Closed => self.handle(Event::Closed),
             Report::Frame(frame) => {
+                let frame = frame.and_then(ServerMessage::from_json);
                 if let Ok(message) = &frame {
                     self.messages.each(|callback| callback(message));
                 }
@@ -215,6 +210,8 @@ impl Live {
         let (promise, answer) = oneshot::channel();
         let id = self.new_id();
         self.writes.borrow_mut().push((id, promise));
+        let (path, operation) = (Rc::clone(&self.path), Rc::new(change.operation().clone()));
+        self.client.queries.handle(QueryEvent::Write { path, operation });
         self.handle(Event::Write { id, change });
         answer
     }
@@ -228,6 +225,18 @@ impl Live {
         answer
     }
 
+    /// Waits for the writes that were begun before, as a read does; `None` when there are none.
+    pub(crate) fn barrier(self: &Rc<Self>) -> Option<oneshot::Receiver<Result<(), Error>>> {
+        if self.replica.borrow().is_settled() {
+            return None;
+        }
+        let (promise, answer) = oneshot::channel();
+        let id = self.new_id();
+        self.barriers.borrow_mut().push((id, promise));
+        self.handle(Event::Read { id });
+        Some(answer)
+    }
+
     fn new_id(&self) -> u64 {
         self.last_id.set(self.last_id.get() + 1);
         self.last_id.get()
@@ -239,7 +248,7 @@ impl Live {
         next: Box<dyn Fn(DocumentSnapshot)>,
         error: Box<dyn Fn(Error)>,
     ) -> Subscription {
-        let entry = self.listeners.add(Listener { next, error, told: Cell::new(0) });
+        let entry = self.audience.add(next, error);
         if self.listening.replace(true) {
             self.tell_soon();
         } else {
@@ -247,7 +256,7 @@ impl Live {
         }
         let live = Rc::clone(self);
         Subscription::new(move || {
-            live.listeners.remove(&entry);
+            live.audience.remove(&entry);
             live.tell_soon();
         })
     }
@@ -264,15 +273,10 @@ impl Live {
 
     /// Ends everything: listeners hear no more, calls are answered.
     pub(crate) fn close(self: &Rc<Self>) {
-        self.listeners.take();
+        self.audience.dismiss();
         self.messages.take();
-        self.forget_view();
-        self.handle(Event::Close);
-    }
-
-    fn forget_view(&self) {
         self.listening.set(false);
-        self.present.take();
+        self.handle(Event::Close);
     }
 
     /// Calls the callbacks when the present task is done: not from within a call of the application, and once for
@@ -289,28 +293,16 @@ impl Live {
     }
 
     fn tell(self: &Rc<Self>) {
-        for (entry, error) in self.ended.take() {
-            if entry.is_active() {
-                (entry.value.error)(error);
-            }
-        }
-        self.listeners.each(|listener| {
-            let snapshot = self.present.borrow().clone();
-            if let Some(snapshot) = snapshot
-                && listener.told.replace(self.turn.get()) != self.turn.get()
-            {
-                (listener.next)(snapshot);
-            }
-        });
-        if self.listeners.is_empty() && self.listening.get() {
-            self.forget_view();
+        self.audience.tell();
+        if self.audience.is_empty() && self.listening.replace(false) {
+            self.audience.hide();
             self.handle(Event::Unlisten);
         }
         self.retire_if_idle();
     }
 
     fn retire_if_idle(&self) {
-        let idle = self.listeners.is_empty()
+        let idle = self.audience.is_empty()
             && !self.listening.get()
             && self.messages.is_empty()
             && self.replica.borrow().is_settled();
@@ -320,14 +312,15 @@ impl Live {
     }
 }
 
-/// Answers a call, if it still waits.
-fn answer<T>(calls: &Calls<T>, id: u64, result: Result<T, Error>) {
+/// Answers a call. Returns whether there was one.
+fn answer<T>(calls: &Calls<T>, id: u64, result: Result<T, Error>) -> bool {
     let position = calls.borrow().iter().position(|(call, _)| *call == id);
     if let Some(position) = position {
         let (_, promise) = calls.borrow_mut().swap_remove(position);
         // Whoever called may have lost interest.
         let _ = promise.send(result);
     }
+    position.is_some()
 }
 
 /// The error of a call that the end of the client left without an answer.

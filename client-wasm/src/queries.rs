@@ -314,3 +314,213 @@ impl Queries {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::ConnectionState;
+    use blaze_schema::changes::{changes_text, targeted};
+    use blaze_schema::error::Code;
+    use blaze_schema::message::{PONG, error_text};
+    use serde_json::json;
+
+    const LATEST: u128 = u128::MAX;
+
+    /// The queries, and their effects in short.
+    #[derive(Default)]
+    struct Bench {
+        queries: Queries,
+        effects: Vec<QueryEffect>,
+    }
+
+    impl Bench {
+        /// Queries of `c1` and so on, listened to on an open socket.
+        fn open(targets: u64) -> Self {
+            let mut bench = Bench::default();
+            (1..=targets).for_each(|target| bench.listen(target));
+            bench.tell(QueryEvent::Opened);
+            bench.effects.clear();
+            bench
+        }
+
+        fn tell(&mut self, event: QueryEvent) {
+            let now = Timestamp::from_micros(0);
+            self.effects.extend(self.queries.handle(now, LATEST, event));
+        }
+
+        fn listen(&mut self, target: u64) {
+            let query = Query::from_json(json!({"from": format!("c{target}")})).unwrap();
+            self.tell(QueryEvent::Listen { target, query: Box::new(query) });
+        }
+
+        fn receive(&mut self, frame: &str) {
+            let frame = serde_json::from_str(frame).map_err(|_| Error::invalid("garbled"));
+            self.tell(QueryEvent::Received(frame.and_then(QueryMessage::from_json)));
+        }
+
+        /// A frame without changes: the whole result, if it is the first one.
+        fn frame(&mut self, target: u64, reset: bool, resume: &str) {
+            self.receive(&targeted(target, &changes_text(reset, &[], resume)));
+        }
+
+        fn timer(&mut self, timer: QueryTimer) {
+            self.tell(QueryEvent::Timer(timer));
+        }
+
+        fn told(&mut self) -> String {
+            let short = |effect| match effect {
+                QueryEffect::OpenSocket => "open".to_owned(),
+                QueryEffect::CloseSocket => "close".to_owned(),
+                QueryEffect::Send(text) => text.replace('"', ""),
+                QueryEffect::StartTimer { timer, after_ms } => format!("{timer:?} {after_ms} ms"),
+                QueryEffect::StopTimer(timer) => format!("stop {timer:?}"),
+                QueryEffect::Changed => "changed".to_owned(),
+                QueryEffect::Fail { target, error } => {
+                    format!("fail {target} {}", error.code.as_str())
+                }
+                QueryEffect::Connection(ConnectionState::Offline { .. }) => "offline".to_owned(),
+                QueryEffect::Connection(state) => format!("{state:?}"),
+            };
+            self.effects.drain(..).map(short).collect::<Vec<_>>().join(", ")
+        }
+    }
+
+    #[test]
+    fn queries_share_a_socket_from_the_first_to_the_last() {
+        let mut bench = Bench::default();
+        bench.listen(1);
+        assert_eq!(bench.told(), "open, Socket 15000 ms, Connecting");
+        bench.listen(2);
+        assert_eq!(bench.told(), "");
+        bench.tell(QueryEvent::Opened);
+        let listens = "{listen:{target:1,query:{from:c1}}}, {listen:{target:2,query:{from:c2}}}";
+        assert_eq!(bench.told(), format!("Socket 25000 ms, Connected, {listens}"));
+        bench.listen(3);
+        assert_eq!(bench.told(), "{listen:{target:3,query:{from:c3}}}");
+        bench.tell(QueryEvent::Unlisten { target: 2 });
+        bench.tell(QueryEvent::Unlisten { target: 1 });
+        assert_eq!(bench.told(), "{unlisten:2}, {unlisten:1}");
+        bench.frame(2, true, "s");
+        assert_eq!(bench.told(), "", "it was on its way");
+        assert_eq!(bench.queries.rows(2), None);
+        bench.tell(QueryEvent::Unlisten { target: 3 });
+        let end = "close, stop Socket, Idle, stop Retry, stop Lapse";
+        assert_eq!(bench.told(), format!("{{unlisten:3}}, {end}"));
+    }
+
+    #[test]
+    fn a_lost_socket_is_reopened_and_every_query_goes_on() {
+        let mut bench = Bench::open(2);
+        bench.frame(1, true, "s1");
+        bench.frame(1, false, "s2");
+        assert_eq!(bench.told(), "changed, changed");
+        assert_eq!(bench.queries.rows(1), Some(Rc::default()));
+        assert_eq!(bench.queries.rows(2), None, "nothing came yet");
+        bench.timer(QueryTimer::Socket);
+        assert_eq!(bench.told(), "{ping:0}, Socket 10000 ms");
+        bench.timer(QueryTimer::Socket);
+        assert_eq!(bench.told(), "close, Socket 250 ms, offline");
+        bench.listen(3);
+        assert_eq!(bench.told(), "", "it waits for the socket");
+        bench.tell(QueryEvent::Online);
+        bench.tell(QueryEvent::Opened);
+        let listens = "{listen:{target:1,query:{from:c1},resume:s2}}, {listen:{target:2,query:{from:c2}}}, {listen:{target:3,query:{from:c3}}}";
+        let opened = "open, Socket 15000 ms, Connecting, Socket 25000 ms, Connected";
+        assert_eq!(bench.told(), format!("{opened}, {listens}"));
+        bench.timer(QueryTimer::Socket);
+        bench.receive(PONG);
+        bench.timer(QueryTimer::Socket);
+        assert_eq!(bench.told(), "{ping:0}, Socket 10000 ms, Socket 15000 ms");
+    }
+
+    #[test]
+    fn a_frame_that_does_not_fit_starts_its_query_anew() {
+        for (frame, listens) in [
+            (
+                r#"{"target":1,"type":"changes","changes":[{"type":"removed","path":"c1/a","oldIndex":0,"newIndex":-1}],"resume":"s2"}"#,
+                "{listen:{target:1,query:{from:c1}}}, {listen:{target:2,query:{from:c2},resume:s}}",
+            ),
+            ("garbled", "{listen:{target:1,query:{from:c1}}}, {listen:{target:2,query:{from:c2}}}"),
+        ] {
+            let mut bench = Bench::open(2);
+            for wait in [250, 500] {
+                bench.frame(1, true, "s");
+                bench.frame(2, true, "s");
+                bench.effects.clear();
+                bench.receive(frame);
+                assert_eq!(bench.told(), format!("close, Socket {wait} ms, offline"));
+                bench.frame(1, true, "late");
+                bench.timer(QueryTimer::Socket);
+                bench.effects.clear();
+                bench.tell(QueryEvent::Opened);
+                assert_eq!(bench.told(), format!("Socket 25000 ms, Connected, {listens}"));
+            }
+        }
+    }
+
+    #[test]
+    fn an_error_ends_its_query_or_delays_it() {
+        let error = |code| error_text(&Error::new(code, "why"));
+        let mut bench = Bench::open(3);
+        bench.receive(&targeted(2, &error(Code::PermissionDenied)));
+        assert_eq!(bench.told(), "fail 2 permission-denied");
+        bench.frame(1, true, "s");
+        bench.effects.clear();
+        for wait in [250, 500] {
+            bench.receive(&targeted(1, &error(Code::Unavailable)));
+            bench.receive(&targeted(3, &error(Code::ResourceExhausted)));
+            assert_eq!(bench.told(), format!("Retry {wait} ms"));
+            bench.timer(QueryTimer::Retry);
+            let listens =
+                "{listen:{target:1,query:{from:c1},resume:s}}, {listen:{target:3,query:{from:c3}}}";
+            assert_eq!(bench.told(), listens);
+        }
+        bench.frame(1, false, "s");
+        bench.receive(&targeted(1, &error(Code::Unavailable)));
+        assert_eq!(bench.told(), "changed, Retry 250 ms");
+        bench.receive(&error(Code::Unavailable));
+        assert_eq!(bench.told(), "close, Socket 250 ms, offline");
+        bench.tell(QueryEvent::Online);
+        bench.tell(QueryEvent::Opened);
+        bench.effects.clear();
+        bench.receive(&error(Code::Unauthenticated));
+        let end = "close, stop Socket, Idle, stop Retry, stop Lapse";
+        assert_eq!(bench.told(), format!("fail 1 unauthenticated, fail 3 unauthenticated, {end}"));
+    }
+
+    #[test]
+    fn writes_that_were_made_before_are_seen_and_lapse_only_while_frames_come() {
+        let mut bench = Bench::open(0);
+        let path = Rc::new(DocumentPath::parse("c1/a").unwrap());
+        let operation = Rc::new(Operation::set(json!({"n": 1})).unwrap());
+        for _ in 0..2 {
+            let (path, operation) = (Rc::clone(&path), Rc::clone(&operation));
+            bench.tell(QueryEvent::Write { path, operation });
+        }
+        bench.tell(QueryEvent::Settled { path: Rc::clone(&path), version: Some(1) });
+        bench.listen(1);
+        bench.tell(QueryEvent::Opened);
+        bench.frame(1, true, "s");
+        let rows = bench.queries.rows(1).unwrap();
+        assert!(rows.len() == 1 && rows[0].pending, "{rows:?}");
+        bench.effects.clear();
+        bench.tell(QueryEvent::Settled { path: Rc::clone(&path), version: Some(2) });
+        assert_eq!(bench.told(), "Lapse 10000 ms, changed");
+        bench.tell(QueryEvent::Closed);
+        bench.effects.clear();
+        let late = Timestamp::from_micros(i64::from(GRACE_MS) * 1_000);
+        let lapse = |bench: &mut Bench| {
+            let lapse = QueryEvent::Timer(QueryTimer::Lapse);
+            bench.effects.extend(bench.queries.handle(late, LATEST, lapse));
+            bench.told()
+        };
+        assert_eq!(lapse(&mut bench), "Lapse 10000 ms, changed");
+        assert!(Rc::ptr_eq(&rows, &bench.queries.rows(1).unwrap()), "no frame could come");
+        bench.timer(QueryTimer::Socket);
+        bench.tell(QueryEvent::Opened);
+        bench.frame(1, false, "s");
+        bench.effects.clear();
+        assert_eq!(bench.queries.rows(1), Some(Rc::default()), "the frame would have held it");
+        assert_eq!(lapse(&mut bench), "changed");
+    }
+}

@@ -5,6 +5,7 @@ use crate::change::Change;
 use crate::client::Blaze;
 use crate::live::closed;
 use crate::platform::{now, random};
+use crate::query::Query;
 use crate::snapshot::DocumentSnapshot;
 use blaze_schema::Error;
 use blaze_schema::id::ulid;
@@ -12,6 +13,7 @@ use blaze_schema::message::ServerMessage;
 use blaze_schema::path::{CollectionPath, DocumentPath};
 use serde_json::Value;
 use std::fmt;
+use std::ops::Deref;
 
 /// What a write did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,11 +22,20 @@ pub struct WriteResult {
     pub version: u64,
 }
 
-/// A collection. Cloning is cheap.
+/// A collection, and the query for all that is in it. Cloning is cheap.
 #[derive(Clone)]
 pub struct CollectionReference {
     blaze: Blaze,
     path: CollectionPath,
+    query: Query,
+}
+
+impl Deref for CollectionReference {
+    type Target = Query;
+
+    fn deref(&self) -> &Query {
+        &self.query
+    }
 }
 
 /// A document, whether it exists or not. Cloning is cheap.
@@ -40,7 +51,8 @@ pub struct DocumentReference {
 
 impl CollectionReference {
     pub(crate) fn new(blaze: Blaze, path: CollectionPath) -> Self {
-        CollectionReference { blaze, path }
+        let query = Query::of_collection(blaze.clone(), &path);
+        CollectionReference { blaze, path, query }
     }
 
     /// The last segment of the path.

@@ -1,6 +1,7 @@
 //! A document as it was at one moment.
 
 use crate::http::Found;
+use crate::row::{Row, Times};
 use crate::view::Visible;
 use blaze_schema::field_path::FieldPath;
 use blaze_schema::path::DocumentPath;
@@ -16,15 +17,19 @@ pub struct DocumentSnapshot {
     times: Option<Rc<Times>>,
 }
 
-#[derive(Debug, PartialEq)]
-struct Times {
-    created: String,
-    updated: String,
-}
-
 impl DocumentSnapshot {
     pub(crate) fn of_view(path: Rc<DocumentPath>, visible: Visible) -> Self {
         DocumentSnapshot { path, visible, times: None }
+    }
+
+    /// A document of a query's result.
+    pub(crate) fn of_row(row: &Row) -> Self {
+        let data = Some(Rc::clone(&row.data));
+        DocumentSnapshot {
+            path: Rc::clone(&row.path),
+            visible: Visible { version: row.version, data, pending: row.pending },
+            times: row.times.clone(),
+        }
     }
 
     /// The answer to a read, `None` when the document does not exist.
@@ -47,6 +52,10 @@ impl DocumentSnapshot {
     /// The document's id.
     pub fn id(&self) -> &str {
         self.path.id()
+    }
+
+    pub(crate) fn document_path(&self) -> &DocumentPath {
+        &self.path
     }
 
     /// The document's path.
@@ -77,12 +86,13 @@ impl DocumentSnapshot {
         self.visible.pending
     }
 
-    /// When the document was created, RFC 3339. Known only after `get`, of a document that exists.
+    /// When the document was created, RFC 3339. Known after `get` and in a query's result, of a document that the server
+    /// has.
     pub fn create_time(&self) -> Option<&str> {
         self.times.as_deref().map(|times| times.created.as_str())
     }
 
-    /// When it last changed, RFC 3339. Known only after `get`, of a document that exists.
+    /// When it last changed, RFC 3339. Known as [`DocumentSnapshot::create_time`] is.
     pub fn update_time(&self) -> Option<&str> {
         self.times.as_deref().map(|times| times.updated.as_str())
     }

@@ -2,8 +2,9 @@
 
 use crate::json;
 use blaze_schema::error::{Code, Error};
-use blaze_schema::message::{PING, SUBPROTOCOL, ServerMessage};
+use blaze_schema::message::SUBPROTOCOL;
 use js_sys::Array;
+use serde_json::Value;
 use wasm_bindgen::prelude::*;
 use web_sys::{Event, MessageEvent, WebSocket};
 
@@ -18,7 +19,8 @@ pub(crate) struct Socket {
 /// What a socket reports.
 pub(crate) enum Report {
     Opened,
-    Frame(Result<ServerMessage, Error>),
+    /// JSON, or what is none.
+    Frame(Result<Value, Error>),
     Closed,
 }
 
@@ -44,7 +46,7 @@ impl Socket {
         let received = report.clone();
         let on_message = Closure::new(move |event: MessageEvent| {
             let text = event.data().as_string().unwrap_or_default();
-            received(Report::Frame(json::parse(&text).and_then(ServerMessage::from_json)));
+            received(Report::Frame(json::parse(&text)));
         });
         let on_end = Closure::new(move |_| report(Report::Closed));
         socket.set_onopen(Some(on_open.as_ref().unchecked_ref()));
@@ -55,9 +57,9 @@ impl Socket {
         Ok(Socket { socket, _on_open: on_open, _on_message: on_message, _on_end: on_end })
     }
 
-    pub(crate) fn ping(&self) {
-        // It fails only on a socket that is closing: the missing answer says so soon enough.
-        let _ = self.socket.send_with_str(PING);
+    pub(crate) fn send(&self, text: &str) {
+        // It fails only on a socket that is closing: that it is closed is said soon enough.
+        let _ = self.socket.send_with_str(text);
     }
 }
 

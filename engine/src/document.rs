@@ -3,14 +3,19 @@
 //! [`Document::handle`] is one step: it may read rows, then it commits at most one change (one call of
 //! [`Store::put_all`]), then it says what is to be done. A step that refuses has changed nothing. The object's memory is
 //! only a cache of its row, so it may be lost between any two steps.
+//!
+//! What a step changed has to reach the document's index. The row itself is the outbox: an alarm that is set with the
+//! change sends it again unless the index is known to have it, and a write is answered only when it has.
 
 use crate::idempotency::{Idempotency, Slot};
+use crate::index::settings::Settings;
+use crate::index::{count_entries, row};
 use crate::record::Record;
 use crate::store::Store;
 use blaze_schema::document::document_text;
 use blaze_schema::error::{Code, Error};
 use blaze_schema::id::ulid;
-use blaze_schema::limits::BODY_BYTES;
+use blaze_schema::limits::{BODY_BYTES, ENTRIES};
 use blaze_schema::message::{
     ClientMessage, delete_text, error_text, patch_text, pong_text, snapshot_text, written_text,
 };
@@ -28,6 +33,10 @@ const ROW: &[u8] = b"d";
 /// Records larger than this are read again instead of being kept: the memory of an isolate is shared by all its
 /// documents.
 const CACHED_BYTES: usize = 128 * 1_024;
+
+/// The alarm looks after the outbox so long after a write, in microseconds: soon enough that the object has not been
+/// closed meanwhile, and late enough that one alarm serves many writes.
+const OUTBOX_MICROS: i64 = 5_000_000;
 
 /// What happens to a document.
 #[derive(Clone, Debug)]
@@ -58,11 +67,30 @@ pub enum Event {
         /// The frame.
         text: String,
     },
+    /// The outcome of an [`Effect::Index`].
+    Indexed {
+        /// The version that was sent.
+        version: u64,
+        /// Whether every index has it.
+        done: bool,
+    },
+    /// The alarm rings.
+    Alarm,
 }
 
 /// What is to be done, in this order.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
+    /// Ring at this time, instead of at any other. Part of the step's commit.
+    SetAlarm(Timestamp),
+    /// Tell the document's indexes, and then [`Event::Indexed`]. What is answered and sent by the same step waits until
+    /// they have confirmed it, or so long that they will not soon; a broadcast does not.
+    Index {
+        /// The version that they are told.
+        version: u64,
+        /// The row that they are to have.
+        row: String,
+    },
     /// Answer the request.
     Answer(Answer),
     /// Send a frame to the socket that the event came from.
@@ -108,13 +136,29 @@ pub enum Answer {
 #[derive(Debug)]
 pub struct Document {
     path: DocumentPath,
+    settings: Settings,
     cache: Option<Record>,
+    outbox: Outbox,
+}
+
+/// What is known of the way to the indexes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Outbox {
+    /// The version that they have.
+    indexed: Option<u64>,
+    /// Whether an alarm is set.
+    has_alarm: bool,
 }
 
 impl Document {
     /// The document at `path`. Reads nothing yet.
     pub fn new(path: DocumentPath) -> Self {
-        Document { path, cache: None }
+        Document { path, settings: Settings::default(), cache: None, outbox: Outbox::default() }
+    }
+
+    /// The same document under its collection's settings.
+    pub fn under(self, settings: Settings) -> Self {
+        Document { settings, ..self }
     }
 
     /// The document's path.
@@ -130,18 +174,28 @@ impl Document {
         random: u128,
         event: Event,
     ) -> Vec<Effect> {
-        let step = Step { path: &self.path, now, random, record: self.cache.take() };
-        let (record, effects) = step.run(store, event);
-        self.cache = record.filter(|record| record.bytes() <= CACHED_BYTES);
+        let step = Step {
+            path: &self.path,
+            settings: &self.settings,
+            now,
+            random,
+            record: self.cache.take(),
+            outbox: self.outbox,
+        };
+        let (step, effects) = step.run(store, event);
+        self.cache = step.record.filter(|record| record.bytes() <= CACHED_BYTES);
+        self.outbox = step.outbox;
         effects
     }
 }
 
 struct Step<'a> {
     path: &'a DocumentPath,
+    settings: &'a Settings,
     now: Timestamp,
     random: u128,
     record: Option<Record>,
+    outbox: Outbox,
 }
 
 /// What a write came to.
@@ -152,7 +206,7 @@ struct Outcome {
 }
 
 impl Step<'_> {
-    fn run(mut self, store: &mut impl Store, event: Event) -> (Option<Record>, Vec<Effect>) {
+    fn run(mut self, store: &mut impl Store, event: Event) -> (Self, Vec<Effect>) {
         let effects = match event {
             Event::Get { preconditions } => {
                 let answer = self.get(store, &preconditions).unwrap_or_else(Answer::Refused);
@@ -161,7 +215,8 @@ impl Step<'_> {
             Event::Write { operation, preconditions, idempotency, return_data } => {
                 match self.write(store, operation, &preconditions, idempotency, return_data) {
                     Ok(outcome) => {
-                        let mut effects = vec![Effect::Answer(outcome.answer)];
+                        let mut effects = self.index(store, outcome.frame.is_some());
+                        effects.push(Effect::Answer(outcome.answer));
                         effects.extend(outcome.frame.map(Effect::Broadcast));
                         effects
                     }
@@ -170,8 +225,48 @@ impl Step<'_> {
             }
             Event::Connect { since } => self.connect(store, since).unwrap_or_else(refusal),
             Event::Message { text } => self.message(store, &text).unwrap_or_else(refusal),
+            Event::Indexed { version, done: true } => {
+                self.outbox.indexed = self.outbox.indexed.max(Some(version));
+                Vec::new()
+            }
+            Event::Indexed { done: false, .. } => self.set_alarm().into_iter().collect(),
+            Event::Alarm => {
+                self.outbox.has_alarm = false;
+                self.index(store, false)
+            }
         };
-        (self.record, effects)
+        (self, effects)
+    }
+
+    /// What brings the present state to the indexes, unless they are known to have it. `is_new` when it was written just
+    /// now: then the alarm is to see to it should this object's memory be lost.
+    fn index(&mut self, store: &impl Store, is_new: bool) -> Vec<Effect> {
+        let path = self.path;
+        let indexed = self.outbox.indexed;
+        let update = match self.load(store) {
+            Ok(Some(record))
+                if record.version > 0 && indexed.is_none_or(|indexed| indexed < record.version) =>
+            {
+                let row = row::of(&record.epoch, &resource(path, record, true));
+                Effect::Index { version: record.version, row }
+            }
+            _ => return Vec::new(),
+        };
+        let mut effects = Vec::with_capacity(4);
+        if is_new {
+            effects.extend(self.set_alarm());
+        }
+        effects.push(update);
+        effects
+    }
+
+    fn set_alarm(&mut self) -> Option<Effect> {
+        if self.outbox.has_alarm {
+            return None;
+        }
+        self.outbox.has_alarm = true;
+        let at = Timestamp::from_micros(self.now.micros().saturating_add(OUTBOX_MICROS));
+        Some(Effect::SetAlarm(at))
     }
 
     /// The record, from memory or from its row; `None` for a document that was never written nor listened to.
@@ -225,7 +320,7 @@ impl Step<'_> {
             Some(record) => record.clone(),
             None => Record::unborn(self.epoch(), self.now),
         };
-        let change = match Change::of(record, operation, preconditions, self.now) {
+        let change = match Change::of(record, operation, preconditions, self.now, self.settings) {
             Ok(change) => change,
             Err(error) => {
                 // A refusal is an answer too: the request repeated must not be done after all because the document has
@@ -307,13 +402,14 @@ impl Step<'_> {
                     }
                     self.write(store, write.operation, &write.preconditions, None, false)
                 });
-                // The answer goes first: the writer then knows the patch that follows as its own.
-                let (result, frame) = match outcome {
-                    Ok(Outcome { answer, frame }) => (Ok(version_of(&answer)), frame),
-                    Err(error) => (Err(error), None),
+                let (result, frame, mut effects) = match outcome {
+                    Ok(Outcome { answer, frame }) => {
+                        let effects = self.index(store, frame.is_some());
+                        (Ok(version_of(&answer)), frame, effects)
+                    }
+                    Err(error) => (Err(error), None, Vec::new()),
                 };
-                let mut effects =
-                    vec![Effect::Send(written_text(&id, self.path.as_str(), &result))];
+                effects.push(Effect::Send(written_text(&id, self.path.as_str(), &result)));
                 effects.extend(frame.map(Effect::Broadcast));
                 Ok(effects)
             }
@@ -364,6 +460,7 @@ impl Change {
         operation: Operation,
         preconditions: &[Precondition],
         now: Timestamp,
+        settings: &Settings,
     ) -> Result<Self, Error> {
         for precondition in preconditions {
             precondition.check(record.present_version())?;
@@ -377,7 +474,7 @@ impl Change {
         match (operation.apply(old.as_ref(), now)?, old) {
             (None, None) => Ok(Change { record, frame: None, created: false }),
             (None, Some(_)) => Ok(Change::delete(record, now)),
-            (Some(new), old) => Change::set(record, old, new, now),
+            (Some(new), old) => Change::set(record, old, new, now, settings),
         }
     }
 
@@ -391,9 +488,16 @@ impl Change {
         Change { record, frame: Some(frame), created: false }
     }
 
-    fn set(mut record: Record, old: Option<Map>, new: Map, now: Timestamp) -> Result<Self, Error> {
+    fn set(
+        mut record: Record,
+        old: Option<Map>,
+        new: Map,
+        now: Timestamp,
+        settings: &Settings,
+    ) -> Result<Self, Error> {
         let new = Value::Object(new);
         let text = data_to_text(&new)?;
+        check_entries(&new, &text, settings)?;
         let created = old.is_none();
         let patch = match old {
             None => whole("add", &text),
@@ -433,6 +537,22 @@ impl Change {
     }
 }
 
+/// Refuses data with more than [`ENTRIES`] index entries. Each takes two bytes of JSON at least, so that most documents
+/// need not be looked at.
+fn check_entries(data: &Value, text: &str, settings: &Settings) -> Result<(), Error> {
+    if text.len() <= ENTRIES.saturating_mul(2) {
+        return Ok(());
+    }
+    let entries = data.as_object().map_or(0, |data| count_entries(data, settings));
+    if entries > ENTRIES {
+        let detail = format!(
+            "data: {entries} index entries, of {ENTRIES} at most; exempt fields that are not queried"
+        );
+        return Err(Error::new(Code::ResourceExhausted, detail));
+    }
+    Ok(())
+}
+
 /// A patch that puts the whole document in place; `data` is compact JSON.
 fn whole(operation: &str, data: &str) -> String {
     format!("[{{\"op\":\"{operation}\",\"path\":\"\",\"value\":{data}}}]")
@@ -457,17 +577,28 @@ mod tests {
         document: Document,
         store: MemoryStore,
         now: i64,
+        /// Whether the effects that concern the indexes are looked at.
+        with_outbox: bool,
     }
 
     impl Bench {
         fn new() -> Self {
             let document = Document::new(DocumentPath::parse("users/alice").unwrap());
-            Bench { document, store: MemoryStore::default(), now: 1_000_000 }
+            Bench { document, store: MemoryStore::default(), now: 1_000_000, with_outbox: false }
+        }
+
+        fn with_outbox() -> Self {
+            Bench { with_outbox: true, ..Bench::new() }
         }
 
         fn step(&mut self, event: Event) -> Vec<Effect> {
             self.now += 1_000_000;
-            self.document.handle(&mut self.store, Timestamp::from_micros(self.now), 7, event)
+            let now = Timestamp::from_micros(self.now);
+            let mut effects = self.document.handle(&mut self.store, now, 7, event);
+            let is_outbox =
+                |effect: &Effect| matches!(effect, Effect::SetAlarm(_) | Effect::Index { .. });
+            effects.retain(|effect| self.with_outbox || !is_outbox(effect));
+            effects
         }
 
         fn write(
@@ -526,7 +657,7 @@ mod tests {
             .iter()
             .filter_map(|effect| match effect {
                 Effect::Send(frame) | Effect::Broadcast(frame) => Some(frame.clone()),
-                Effect::Answer(_) => None,
+                Effect::Answer(_) | Effect::SetAlarm(_) | Effect::Index { .. } => None,
             })
             .collect()
     }
@@ -806,5 +937,84 @@ mod tests {
         assert_eq!(body(&bench.get())["version"], json!(1));
         bench.set(json!({"n": 1}));
         bench.set(json!({"n": 2}));
+    }
+
+    /// What a step tells the outside, in short.
+    fn told(effects: &[Effect]) -> String {
+        let short = |effect: &Effect| match effect {
+            Effect::SetAlarm(at) => format!("alarm {}", at.micros() / 1_000_000),
+            Effect::Index { version, .. } => format!("index {version}"),
+            Effect::Answer(Answer::Refused(_)) => "refused".to_owned(),
+            Effect::Answer(_) => "answer".to_owned(),
+            Effect::Send(_) => "send".to_owned(),
+            Effect::Broadcast(_) => "broadcast".to_owned(),
+        };
+        effects.iter().map(short).collect::<Vec<_>>().join(", ")
+    }
+
+    #[test]
+    fn a_change_goes_to_the_index_before_it_is_answered_and_an_alarm_looks_after_it() {
+        let mut bench = Bench::with_outbox();
+        assert_eq!(told(&bench.set(json!({"n": 1}))), "alarm 7, index 1, answer, broadcast");
+        assert_eq!(
+            told(&bench.set(json!({"n": 2}))),
+            "index 2, answer, broadcast",
+            "one alarm serves both"
+        );
+        // What changes nothing is answered at once only when the index is known to have the present version.
+        assert_eq!(told(&bench.set(json!({"n": 2}))), "index 2, answer");
+        assert_eq!(told(&bench.step(Event::Indexed { version: 2, done: true })), "");
+        assert_eq!(told(&bench.step(Event::Indexed { version: 1, done: true })), "");
+        assert_eq!(told(&bench.set(json!({"n": 2}))), "answer");
+        assert_eq!(told(&bench.step(Event::Alarm)), "");
+        assert_eq!(told(&bench.set(json!({"n": 3}))), "alarm 14, index 3, answer, broadcast");
+        assert_eq!(told(&bench.step(Event::Alarm)), "index 3");
+        assert_eq!(told(&bench.step(Event::Indexed { version: 3, done: false })), "alarm 16");
+        assert_eq!(told(&bench.step(Event::Indexed { version: 3, done: false })), "");
+    }
+
+    #[test]
+    fn an_object_without_memory_sends_what_it_has_when_the_alarm_rings() {
+        let mut bench = Bench::with_outbox();
+        assert_eq!(told(&bench.step(Event::Alarm)), "");
+        bench.set(json!({"n": 1}));
+        let path = bench.document.path().clone();
+        bench.document = Document::new(path.clone());
+        let effects = bench.step(Event::Alarm);
+        let [Effect::Index { version: 1, row }] = effects.as_slice() else { panic!("{effects:?}") };
+        let (epoch, resource) = row.split_once('\n').unwrap();
+        assert_eq!(epoch.len(), 26);
+        let document: blaze_schema::document::Document = serde_json::from_str(resource).unwrap();
+        assert_eq!((document.path.as_str(), document.version), (path.as_str(), 1));
+        assert_eq!(Value::from(document.data.unwrap()), json!({"n": 1}));
+        bench.document = Document::new(path);
+        let delete = Event::Write {
+            operation: Operation::Delete,
+            preconditions: Vec::new(),
+            idempotency: None,
+            return_data: true,
+        };
+        let effects = bench.step(delete);
+        let Some(Effect::Index { version: 2, row }) = effects.get(1) else { panic!("{effects:?}") };
+        assert!(!row.contains("data"), "{row}");
+    }
+
+    #[test]
+    fn index_entries_are_limited() {
+        let array = |elements: usize| json!({"a": (0..elements).collect::<Vec<_>>()});
+        let mut bench = Bench::new();
+        // One entry is the array's own.
+        assert_eq!(status(&bench.set(array(ENTRIES - 1))), 201);
+        assert_eq!(status(&bench.set(array(ENTRIES))), 413);
+        assert_eq!(
+            status(&bench.set(json!({"a": vec![0; 3 * ENTRIES]}))),
+            200,
+            "equal ones are one"
+        );
+        let collections =
+            crate::index::settings::Collections::parse(r#"{"users":{"exempt":["a"]}}"#);
+        bench.document =
+            Document::new(bench.document.path().clone()).under(collections.unwrap().of("users"));
+        assert_eq!(status(&bench.set(array(ENTRIES))), 200);
     }
 }

@@ -31,6 +31,22 @@ export function forward(env, name, request, url) {
   return env.DOCUMENT.getByName(name).fetch(url === undefined ? request : new Request(url, request));
 }
 
+/** Passes a request on to the index object `name`, with `body` for its own. */
+export function askIndex(env, name, request, body) {
+  const url = "https://index/?name=" + encodeURIComponent(name);
+  return env.INDEX.getByName(name).fetch(url, { method: "POST", headers: request.headers, body });
+}
+
+/** `result`, and what is to be done before it is passed on (see `server/shim.js`). */
+export function afterIndex(result, names, row, version, frame) {
+  return { result, names: names.split("\n"), row, version, frame };
+}
+
+/** Sets the object's alarm: in the transaction of the step that is going on. */
+export function setAlarm(state, at) {
+  state.storage.setAlarm(at).catch((error) => console.error("alarm: " + error));
+}
+
 /** A response; `lines` are header names and values in turn. */
 export function respond(status, lines, body) {
   const parts = lines.split("\n");
@@ -47,6 +63,103 @@ export function acceptSocket(state, path, protocol, ping, pong) {
   server.serializeAttachment(path);
   const headers = protocol === "" ? {} : { "sec-websocket-protocol": protocol };
   return [new Response(null, { status: 101, webSocket: client, headers }), server];
+}
+
+/** Accepts a hibernatable socket with an attachment and a tag; returns the response and the server's end. */
+export function acceptTagged(state, attachment, tag, ping, pong) {
+  const [client, server] = Object.values(new WebSocketPair());
+  state.setWebSocketAutoResponse(new WebSocketRequestResponsePair(ping, pong));
+  state.acceptWebSocket(server, [tag]);
+  server.serializeAttachment(attachment);
+  return [new Response(null, { status: 101, webSocket: client }), server];
+}
+
+/** Sends `text` to every socket that has the tag. One that is broken is left to its own close event. */
+export function publish(state, tag, text) {
+  for (const socket of state.getWebSockets(tag)) {
+    try {
+      socket.send(text);
+    } catch {}
+  }
+}
+
+/** The different attachments of the object's sockets. */
+export function attachments(state) {
+  const found = new Set();
+  for (const socket of state.getWebSockets()) found.add(socket.deserializeAttachment());
+  return [...found];
+}
+
+/** Whether sockets other than `socket` have the tag. */
+export function isListenedTo(state, tag, socket) {
+  return state.getWebSockets(tag).some((other) => other !== socket);
+}
+
+/** The rows of a statement, packed: for each column its length in four bytes, then its bytes. Adds to `counts`. */
+export function packedRows(sql, query, bindings, counts) {
+  const cursor = sql.exec(query, ...bindings);
+  const columns = [];
+  let size = 0;
+  for (const row of cursor.raw()) {
+    for (const column of row) {
+      columns.push(column);
+      size += 4 + column.byteLength;
+    }
+  }
+  count(cursor, counts);
+  const packed = new Uint8Array(size);
+  const view = new DataView(packed.buffer);
+  let offset = 0;
+  for (const column of columns) {
+    view.setUint32(offset, column.byteLength);
+    packed.set(new Uint8Array(column), offset + 4);
+    offset += 4 + column.byteLength;
+  }
+  return packed;
+}
+
+/**
+ * Runs changes, all or none of them. `statements` are those for a put, a delete and a move. `packed` holds for each
+ * change the number of its statement, then its bindings as `packedRows` packs columns. Adds to `counts`.
+ */
+export function runAll(storage, statements, packed, counts) {
+  const { sql } = storage;
+  const view = new DataView(packed.buffer, packed.byteOffset, packed.byteLength);
+  let offset = 0;
+  const next = () => {
+    const start = offset + 4;
+    offset = start + view.getUint32(offset);
+    return packed.slice(start, offset);
+  };
+  const run = (statement, ...bindings) => {
+    const cursor = sql.exec(statements[statement], ...bindings);
+    count(cursor, counts);
+    return cursor.rowsWritten;
+  };
+  const runEach = () => {
+    while (offset < packed.byteLength) {
+      switch (packed[offset++]) {
+        case PUT:
+          run(PUT, next(), next());
+          break;
+        case DELETE:
+          run(DELETE, next());
+          break;
+        case MOVE: {
+          const [from, to, value] = [next(), next(), next()];
+          if (run(MOVE, from, to, value) === 0) run(PUT, to, value);
+        }
+      }
+    }
+  };
+  storage.transactionSync(runEach);
+}
+
+const [PUT, DELETE, MOVE] = [0, 1, 2];
+
+function count(cursor, counts) {
+  counts[0] += cursor.rowsRead;
+  counts[1] += cursor.rowsWritten;
 }
 
 /** Sends `text` to every socket of the object. One that is broken is left to its own close event. */

@@ -1,6 +1,6 @@
 //! The platform as the shell uses it: every call that may throw is bound with `catch`.
 
-use js_sys::{Array, ArrayBuffer, Promise, Uint8Array};
+use js_sys::{Array, ArrayBuffer, Float64Array, Promise, Uint8Array};
 use std::cell::RefCell;
 use wasm_bindgen::prelude::*;
 use web_sys::{Request, Response, WebSocket};
@@ -22,6 +22,28 @@ extern "C" {
         url: Option<&str>,
     ) -> Result<Promise, JsValue>;
 
+    /// Passes a request on to the index object `name`, with `body` for its own.
+    #[wasm_bindgen(catch, js_name = askIndex)]
+    pub(crate) fn ask_index(
+        env: &JsValue,
+        name: &str,
+        request: &Request,
+        body: &str,
+    ) -> Result<Promise, JsValue>;
+
+    /// What the entry is to do before it passes `result` on: see `server/shim.js`.
+    #[wasm_bindgen(catch, js_name = afterIndex)]
+    pub(crate) fn after_index(
+        result: &JsValue,
+        names: &str,
+        row: &str,
+        version: f64,
+        frame: Option<&str>,
+    ) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(catch, js_name = setAlarm)]
+    pub(crate) fn set_alarm(state: &DurableObjectState, at: f64) -> Result<(), JsValue>;
+
     #[wasm_bindgen(catch)]
     pub(crate) fn respond(status: u16, headers: &str, body: &str) -> Result<Response, JsValue>;
 
@@ -34,6 +56,50 @@ extern "C" {
         ping: &str,
         pong: &str,
     ) -> Result<Array, JsValue>;
+
+    /// The response, and the server's end of a socket that has `attachment` and is found by `tag`.
+    #[wasm_bindgen(catch, js_name = acceptTagged)]
+    pub(crate) fn accept_tagged(
+        state: &DurableObjectState,
+        attachment: &str,
+        tag: &str,
+        ping: &str,
+        pong: &str,
+    ) -> Result<Array, JsValue>;
+
+    #[wasm_bindgen(catch)]
+    pub(crate) fn publish(state: &DurableObjectState, tag: &str, text: &str)
+    -> Result<(), JsValue>;
+
+    /// The different attachments of the object's sockets.
+    #[wasm_bindgen(catch)]
+    pub(crate) fn attachments(state: &DurableObjectState) -> Result<Array, JsValue>;
+
+    /// Whether sockets other than `socket` have the tag.
+    #[wasm_bindgen(catch, js_name = isListenedTo)]
+    pub(crate) fn is_listened_to(
+        state: &DurableObjectState,
+        tag: &str,
+        socket: &JsValue,
+    ) -> Result<bool, JsValue>;
+
+    /// The rows of a statement, packed: for each column its length in four bytes, then its bytes.
+    #[wasm_bindgen(catch, js_name = packedRows)]
+    pub(crate) fn packed_rows(
+        sql: &Sql,
+        query: &str,
+        bindings: &Array,
+        counts: &Float64Array,
+    ) -> Result<Uint8Array, JsValue>;
+
+    /// Runs statements, all or none of them. `bindings` are packed as the rows are; see `server/src/bridge.js`.
+    #[wasm_bindgen(catch, js_name = runAll)]
+    pub(crate) fn run_all(
+        storage: &JsValue,
+        statements: &Array,
+        bindings: &[u8],
+        counts: &Float64Array,
+    ) -> Result<(), JsValue>;
 
     #[wasm_bindgen(catch)]
     pub(crate) fn broadcast(state: &DurableObjectState, text: &str) -> Result<(), JsValue>;

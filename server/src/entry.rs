@@ -1,15 +1,18 @@
 //! The Worker: finds what a request is for, and passes it on or answers it.
 
 use crate::bridge;
+use crate::collections::collections;
 use crate::incoming::Incoming;
 use crate::respond::{allow_origin, internal, response};
+use blaze_engine::http::query_request::{Ask, Question};
 use blaze_engine::http::reply::Reply;
 use blaze_engine::http::route::{Route, route};
 use blaze_engine::http::{cors, document_request};
 use blaze_schema::error::{Code, Error};
 use blaze_schema::id::ulid;
+use blaze_schema::limits::BODY_BYTES;
 use blaze_schema::path::CollectionPath;
-use js_sys::Reflect;
+use js_sys::{Array, Reflect};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, future_to_promise};
 use web_sys::{Request, Response};
@@ -77,6 +80,10 @@ fn answer(request: Request, env: Env) -> Result<JsValue, JsValue> {
             return bridge::forward(&env, path.as_str(), &request, None).map(JsValue::from);
         }
         Ok(Route::Create(collection)) => return create(&request, &env, &collection),
+        // Their bodies say which objects answer: the entry reads them, and calls `ask`.
+        Ok(Route::Query | Route::Aggregate) => return Ok(JsValue::NULL),
+        Ok(Route::List(_)) => return ask(&request, &env, Some(Vec::new())),
+        Ok(Route::Listen) => return crate::listener::open(&request, &env),
         Ok(Route::Page) => return Ok(page(request, env).into()),
         Ok(Route::Health) => Reply::json(200, r#"{"status":"ok"}"#.to_owned()),
         Ok(Route::OpenApi) => Reply::json(200, OPENAPI.to_owned()),
@@ -92,6 +99,59 @@ fn answer(request: Request, env: Env) -> Result<JsValue, JsValue> {
         Err(reply) => reply,
     };
     finish(reply, &Incoming::new(&request)?, &env).map(JsValue::from)
+}
+
+/// Asks the indexes what a request asks, whose body has been read; `None` is one that is too large. A response, a promise
+/// of one, or `[names, body]`, the objects that are to be asked for parts: [`merge`] makes one answer of theirs.
+///
+/// # Errors
+/// When not even the answer to a failure can be built.
+#[wasm_bindgen]
+pub fn ask(request: &Request, env: &Env, body: Option<Vec<u8>>) -> Result<JsValue, JsValue> {
+    let incoming = Incoming::new(request)?;
+    let asked = body
+        .ok_or_else(too_large)
+        .and_then(|body| question(&incoming, &body)?.ask(&*collections()?));
+    match asked {
+        Ok(Ask { objects, body }) => match objects.as_slice() {
+            [name] => bridge::ask_index(env, name, request, &body).map(JsValue::from),
+            names => {
+                let names: Array = names.iter().map(|name| JsValue::from(name.as_str())).collect();
+                Ok(Array::of2(&names, &body.into()).into())
+            }
+        },
+        Err(error) => finish(error.into(), &incoming, env).map(JsValue::from),
+    }
+}
+
+/// The answer to a request from the parts that several indexes gave.
+///
+/// # Errors
+/// When not even the answer to a failure can be built.
+#[wasm_bindgen]
+pub fn merge(
+    request: &Request,
+    env: &Env,
+    body: Vec<u8>,
+    parts: Vec<String>,
+) -> Result<Response, JsValue> {
+    let incoming = Incoming::new(request)?;
+    let answer = question(&incoming, &body).and_then(|asked| asked.answer(&parts, bridge::now()));
+    let reply = answer.map_or_else(Reply::from, |text| Reply::json(200, text));
+    finish(reply, &incoming, env)
+}
+
+fn question(incoming: &Incoming, body: &[u8]) -> Result<Question, Error> {
+    match route(incoming.method(), incoming.path()) {
+        Ok(Route::Query) => Question::query(body),
+        Ok(Route::Aggregate) => Question::aggregate(body),
+        Ok(Route::List(collection)) => Question::list(collection, &incoming.request()),
+        _ => Err(Error::new(Code::Internal, "a route that asks nothing")),
+    }
+}
+
+fn too_large() -> Error {
+    Error::new(Code::ResourceExhausted, format!("body: more than {BODY_BYTES} bytes"))
 }
 
 fn finish(mut reply: Reply, incoming: &Incoming, env: &Env) -> Result<Response, JsValue> {

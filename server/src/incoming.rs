@@ -1,7 +1,7 @@
 //! A request as the engine reads it.
 
 use crate::bridge;
-use blaze_engine::http::{Headers, Request};
+use blaze_engine::http::{Headers, Request, query_value};
 use wasm_bindgen::JsValue;
 
 /// The headers in the order in which `bridge.js` describes them.
@@ -59,6 +59,11 @@ impl Incoming {
     fn query(&self) -> &str {
         let path = self.path_and_query();
         path.split_once('?').map_or("", |(_, query)| query.split('#').next().unwrap_or_default())
+    }
+
+    /// A value of the URL's query.
+    pub(crate) fn value(&self, name: &str) -> Option<String> {
+        query_value(self.query(), name)
     }
 
     pub(crate) fn request(&self) -> Request<'_> {

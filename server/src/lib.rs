@@ -16,8 +16,11 @@
 #![allow(unreachable_pub)]
 
 mod bridge;
+mod collections;
 mod document;
 mod entry;
 mod incoming;
+mod index;
+mod listener;
 mod respond;
 mod sqlite;

@@ -16,6 +16,11 @@ pub(crate) fn allow_origin(reply: &mut Reply, headers: &dyn Headers, env: &Env) 
     }
 }
 
+/// Whether answers say how many rows they cost (`COUNT_ROWS`).
+pub(crate) fn count_rows(env: &Env) -> bool {
+    env.var("COUNT_ROWS").is_ok_and(|value| value.to_string() == "1")
+}
+
 /// The platform's response.
 pub(crate) fn response(reply: &Reply) -> Result<Response, JsValue> {
     let mut lines = String::with_capacity(256);

@@ -1,39 +1,53 @@
 //! The engine's store over the Durable Object's SQLite.
 
 use crate::bridge::{self, Cursor, Sql, column_bytes};
-use blaze_engine::store::{Store, StoreError, sql};
-use js_sys::{Array, Uint8Array};
+use blaze_engine::store::{Change, Range, Row, Store, StoreError, sql};
+use js_sys::{Array, Float64Array, Uint8Array};
 use std::cell::Cell;
-use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::*;
+use worker::worker_sys::DurableObjectState;
 
-/// The rows of one object. Counts the rows that SQLite says it read and wrote, when asked to.
+/// The rows of one object. Counts the rows that SQLite says it read and wrote.
 pub(crate) struct SqliteStore {
+    storage: JsValue,
     sql: Sql,
     /// Whether the table is known to be there; a read must not create it.
     has_table: Cell<bool>,
-    counts: Option<Counts>,
-}
-
-/// Rows, as SQLite counts them (and the platform bills them).
-#[derive(Default)]
-struct Counts {
-    read: Cell<f64>,
-    written: Cell<f64>,
+    /// Rows read and written since the last look, as SQLite counts them (and the platform bills them).
+    counts: Float64Array,
+    /// Whether anybody will look.
+    is_counting: bool,
 }
 
 impl SqliteStore {
-    pub(crate) fn new(sql: Sql, count_rows: bool) -> Self {
-        SqliteStore { sql, has_table: Cell::new(false), counts: count_rows.then(Counts::default) }
+    /// # Errors
+    /// When the object has no SQLite.
+    pub(crate) fn new(state: &DurableObjectState, is_counting: bool) -> Result<Self, JsValue> {
+        let storage = state.storage()?;
+        let sql: Sql = storage.sql().unchecked_into();
+        Ok(SqliteStore {
+            storage: storage.into(),
+            sql,
+            has_table: Cell::new(false),
+            counts: Float64Array::new_with_length(2),
+            is_counting,
+        })
     }
 
     /// Rows read and written since the last call, if they are counted.
     pub(crate) fn take_counts(&self) -> Option<(f64, f64)> {
-        self.counts.as_ref().map(|counts| (counts.read.take(), counts.written.take()))
+        let counts = (self.counts.get_index(0), self.counts.get_index(1));
+        self.counts.fill(0.0, 0, 2);
+        self.is_counting.then_some(counts)
+    }
+
+    /// Counts an alarm that is set: the platform bills it as a row.
+    pub(crate) fn count_alarm(&self) {
+        self.counts.set_index(1, self.counts.get_index(1) + 1.0);
     }
 
     /// Runs a statement to its end; returns its rows.
     fn run(&self, query: &str, bindings: &Array) -> Result<Array, StoreError> {
-        let failed = |thrown: JsValue| StoreError(bridge::message(&thrown));
         let cursor = self.sql.exec(query, bindings).map_err(failed)?;
         let rows = cursor.raw().and_then(|raw| raw.to_array()).map_err(failed)?;
         self.count(&cursor);
@@ -41,9 +55,12 @@ impl SqliteStore {
     }
 
     fn count(&self, cursor: &Cursor) {
-        if let Some(counts) = &self.counts {
-            counts.read.set(counts.read.get() + cursor.rows_read().unwrap_or_default());
-            counts.written.set(counts.written.get() + cursor.rows_written().unwrap_or_default());
+        if self.is_counting {
+            let add = |index, rows: f64| {
+                self.counts.set_index(index, self.counts.get_index(index) + rows)
+            };
+            add(0, cursor.rows_read().unwrap_or_default());
+            add(1, cursor.rows_written().unwrap_or_default());
         }
     }
 
@@ -53,6 +70,25 @@ impl SqliteStore {
             self.has_table.set(found);
         }
         Ok(self.has_table.get())
+    }
+
+    fn make_table(&self) -> Result<(), StoreError> {
+        if !self.has_table()? {
+            self.run(sql::CREATE, &Array::new())?;
+            self.has_table.set(true);
+        }
+        Ok(())
+    }
+
+    /// The rows of a range.
+    fn rows(&self, statement: &str, range: &Range, limit: usize) -> Result<Vec<Row>, StoreError> {
+        if range.is_empty() || !self.has_table()? {
+            return Ok(Vec::new());
+        }
+        let bindings = range_bindings(range, limit as f64);
+        let packed =
+            bridge::packed_rows(&self.sql, statement, &bindings, &self.counts).map_err(failed)?;
+        unpack(&packed.to_vec())
     }
 }
 
@@ -71,22 +107,95 @@ impl Store for SqliteStore {
             .ok_or_else(|| StoreError("a value that is no blob".to_owned()))
     }
 
-    fn put_all(&mut self, rows: &[(&[u8], &[u8])]) -> Result<(), StoreError> {
-        let statement = match rows {
+    fn commit(&mut self, changes: &[Change<'_>]) -> Result<(), StoreError> {
+        // One statement is all or nothing by itself; that is all that documents need.
+        let statement = match changes {
             [] => return Ok(()),
-            [_] => sql::PUT_ONE,
-            [_, _] => sql::PUT_TWO,
-            _ => return Err(StoreError("more rows than a write has".to_owned())),
+            [Change::Put(..)] => sql::PUT_ONE,
+            [Change::Put(..), Change::Put(..)] => sql::PUT_TWO,
+            _ => return self.commit_many(changes),
         };
-        if !self.has_table()? {
-            self.run(sql::CREATE, &Array::new())?;
-            self.has_table.set(true);
-        }
+        self.make_table()?;
         let bindings = Array::new();
-        for (key, value) in rows {
-            bindings.push(&Uint8Array::from(*key));
-            bindings.push(&Uint8Array::from(*value));
+        for change in changes {
+            if let Change::Put(key, value) = change {
+                bindings.push(&Uint8Array::from(*key));
+                bindings.push(&Uint8Array::from(*value));
+            }
         }
-        self.run(statement, &bindings).map(|_| ())
+        self.run(statement, &bindings).map(drop)
     }
+
+    fn scan(&self, range: &Range, limit: usize) -> Result<Vec<Row>, StoreError> {
+        self.rows(if range.reverse { sql::SCAN_REVERSE } else { sql::SCAN }, range, limit)
+    }
+
+    fn follow(&self, range: &Range, limit: usize) -> Result<Vec<Row>, StoreError> {
+        self.rows(if range.reverse { sql::FOLLOW_REVERSE } else { sql::FOLLOW }, range, limit)
+    }
+
+    fn count(&self, range: &Range, limit: u64) -> Result<u64, StoreError> {
+        if range.is_empty() || !self.has_table()? {
+            return Ok(0);
+        }
+        let rows = self.run(sql::COUNT, &range_bindings(range, limit as f64))?;
+        let count = Array::from(&rows.get(0)).get(0).as_f64();
+        count
+            .map(|count| count as u64)
+            .ok_or_else(|| StoreError("a count that is no number".to_owned()))
+    }
+}
+
+impl SqliteStore {
+    fn commit_many(&mut self, changes: &[Change<'_>]) -> Result<(), StoreError> {
+        self.make_table()?;
+        let mut packed = Vec::new();
+        let mut push = |statement: u8, bindings: &[&[u8]]| {
+            packed.push(statement);
+            for binding in bindings {
+                packed.extend_from_slice(&(binding.len() as u32).to_be_bytes());
+                packed.extend_from_slice(binding);
+            }
+        };
+        for change in changes {
+            match *change {
+                Change::Put(key, value) => push(0, &[key, value]),
+                Change::Delete(key) => push(1, &[key]),
+                Change::Move { from, to, value } => push(2, &[from, to, value]),
+            }
+        }
+        let statements = Array::of3(&sql::PUT_ONE.into(), &sql::DELETE.into(), &sql::MOVE.into());
+        bridge::run_all(&self.storage, &statements, &packed, &self.counts).map_err(failed)
+    }
+}
+
+fn failed(thrown: JsValue) -> StoreError {
+    StoreError(bridge::message(&thrown))
+}
+
+fn range_bindings(range: &Range, limit: f64) -> Array {
+    // SQLite's integers end where a double cannot follow; no range has so many rows.
+    let limit = limit.min(9e15);
+    Array::of3(
+        &Uint8Array::from(range.start.as_slice()),
+        &Uint8Array::from(range.end.as_slice()),
+        &limit.into(),
+    )
+}
+
+/// Rows of two columns, as `packedRows` packs them.
+fn unpack(mut packed: &[u8]) -> Result<Vec<Row>, StoreError> {
+    let mut rows = Vec::new();
+    let mut column = || {
+        let (length, rest) = packed.split_first_chunk::<4>()?;
+        let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+        let (column, rest) = rest.split_at_checked(length)?;
+        packed = rest;
+        Some(column.to_vec())
+    };
+    while let Some(key) = column() {
+        let value = column().ok_or_else(|| StoreError("half a row".to_owned()))?;
+        rows.push((key, value));
+    }
+    Ok(rows)
 }

@@ -8,6 +8,7 @@ pub mod cors;
 pub mod document_request;
 #[cfg(feature = "openapi")]
 pub mod openapi;
+pub mod query_request;
 pub mod reply;
 pub mod route;
 
@@ -35,6 +36,13 @@ pub fn query_value(query: &str, name: &str) -> Option<String> {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
         (decode_form(key) == name).then(|| decode_form(value))
     })
+}
+
+/// The names and values of a URL's query, decoded as a form's.
+pub fn query_pairs(query: &str) -> Vec<(String, String)> {
+    let pairs = query.split('&').filter(|pair| !pair.is_empty());
+    let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    pairs.map(|(key, value)| (decode_form(key), decode_form(value))).collect()
 }
 
 /// `+` is a space and `%XX` a byte (WHATWG URL, application/x-www-form-urlencoded).

@@ -15,6 +15,14 @@ pub enum Route {
     Health,
     /// `GET /v1/openapi.json`
     OpenApi,
+    /// `GET` of a collection: its documents, or those of the query in the URL.
+    List(CollectionPath),
+    /// `POST /v1/query`
+    Query,
+    /// `POST /v1/aggregate`
+    Aggregate,
+    /// `GET /v1/listen`
+    Listen,
     /// Promised, and not built yet.
     Unimplemented(&'static str),
     /// `OPTIONS` of anything; the methods that the resource has.
@@ -39,7 +47,7 @@ pub fn route(method: &str, path: &str) -> Result<Route, Reply> {
                 _ => other_method(method, DOCUMENT_METHODS),
             },
             Ok(Path::Collection(path)) => match method {
-                "GET" => Ok(Route::Unimplemented("listing a collection")),
+                "GET" => Ok(Route::List(path)),
                 "POST" => Ok(Route::Create(path)),
                 _ => other_method(method, COLLECTION_METHODS),
             },
@@ -48,10 +56,10 @@ pub fn route(method: &str, path: &str) -> Result<Route, Reply> {
     let (methods, found) = match path {
         "/health" => ("GET, HEAD", Route::Health),
         "/v1/openapi.json" => ("GET, HEAD", Route::OpenApi),
-        "/v1/query" => ("POST", Route::Unimplemented("queries")),
-        "/v1/aggregate" => ("POST", Route::Unimplemented("aggregates")),
+        "/v1/query" => ("POST", Route::Query),
+        "/v1/aggregate" => ("POST", Route::Aggregate),
         "/v1/commit" => ("POST", Route::Unimplemented("commits")),
-        "/v1/listen" => ("GET", Route::Unimplemented("listening to many targets")),
+        "/v1/listen" => ("GET", Route::Listen),
         _ if path == "/v1" || path.starts_with("/v1/") => {
             return Err(Error::new(Code::NotFound, format!("no route {path}")).into());
         }
@@ -90,6 +98,10 @@ mod tests {
             ("PATCH", "/v1/docs/users/al%20ice", document()),
             ("DELETE", "/v1/docs/users/al%20ice", document()),
             ("POST", "/v1/docs/users", Route::Create(CollectionPath::parse("users").unwrap())),
+            ("GET", "/v1/docs/users", Route::List(CollectionPath::parse("users").unwrap())),
+            ("POST", "/v1/query", Route::Query),
+            ("POST", "/v1/aggregate", Route::Aggregate),
+            ("GET", "/v1/listen", Route::Listen),
             ("GET", "/health", Route::Health),
             ("GET", "/v1/openapi.json", Route::OpenApi),
             ("OPTIONS", "/v1/docs/users/alice", Route::Options(DOCUMENT_METHODS)),
@@ -98,15 +110,7 @@ mod tests {
         ] {
             assert_eq!(route(method, path), Ok(expected), "{method} {path}");
         }
-        for (method, path) in [
-            ("GET", "/v1/docs/users"),
-            ("POST", "/v1/query"),
-            ("POST", "/v1/aggregate"),
-            ("POST", "/v1/commit"),
-            ("GET", "/v1/listen"),
-        ] {
-            assert!(matches!(route(method, path), Ok(Route::Unimplemented(_))), "{method} {path}");
-        }
+        assert!(matches!(route("POST", "/v1/commit"), Ok(Route::Unimplemented(_))));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Aggregates over the documents of a query: count, sum, average (Firestore: "Summarize data with aggregation queries").
 
 use super::execute::Documents;
+use super::page::{Page, for_shard};
 use super::plan::{PROBE, Plan, plan};
 use super::request::Request;
 use super::row;
@@ -8,11 +9,11 @@ use super::settings::Settings;
 use crate::store::Store;
 use blaze_schema::error::{Code, Error};
 use blaze_schema::field_path::FieldPath;
-use blaze_schema::limits::AGGREGATES;
+use blaze_schema::limits::{AGGREGATES, ANSWER_BYTES};
 use blaze_schema::query::{Limit, Query, field};
 use blaze_schema::value::{Map, Number};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// What is asked about the documents of a query.
 #[derive(Clone, Debug, PartialEq)]
@@ -98,6 +99,45 @@ impl Aggregation {
             Ok((alias, aggregate))
         });
         Ok(Aggregation { query, aggregates: aggregates.collect::<Result<_, Error>>()? })
+    }
+
+    /// As JSON, for [`Aggregation::from_json`].
+    pub fn to_json(&self) -> Value {
+        let aggregates = self.aggregates.iter().map(|(alias, aggregate)| {
+            let aggregate = match aggregate {
+                Aggregate::Count => json!("count"),
+                Aggregate::Sum(field) => json!({"sum": field.to_string()}),
+                Aggregate::Average(field) => json!({"avg": field.to_string()}),
+            };
+            (alias.clone(), aggregate)
+        });
+        let aggregates: Map = aggregates.collect();
+        json!({"query": self.query.to_json(), "aggregates": aggregates})
+    }
+
+    /// What each of several shards is asked: limit and offset are for all of them together.
+    pub fn for_shard(&self) -> Self {
+        Aggregation { query: for_shard(&self.query), aggregates: self.aggregates.clone() }
+    }
+
+    /// The answer over the documents of a page, its limit and offset done.
+    ///
+    /// # Errors
+    /// `resource-exhausted` when the documents did not fit on the page, `internal` for one that cannot be read.
+    pub fn of_page(&self, page: &Page) -> Result<String, Error> {
+        let limit = self.query.limit.map(|(Limit::First(limit) | Limit::Last(limit))| limit);
+        if page.more && limit != Some(page.documents.len() as u64) {
+            let detail = format!(
+                "query: with a limit or an offset over several shards, its documents may have {ANSWER_BYTES} bytes"
+            );
+            return Err(Error::new(Code::ResourceExhausted, detail));
+        }
+        let mut partial = self.nothing();
+        for found in &page.documents {
+            let (_, data) = row::read(&found.text)?;
+            self.add(&mut partial, &data);
+        }
+        Ok(self.render(&[partial]))
     }
 
     fn fields(&self) -> impl Iterator<Item = Option<&FieldPath>> {

@@ -5,6 +5,16 @@ use super::settings::Settings;
 use crate::store::Store;
 use blaze_schema::error::Error;
 
+/// A live query.
+pub struct Subscription {}
+
+impl Subscription {
+    /// The tag of a live query's sockets.
+    pub fn tag_of(text: &str) -> String {
+        text.len().to_string()
+    }
+}
+
 /// The live queries of an index.
 #[derive(Debug, Default)]
 pub(crate) struct Live {}

@@ -76,6 +76,17 @@ impl Candidate {
     fn is_ordered(&self) -> bool {
         self.streams.iter().all(|stream| stream.order != StreamOrder::Whole)
     }
+
+    /// The index, and whether its order is not the query's.
+    fn describe(&self) -> String {
+        let is_exact = self.streams.iter().all(|stream| stream.order == StreamOrder::Exact);
+        let sorted = match (is_exact, self.is_ordered()) {
+            (true, _) => "",
+            (false, true) => " (sorted in part)",
+            (false, false) => " (sorted)",
+        };
+        format!("{}{sorted}", self.description)
+    }
 }
 
 /// Plans a query. `count` counts the rows of a range up to [`PROBE`].
@@ -91,11 +102,12 @@ pub(crate) fn plan(
     for filters in request.query.disjunctions() {
         let planner = Planner { request, settings, filters };
         let chosen = planner.choose(&mut count)?;
-        if !plan.index.split(" | ").any(|index| index == chosen.description) {
+        let description = chosen.describe();
+        if !plan.index.split(" | ").any(|index| index == description) {
             if !plan.index.is_empty() {
                 plan.index.push_str(" | ");
             }
-            plan.index.push_str(&chosen.description);
+            plan.index.push_str(&description);
         }
         plan.streams.extend(chosen.streams);
     }

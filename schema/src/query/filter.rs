@@ -191,3 +191,200 @@ fn is_among(value: &Value, values: &[Value]) -> bool {
     let is_nan = matches!(Number::of(value), Some(Number::Double(double)) if double.is_nan());
     !value.is_null() && !is_nan && values.iter().any(|other| equal(value, other))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{data, path, query};
+    use super::*;
+    use serde_json::json;
+
+    /// Values that a field has in turn; the first place of a row in the tables below belongs to the first of these.
+    fn there() -> Vec<Option<Value>> {
+        let nan = json!({"$number": "NaN"});
+        vec![
+            None,
+            Some(json!(null)),
+            Some(json!(false)),
+            Some(nan.clone()),
+            Some(json!({"$number": "-Infinity"})),
+            Some(json!(1)),
+            Some(json!(1.0)),
+            Some(json!(2)),
+            Some(json!("1")),
+            Some(json!([1, 2])),
+            Some(json!([null])),
+            Some(json!([nan])),
+            Some(json!({"a": 1})),
+        ]
+    }
+
+    /// Every value beside whether the filter wants it, as a row of the tables: `.` for no, another character for yes.
+    fn wanted(op: &str, value: &Value) -> String {
+        let op = Operator::parse(op).unwrap();
+        let field = Field::parse("f").unwrap();
+        let filter = FieldFilter { field, op, value: value.clone() };
+        let letters = "-nfNI1d2s[0@{".chars();
+        let row = there().into_iter().zip(letters);
+        row.map(|(there, letter)| if filter.matches(there.as_ref()) { letter } else { '.' })
+            .collect()
+    }
+
+    #[test]
+    fn every_operator_wants_what_firestore_wants() {
+        let nan = json!({"$number": "NaN"});
+        for (op, value, row) in [
+            // By value; null and NaN too.
+            ("==", json!(null), ".n..........."),
+            ("==", nan.clone(), "...N........."),
+            ("==", json!(1), ".....1d......"),
+            ("==", json!(1.0), ".....1d......"),
+            ("==", json!("1"), "........s...."),
+            ("==", json!([1.0, 2]), ".........[..."),
+            ("==", json!([null]), "..........0.."),
+            ("==", json!([nan]), "...........@."),
+            ("==", json!({"a": 1.0}), "............{"),
+            // What is there and not null.
+            ("!=", json!(null), "..fNI1d2s[0@{"),
+            ("!=", nan.clone(), "..f.I1d2s[0@{"),
+            ("!=", json!(1), "..fNI..2s[0@{"),
+            ("!=", json!([null]), "..fNI1d2s[.@{"),
+            // One type only; NaN is the smallest number.
+            ("<", json!(2), "...NI1d......"),
+            ("<=", json!(1), "...NI1d......"),
+            (">", json!(1), ".......2....."),
+            (">=", json!(1.0), ".....1d2....."),
+            ("<", nan.clone(), "............."),
+            ("<=", nan.clone(), "...N........."),
+            (">", nan.clone(), "....I1d2....."),
+            (">=", nan.clone(), "...NI1d2....."),
+            ("<", json!(null), "............."),
+            ("<=", json!(null), ".n..........."),
+            (">=", json!(null), ".n..........."),
+            (">", json!(null), "............."),
+            ("<", json!(true), "..f.........."),
+            (">", json!("0"), "........s...."),
+            (">=", json!([]), ".........[0@."),
+            (">", json!([null]), ".........[.@."),
+            ("<=", json!({"a": 1}), "............{"),
+            ("<", json!({"$timestamp": "2026-11-21T10:00:00Z"}), "............."),
+            // Null and NaN are in nothing, and hinder nothing.
+            ("in", json!([null]), "............."),
+            ("in", json!([nan]), "............."),
+            ("in", json!([null, 1, nan]), ".....1d......"),
+            ("in", json!(["1", [1, 2], {"a": 1}]), "........s[..{"),
+            ("in", json!([[null], [nan]]), "..........0@."),
+            // With a null there is nothing that is certainly not in it.
+            ("not-in", json!([1]), "..fNI..2s[0@{"),
+            ("not-in", json!([nan]), "..f.I1d2s[0@{"),
+            ("not-in", json!([nan, 1]), "..f.I..2s[0@{"),
+            ("not-in", json!([null]), "............."),
+            ("not-in", json!([1, null]), "............."),
+            ("not-in", json!([[null]]), "..fNI1d2s[.@{"),
+            ("array-contains", json!(1), ".........[..."),
+            ("array-contains", json!(2.0), ".........[..."),
+            ("array-contains", json!(3), "............."),
+            ("array-contains", json!(null), "............."),
+            ("array-contains", nan.clone(), "............."),
+            ("array-contains-any", json!([0, 2.0]), ".........[..."),
+            ("array-contains-any", json!([null, nan]), "............."),
+            ("array-contains-any", json!([null, nan, 1]), ".........[..."),
+        ] {
+            assert_eq!(wanted(op, &value), row, "{op} {value}");
+        }
+    }
+
+    #[test]
+    fn elements_are_compared_whole() {
+        let filter = |op: &str, value: Value| FieldFilter {
+            field: Field::parse("f").unwrap(),
+            op: Operator::parse(op).unwrap(),
+            value,
+        };
+        let there = json!([41, "42", {"a": 42}, [42], {"$ref": "a/b"}]);
+        for (value, found) in [
+            (json!(42), false),
+            (json!("42"), true),
+            (json!({"a": 42.0}), true),
+            (json!({"a": 42, "b": 1}), false),
+            (json!([42]), true),
+            (json!({"$ref": "a/b"}), true),
+            (json!({"$ref": "a/c"}), false),
+        ] {
+            assert_eq!(
+                filter("array-contains", value.clone()).matches(Some(&there)),
+                found,
+                "{value}"
+            );
+            let any = filter("array-contains-any", json!([0, value]));
+            assert_eq!(any.matches(Some(&there)), found);
+        }
+    }
+
+    #[test]
+    fn names_compare_as_paths() {
+        // `!` comes before `/`, but a path ends before its children begin.
+        let ascending = ["c/a", "c/a!", "c/b"];
+        for (op, value, wanted) in [
+            ("==", json!("a"), vec!["c/a"]),
+            ("!=", json!("a"), vec!["c/a!", "c/b"]),
+            ("<", json!("a!"), vec!["c/a"]),
+            ("<=", json!("c/a!"), vec!["c/a", "c/a!"]),
+            (">", json!({"$ref": "c/a/d/e"}), vec!["c/a!", "c/b"]),
+            (">=", json!({"$ref": "d/a"}), vec![]),
+            ("in", json!(["b", "a", "z"]), vec!["c/a", "c/b"]),
+            ("not-in", json!(["b"]), vec!["c/a", "c/a!"]),
+        ] {
+            let query = query(json!({"where": {"field": "__name__", "op": op, "value": value}}));
+            let filter = query.filter.unwrap();
+            let found =
+                ascending.into_iter().filter(|name| filter.matches(&path(name), &Map::new()));
+            assert_eq!(found.collect::<Vec<_>>(), wanted, "{op} {value}");
+        }
+    }
+
+    #[test]
+    fn and_wants_all_and_or_wants_one() {
+        let data = data(json!({"a": 1, "b": 2}));
+        let holds = |filter: Value| {
+            query(json!({ "where": filter })).filter.unwrap().matches(&path("c/1"), &data)
+        };
+        let (yes, no) = (
+            json!({"field": "a", "op": "==", "value": 1}),
+            json!({"field": "b", "op": "==", "value": 1}),
+        );
+        assert!(holds(json!({"and": [yes, yes]})));
+        assert!(!holds(json!({"and": [yes, no]})));
+        assert!(holds(json!({"or": [no, yes]})));
+        assert!(!holds(json!({"or": [no, no]})));
+        assert!(holds(json!({"and": [{"or": [no, yes]}, {"and": [yes]}]})));
+    }
+
+    #[test]
+    fn filters_are_looked_at_from_left_to_right() {
+        let leaf = |n: i64| json!({"field": "a", "op": "==", "value": n});
+        let filter = json!({"and": [leaf(1), {"or": [leaf(2), {"and": [leaf(3)]}]}, leaf(4)]});
+        let query = query(json!({ "where": filter }));
+        let mut seen = Vec::new();
+        query.filter.unwrap().for_each(&mut |filter| seen.push(filter.value.as_i64().unwrap()));
+        assert_eq!(seen, [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn an_operator_is_read_as_it_is_written() {
+        for op in Operator::ALL {
+            assert_eq!(Operator::parse(op.as_str()), Some(op));
+        }
+        for bad in ["=", "===", "IN", "not in", ""] {
+            assert_eq!(Operator::parse(bad), None);
+        }
+        let names = |which: fn(Operator) -> bool| {
+            Operator::ALL
+                .into_iter()
+                .filter(|op| which(*op))
+                .map(Operator::as_str)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(names(Operator::is_inequality), ["!=", "<", "<=", ">", ">=", "not-in"]);
+        assert_eq!(names(Operator::takes_values), ["in", "not-in", "array-contains-any"]);
+    }
+}

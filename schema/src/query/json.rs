@@ -83,3 +83,56 @@ fn object<const N: usize>(entries: [(&str, Value); N]) -> Value {
     }
     Value::Object(map)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::queries;
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_the_default_is_not_written() {
+        let written = |json: Value| Query::from_json(json).unwrap().to_json();
+        for same in [
+            json!({"from": "c"}),
+            json!({"from": "a/b/c", "select": []}),
+            json!({"from": {"group": "c"}, "limit": 1, "pageToken": ""}),
+            json!({
+                "from": "c",
+                "where": {"or": [{"and": [{"field": "a.`b.c`", "op": "not-in", "value": [1, null]}]}]},
+                "orderBy": [{"field": "a", "direction": "desc"}, {"field": "__name__", "direction": "asc"}],
+                "limitToLast": 2, "offset": 3, "startAt": [1, {"$ref": "c/d"}], "endBefore": [{"x": 1}],
+                "select": ["a", "b.`c d.`"], "pageToken": "t", "explain": true,
+            }),
+            json!({"from": "c", "startAfter": [{"$ref": "c/d"}], "endAt": [{"$ref": "c/e"}]}),
+        ] {
+            assert_eq!(written(same.clone()), same);
+        }
+        for (long, short) in [
+            (
+                json!({"from": "c", "offset": 0, "explain": false, "orderBy": []}),
+                json!({"from": "c"}),
+            ),
+            (
+                json!({"from": "c", "orderBy": [{"field": "`a`"}], "select": ["__name__"]}),
+                json!({"from": "c", "orderBy": [{"field": "a", "direction": "asc"}], "select": []}),
+            ),
+            (
+                json!({"from": "c", "where": {"field": "__name__", "op": "in", "value": ["x", "d/y"]}}),
+                json!({"from": "c", "where": {
+                    "field": "__name__", "op": "in", "value": [{"$ref": "c/x"}, {"$ref": "d/y"}],
+                }}),
+            ),
+        ] {
+            assert_eq!(written(long), short);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn writing_and_reading_are_inverse(query in queries()) {
+            prop_assert_eq!(Query::from_json(query.to_json()), Ok(query));
+        }
+    }
+}

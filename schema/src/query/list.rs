@@ -132,3 +132,170 @@ fn outside_of_quotes(text: &str) -> impl Iterator<Item = (usize, char)> {
         !inside && !quoted
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(pairs: &[(&str, &str)]) -> Result<Value, String> {
+        let pairs: Vec<_> =
+            pairs.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+        let collection = CollectionPath::parse("c").unwrap();
+        let query = Query::from_list(collection, &pairs).map_err(|error| {
+            assert_eq!(error.code, crate::error::Code::InvalidArgument);
+            error.detail
+        })?;
+        let mut json = query.to_json();
+        assert_eq!(json.as_object_mut().unwrap().remove("from"), Some(json!("c")));
+        Ok(json)
+    }
+
+    #[test]
+    fn a_condition_is_field_operator_and_value() {
+        let filter = |field: &str, op: &str, value: Value| json!({"where": {"field": field, "op": op, "value": value}});
+        for (text, query) in [
+            ("age>=18", filter("age", ">=", json!(18))),
+            ("age>18", filter("age", ">", json!(18))),
+            ("age<=-1.5", filter("age", "<=", json!(-1.5))),
+            ("age<0", filter("age", "<", json!(0))),
+            ("age != 18 ", filter("age", "!=", json!(18))),
+            ("city==Paris", filter("city", "==", json!("Paris"))),
+            ("city == New York", filter("city", "==", json!("New York"))),
+            ("zip==\"75001\"", filter("zip", "==", json!("75001"))),
+            ("city==", filter("city", "==", json!(""))),
+            ("a==null", filter("a", "==", json!(null))),
+            ("a=={\"$number\":\"NaN\"}", filter("a", "==", json!({"$number": "NaN"}))),
+            ("a.b==[1,\"x\"]", filter("a.b", "==", json!([1, "x"]))),
+            // The first operator counts, the longest one there.
+            ("a==b>=c", filter("a", "==", json!("b>=c"))),
+            ("a<b==c", filter("a", "<", json!("b==c"))),
+            ("a<=>b", filter("a", "<=", json!(">b"))),
+            ("a== x in y", filter("a", "==", json!("x in y"))),
+            ("a===b", filter("a", "==", json!("=b"))),
+            // Words stand between spaces.
+            ("city in [\"Paris\",\"Rome\"]", filter("city", "in", json!(["Paris", "Rome"]))),
+            ("city not-in [1]", filter("city", "not-in", json!([1]))),
+            ("tags array-contains vip", filter("tags", "array-contains", json!("vip"))),
+            ("tags array-contains-any [1, 2]", filter("tags", "array-contains-any", json!([1, 2]))),
+            ("in in [\"a==b\"]", filter("in", "in", json!(["a==b"]))),
+            ("origin==x", filter("origin", "==", json!("x"))),
+            // Quotes hide an operator; the value has none.
+            ("`a==b`==1", filter("`a==b`", "==", json!(1))),
+            ("`a in \\`b`.c in [1]", filter("`a in \\`b`.c", "in", json!([1]))),
+            ("a==`b", filter("a", "==", json!("`b"))),
+            ("é≥==ü", filter("é≥", "==", json!("ü"))),
+            ("__name__>b", filter("__name__", ">", json!({"$ref": "c/b"}))),
+        ] {
+            let mut query = query;
+            if let Some(field) = query["where"]["field"].as_str() {
+                query["where"]["field"] =
+                    json!(super::super::Field::parse(field).unwrap().to_string());
+            }
+            assert_eq!(list(&[("where", text)]), Ok(query), "{text}");
+        }
+        let (a, b) = (
+            json!({"field": "a", "op": "==", "value": 1}),
+            json!({"field": "b", "op": "<", "value": 2}),
+        );
+        assert_eq!(
+            list(&[("where", "a==1"), ("where", "b<2")]),
+            Ok(json!({"where": {"and": [a, b]}}))
+        );
+    }
+
+    #[test]
+    fn orders_have_a_sign_or_a_word() {
+        let orders = |orders: &[(&str, &str)]| {
+            let orders =
+                orders.iter().map(|(field, way)| json!({"field": field, "direction": way}));
+            Ok(json!({"orderBy": orders.collect::<Vec<_>>()}))
+        };
+        for (texts, expected) in [
+            (vec!["age"], orders(&[("age", "asc")])),
+            (vec!["-age"], orders(&[("age", "desc")])),
+            (vec!["age desc"], orders(&[("age", "desc")])),
+            (vec!["age asc"], orders(&[("age", "asc")])),
+            (vec!["age,-name"], orders(&[("age", "asc"), ("name", "desc")])),
+            (vec![" age , - name "], orders(&[("age", "asc"), ("name", "desc")])),
+            (vec!["age", "name desc"], orders(&[("age", "asc"), ("name", "desc")])),
+            (vec!["`a,b`,`-c`"], orders(&[("`a,b`", "asc"), ("`-c`", "asc")])),
+            (vec!["-`a`.b,__name__"], orders(&[("a.b", "desc"), ("__name__", "asc")])),
+            (vec!["desc"], orders(&[("desc", "asc")])),
+            (vec!["first name"], orders(&[("first name", "asc")])),
+        ] {
+            let pairs: Vec<_> = texts.iter().map(|text| ("orderBy", *text)).collect();
+            let found = list(&pairs).map(|mut query| {
+                // Names are printed with quotes only where they need them.
+                for order in query["orderBy"].as_array_mut().unwrap() {
+                    if order["field"] == "a,b" || order["field"] == "-c" {
+                        order["field"] = json!(format!("`{}`", order["field"].as_str().unwrap()));
+                    }
+                }
+                query
+            });
+            assert_eq!(found, expected, "{texts:?}");
+        }
+    }
+
+    #[test]
+    fn the_other_parameters_are_the_querys_keys() {
+        let by_age = ("orderBy", "age");
+        let age = json!([{"field": "age", "direction": "asc"}]);
+        for (pairs, query) in [
+            (vec![], json!({})),
+            (vec![("limit", "20")], json!({"limit": 20})),
+            (vec![("limitToLast", "2"), by_age], json!({"limitToLast": 2, "orderBy": age})),
+            (vec![("offset", "7")], json!({"offset": 7})),
+            (vec![("explain", "true")], json!({"explain": true})),
+            (vec![("explain", "false")], json!({})),
+            // Not JSON: a token of digits is a string too.
+            (vec![("pageToken", "12")], json!({"pageToken": "12"})),
+            (vec![("select", "name, a.b")], json!({"select": ["name", "a.b"]})),
+            (vec![("select", "")], json!({"select": []})),
+            (vec![("select", "__name__")], json!({"select": []})),
+            (vec![by_age, ("startAt", "[42]")], json!({"orderBy": age, "startAt": [42]})),
+            (vec![by_age, ("startAfter", "42")], json!({"orderBy": age, "startAfter": [42]})),
+            (vec![by_age, ("endAt", "x")], json!({"orderBy": age, "endAt": ["x"]})),
+            (vec![by_age, ("endAt", "[[1]]")], json!({"orderBy": age, "endAt": [[1]]})),
+            (
+                vec![by_age, ("endBefore", "[42,\"b\"]")],
+                json!({"orderBy": age, "endBefore": [42, {"$ref": "c/b"}]}),
+            ),
+        ] {
+            assert_eq!(list(&pairs), Ok(query), "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (pairs, named) in [
+            (vec![("limits", "1")], "\"limits\""),
+            (vec![("from", "x")], "\"from\""),
+            (vec![("", "")], "\"\""),
+            (vec![("limit", "1"), ("limit", "1")], "limit: given twice"),
+            (vec![("select", "a"), ("select", "b")], "select: given twice"),
+            (vec![("where", "age=18")], "where=age=18: without an operator"),
+            (vec![("where", "agein [1]")], "without an operator"),
+            (vec![("where", "tags array-contains")], "without an operator"),
+            (vec![("where", "`a==b")], "without an operator"),
+            (vec![("where", "==1")], "where.field: field path \"\""),
+            (vec![("where", "a==1"), ("where", "a in 1")], "where.and[1].value: a number"),
+            (vec![("where", "a=={\"$increment\":1}")], "where.value: "),
+            (vec![("limit", "many")], "limit: a string"),
+            (vec![("limit", "")], "limit: a string"),
+            (vec![("limit", "0")], "limit: "),
+            (vec![("limitToLast", "1")], "limitToLast: without orderBy"),
+            (vec![("explain", "yes")], "explain: a string"),
+            (vec![("orderBy", "")], "orderBy[0].field"),
+            (vec![("orderBy", "a,,b")], "orderBy[1].field"),
+            (vec![("orderBy", "a,-a")], "orderBy[1]: a a second time"),
+            (vec![("orderBy", "a down,b.")], "orderBy[1].field"),
+            (vec![("select", "a,")], "select[1]"),
+            (vec![("startAt", "[1, 2]")], "startAt: 2 values"),
+            (vec![("startAt", "[]")], "startAt: 0 values"),
+        ] {
+            let detail = list(&pairs).unwrap_err();
+            assert!(detail.contains(named), "{pairs:?}: {detail}");
+        }
+    }
+}

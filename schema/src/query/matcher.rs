@@ -91,3 +91,68 @@ fn has(orders: &[Order], data: &Map) -> bool {
         Field::Path(path) => field(data, path).is_some(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{data, documents, path, queries, query};
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn a_document_has_what_the_query_orders_by() {
+        let less = json!({"field": "a", "op": "<", "value": 5});
+        let or = json!({"or": [{"field": "b", "op": "==", "value": 1}, less]});
+        let both = json!({"a": 1, "b": 1});
+        for (keys, document, matches) in [
+            (json!({}), json!({}), true),
+            (json!({"orderBy": [{"field": "a"}]}), json!({"b": 1}), false),
+            (json!({"orderBy": [{"field": "a"}]}), json!({"a": null}), true),
+            (json!({"orderBy": [{"field": "a.b"}]}), json!({"a": {"$ref": "x/y"}}), false),
+            (json!({"orderBy": [{"field": "a"}, {"field": "b"}]}), json!({"a": 1}), false),
+            (json!({"orderBy": [{"field": "a"}, {"field": "b"}]}), both.clone(), true),
+            // Also one of an inequality in the branch that does not hold.
+            (json!({"where": or}), json!({"b": 1}), false),
+            (json!({"where": or}), json!({"b": 1, "a": "x"}), true),
+            (json!({"where": or}), json!({"b": 2, "a": 1}), true),
+            (json!({"where": or}), json!({"b": 2, "a": 5}), false),
+            // Also one that sorts nothing.
+            (json!({"orderBy": [{"field": "__name__"}, {"field": "a"}]}), json!({"b": 1}), false),
+            (json!({"orderBy": [{"field": "__name__"}, {"field": "a"}]}), json!({"a": 1}), true),
+            (json!({"where": or, "orderBy": [{"field": "__name__"}]}), json!({"b": 1}), false),
+            (json!({"where": or, "orderBy": [{"field": "__name__"}]}), both, true),
+            // Cursors and limits are not looked at.
+            (json!({"startAt": ["z"], "offset": 7}), json!({}), true),
+        ] {
+            assert_eq!(
+                query(keys.clone()).matches(&path("c/1"), &data(document)),
+                matches,
+                "{keys}"
+            );
+        }
+        assert!(!query(json!({})).matches(&path("d/1"), &Map::new()));
+        assert!(!query(json!({})).matches(&path("c/1/c/1"), &Map::new()));
+    }
+
+    #[test]
+    fn both_forms_of_a_query_carry_it() {
+        let keys = json!({"orderBy": [{"field": "a", "direction": "desc"}], "limit": 3});
+        let query = query(keys);
+        let matcher = Matcher::new(query.clone());
+        assert_eq!((matcher.query(), matcher.orders()), (&query, query.orders().as_slice()));
+        assert_eq!(query.orders().len(), 2);
+        let data: Value = json!({"a": 1});
+        assert!(matcher.matches(&path("c/1"), data.as_object().unwrap()));
+    }
+
+    proptest! {
+        #[test]
+        fn a_matcher_says_what_its_query_says(query in queries(), a in documents(), b in documents()) {
+            let matcher = Matcher::new(query.clone());
+            let (a, b) = ((&a.0, &a.1), (&b.0, &b.1));
+            prop_assert_eq!(matcher.matches(a.0, a.1), query.matches(a.0, a.1));
+            prop_assert_eq!(matcher.in_bounds(a.0, a.1), query.in_bounds(a.0, a.1));
+            prop_assert_eq!(matcher.compare(a, b), query.compare(a, b));
+        }
+    }
+}

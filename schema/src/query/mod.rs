@@ -13,6 +13,8 @@ mod matcher;
 mod order;
 mod project;
 mod read;
+#[cfg(test)]
+mod testing;
 
 pub use cursor::Cursor;
 pub use filter::{FieldFilter, Filter, Operator};
@@ -155,5 +157,79 @@ impl Query {
             page_token: None,
             explain: false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::{data, field_path, path};
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_source_contains_the_documents_right_in_it() {
+        let collection = |text: &str| Source::Collection(CollectionPath::parse(text).unwrap());
+        let group = |id: &str| Source::Group(id.to_owned());
+        for (source, document, contained) in [
+            (collection("users"), "users/a", true),
+            (collection("users"), "users/a/users/b", false),
+            (collection("users"), "user/a", false),
+            (collection("users"), "xusers/a", false),
+            (collection("rooms/1/users"), "rooms/1/users/a", true),
+            (collection("rooms/1/users"), "rooms/2/users/a", false),
+            (collection("rooms/1/users"), "users/a", false),
+            (group("users"), "users/a", true),
+            (group("users"), "rooms/1/users/a", true),
+            (group("users"), "users/1/rooms/a", false),
+            (group("users"), "xusers/a", false),
+            (group("users"), "rooms/users", false),
+        ] {
+            assert_eq!(source.contains(&path(document)), contained, "{source:?} {document}");
+        }
+    }
+
+    #[test]
+    fn a_field_is_looked_up_in_maps_only() {
+        let data = data(json!({
+            "a": {"b": {"c": null}}, "a.b": 1, "r": {"$ref": "x/y"}, "t": {"s": {"$geopoint": [1, 2]}},
+            "l": [{"a": 1}], "e": {"": 2}, "s": "text",
+        }));
+        for (path, found) in [
+            ("a", Some(json!({"b": {"c": null}}))),
+            ("a.b", Some(json!({"c": null}))),
+            ("a.b.c", Some(json!(null))),
+            ("a.b.c.d", None),
+            ("`a.b`", Some(json!(1))),
+            ("a.c", None),
+            ("z", None),
+            ("r", Some(json!({"$ref": "x/y"}))),
+            ("r.$ref", None),
+            ("t.s.$geopoint", None),
+            ("l.a", None),
+            ("l.0", None),
+            ("e.``", Some(json!(2))),
+            ("s.length", None),
+        ] {
+            assert_eq!(field(&data, &field_path(path)), found.as_ref(), "{path}");
+            let by_field = Field::Path(field_path(path)).value(&testing::path("x/y"), &data);
+            assert_eq!(by_field.as_deref(), found.as_ref(), "{path}");
+        }
+    }
+
+    #[test]
+    fn the_name_is_a_field_of_its_own() {
+        for name in ["__name__", "`__name__`"] {
+            assert_eq!(Field::parse(name), Ok(Field::Name));
+        }
+        assert_eq!(Field::parse("a.__name__"), Ok(Field::Path(field_path("a.__name__"))));
+        assert_eq!(Field::Name.to_string(), "__name__");
+        assert_eq!(
+            Field::parse("`a.b`.c").map(|field| field.to_string()),
+            Ok("`a.b`.c".to_owned())
+        );
+        assert!(Field::parse("").is_err());
+        let data = data(json!({"__name__": 1}));
+        let name = Field::Name.value(&path("a/b"), &data);
+        assert_eq!(name.as_deref(), Some(&json!({"$ref": "a/b"})));
     }
 }

@@ -111,3 +111,119 @@ fn compare_by(by: &Field, a: (&DocumentPath, &Map), b: (&DocumentPath, &Map)) ->
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{data, documents, path, queries, query};
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    /// The whole order as text: `a desc, __name__ desc`.
+    fn orders(keys: Value) -> String {
+        let orders = query(keys).orders();
+        let orders = orders.iter().map(|order| match order.direction {
+            Direction::Ascending => order.field.to_string(),
+            Direction::Descending => format!("{} desc", order.field),
+        });
+        orders.collect::<Vec<_>>().join(", ")
+    }
+
+    fn filter(field: &str, op: &str) -> Value {
+        let value = match op {
+            "in" | "not-in" | "array-contains-any" => json!(["x"]),
+            _ => json!("x"),
+        };
+        json!({"field": field, "op": op, "value": value})
+    }
+
+    #[test]
+    fn inequality_fields_and_the_name_complete_the_order() {
+        let (up, down) = (
+            |field: &str| json!({ "field": field }),
+            |field: &str| json!({"field": field, "direction": "desc"}),
+        );
+        for (keys, whole) in [
+            (json!({}), "__name__"),
+            (json!({"where": filter("a", "<")}), "a, __name__"),
+            (json!({"where": filter("a", "==")}), "__name__"),
+            (json!({"where": filter("__name__", ">")}), "__name__"),
+            (json!({"orderBy": [up("a")]}), "a, __name__"),
+            (json!({"orderBy": [down("a")]}), "a desc, __name__ desc"),
+            (json!({"orderBy": [down("a"), up("b")]}), "a desc, b, __name__"),
+            (json!({"orderBy": [up("a"), down("b")]}), "a, b desc, __name__ desc"),
+            (json!({"orderBy": [up("a"), down("__name__")]}), "a, __name__ desc"),
+            (json!({"orderBy": [down("a"), up("__name__")]}), "a desc, __name__"),
+            (json!({"orderBy": [up("__name__"), down("a")]}), "__name__"),
+            (json!({"where": filter("a", ">"), "orderBy": [down("__name__")]}), "__name__ desc"),
+            (json!({"where": filter("a", ">"), "orderBy": [down("a")]}), "a desc, __name__ desc"),
+            (
+                json!({"where": filter("a", ">"), "orderBy": [up("c"), down("b")]}),
+                "c, b desc, a desc, __name__ desc",
+            ),
+            // Each once, by its path: keys in the order of their bytes, a prefix first.
+            (
+                json!({"where": {"and": [
+                    filter("b", "<"), {"or": [filter("a.b", "!="), filter("__name__", "<")]},
+                    filter("a", "not-in"), filter("B", ">="), filter("b", ">"), filter("a!", "<="),
+                ]}}),
+                "B, a, a.b, a!, b, __name__",
+            ),
+        ] {
+            assert_eq!(orders(keys.clone()), whole, "{keys}");
+        }
+        for op in super::super::Operator::ALL {
+            let whole = if op.is_inequality() { "a, __name__" } else { "__name__" };
+            assert_eq!(orders(json!({"where": filter("a", op.as_str())})), whole, "{op:?}");
+        }
+    }
+
+    #[test]
+    fn documents_are_compared_by_one_order_after_the_other() {
+        let query =
+            query(json!({"orderBy": [{"field": "a"}, {"field": "b.c", "direction": "desc"}]}));
+        // Ascending, of equal values by path, which goes the way of the last order.
+        let ascending = [
+            ("c/1", json!({"a": null, "b": {"c": 1}})),
+            ("c/1", json!({"a": 1, "b": {"c": "x"}})),
+            ("c/3", json!({"a": 1.0, "b": {"c": 2}})),
+            ("c/2", json!({"a": 1, "b": {"c": 2.0}})),
+            ("c/9", json!({"a": 1, "b": {"c": 1}})),
+            ("c/0", json!({"a": "a", "b": {"c": 7}})),
+        ];
+        let ascending: Vec<_> =
+            ascending.into_iter().map(|(name, value)| (path(name), data(value))).collect();
+        for (i, a) in ascending.iter().enumerate() {
+            for (j, b) in ascending.iter().enumerate() {
+                assert_eq!(query.compare((&a.0, &a.1), (&b.0, &b.1)), i.cmp(&j), "{a:?} {b:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_direction_is_read_as_it_is_written() {
+        assert_eq!(Direction::parse("asc"), Some(Direction::Ascending));
+        assert_eq!(Direction::parse("desc"), Some(Direction::Descending));
+        assert_eq!(Direction::parse("DESCENDING"), None);
+        assert_eq!(Direction::Descending.as_str(), "desc");
+    }
+
+    proptest! {
+        #[test]
+        fn compare_is_a_total_order(query in queries(), a in documents(), b in documents(), c in documents()) {
+            let compare = |a: &(DocumentPath, Map), b: &(DocumentPath, Map)| {
+                query.compare((&a.0, &a.1), (&b.0, &b.1))
+            };
+            let (ab, bc, ac) = (compare(&a, &b), compare(&b, &c), compare(&a, &c));
+            prop_assert_eq!(ab, compare(&b, &a).reverse());
+            if ab == bc || bc.is_eq() {
+                prop_assert_eq!(ac, ab);
+            }
+            if ab.is_eq() {
+                prop_assert_eq!(ac, bc);
+                prop_assert_eq!(&a.0, &b.0, "documents of two paths are not equal");
+            }
+            prop_assert_eq!(compare(&a, &a), Ordering::Equal);
+        }
+    }
+}

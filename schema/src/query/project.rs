@@ -33,3 +33,41 @@ fn put(map: &mut Map, keys: &[String], value: &Value) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{data, field_path};
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn only_the_selected_fields_are_left() {
+        let whole = json!({
+            "a": {"b": {"c": 1, "d": 2}, "e": 3}, "f": [1, {"g": 2}], "r": {"$ref": "x/y"}, "n": null,
+            "q.r": 4, "m": {},
+        });
+        for (select, left) in [
+            (vec![], json!({})),
+            (vec!["n"], json!({"n": null})),
+            (vec!["a"], json!({"a": whole["a"]})),
+            (vec!["a.b.c"], json!({"a": {"b": {"c": 1}}})),
+            (vec!["a.b.c", "a.e"], json!({"a": {"b": {"c": 1}, "e": 3}})),
+            (vec!["a.b.c", "a.b"], json!({"a": {"b": {"c": 1, "d": 2}}})),
+            (vec!["a.b", "a.b.c"], json!({"a": {"b": {"c": 1, "d": 2}}})),
+            (vec!["a.e", "a.e"], json!({"a": {"e": 3}})),
+            (vec!["a.x", "a.b.x.y", "z", "a.e.x"], json!({})),
+            (vec!["f.g", "f.0"], json!({})),
+            (vec!["r.$ref"], json!({})),
+            (vec!["r", "f"], json!({"r": {"$ref": "x/y"}, "f": [1, {"g": 2}]})),
+            (vec!["`q.r`", "m"], json!({"q.r": 4, "m": {}})),
+        ] {
+            let paths: Vec<_> = select.iter().map(|text| field_path(text)).collect();
+            assert_eq!(
+                Value::Object(project(&data(whole.clone()), Some(&paths))),
+                left,
+                "{select:?}"
+            );
+        }
+        assert_eq!(Value::Object(project(&data(whole.clone()), None)), whole);
+    }
+}

@@ -7,13 +7,15 @@ use anyhow::{Context, Result};
 use super::tree::Tree;
 use crate::workspace::Workspace;
 
-/// The Worker: the glue, and the hand-written entry over it.
+/// The Worker: the glue, the hand-written entry over it, and the settings of the collections.
 ///
 /// # Errors
 /// If a file cannot be copied.
 pub(super) fn server(workspace: &Workspace, glue: &Path) -> Result<()> {
     let mut tree = Tree::of(glue)?;
     tree.add("index.js", workspace.path("server/shim.js"));
+    tree.add("listener.js", workspace.path("server/listener.js"));
+    tree.add("collections.json", workspace.path("collections.json"));
     tree.sync_to(&workspace.build().join("server")).context("laying out the server")
 }
 

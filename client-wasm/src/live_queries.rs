@@ -1,0 +1,244 @@
+//! The queries that are listened to: the shell around [`Queries`].
+
+use crate::audience::Audience;
+use crate::callbacks::Subscription;
+use crate::client::Inner;
+use crate::event::ConnectionState;
+use crate::platform::{Alarm, now, random};
+use crate::queries::Queries;
+use crate::query_event::{QueryEffect, QueryEvent, QueryTimer};
+use crate::row::Rows;
+use crate::socket::{Report, Socket};
+use blaze_schema::Error;
+use blaze_schema::changes::QueryMessage;
+use blaze_schema::query::Query;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::{Rc, Weak};
+use wasm_bindgen_futures::spawn_local;
+
+/// The queries of one client.
+pub(crate) struct LiveQueries {
+    client: Weak<Inner>,
+    /// The same, as long as somebody listens: then it stays, whoever else lets go of it.
+    kept: RefCell<Option<Rc<Inner>>>,
+    queries: RefCell<Queries>,
+    /// Effects not done yet. Doing one may lead to another event at once, whose effects go behind.
+    effects: RefCell<VecDeque<QueryEffect>>,
+    working: Cell<bool>,
+    socket: RefCell<Option<Socket>>,
+    socket_alarm: Alarm,
+    retry_alarm: Alarm,
+    lapse_alarm: Alarm,
+    connection: Cell<ConnectionState>,
+    targets: RefCell<Vec<Rc<Target>>>,
+    last_target: Cell<u64>,
+    telling: Cell<bool>,
+}
+
+/// A query and those who listen to it.
+struct Target {
+    number: u64,
+    query: Query,
+    audience: Audience<Rows>,
+    /// What the audience was shown last.
+    shown: RefCell<Option<Rows>>,
+    /// Whether listening has ended; what is left is to say so.
+    ended: Cell<bool>,
+}
+
+impl LiveQueries {
+    pub(crate) fn new(client: Weak<Inner>) -> Rc<Self> {
+        Rc::new_cyclic(|live: &Weak<LiveQueries>| {
+            let alarm = |timer| {
+                let live = live.clone();
+                Alarm::new(move || {
+                    if let Some(live) = live.upgrade() {
+                        live.handle(QueryEvent::Timer(timer));
+                    }
+                })
+            };
+            LiveQueries {
+                client,
+                kept: RefCell::default(),
+                queries: RefCell::default(),
+                effects: RefCell::default(),
+                working: Cell::new(false),
+                socket: RefCell::default(),
+                socket_alarm: alarm(QueryTimer::Socket),
+                retry_alarm: alarm(QueryTimer::Retry),
+                lapse_alarm: alarm(QueryTimer::Lapse),
+                connection: Cell::new(ConnectionState::Idle),
+                targets: RefCell::default(),
+                last_target: Cell::new(0),
+                telling: Cell::new(false),
+            }
+        })
+    }
+
+    pub(crate) fn connection(&self) -> ConnectionState {
+        self.connection.get()
+    }
+
+    /// Takes an event, and does what follows from it.
+    pub(crate) fn handle(self: &Rc<Self>, event: QueryEvent) {
+        let effects = self.queries.borrow_mut().handle(now(), random(), event);
+        self.effects.borrow_mut().extend(effects);
+        if self.working.replace(true) {
+            return;
+        }
+        loop {
+            let next = self.effects.borrow_mut().pop_front();
+            match next {
+                Some(effect) => self.perform(effect),
+                None => break,
+            }
+        }
+        self.working.set(false);
+    }
+
+    fn perform(self: &Rc<Self>, effect: QueryEffect) {
+        match effect {
+            QueryEffect::OpenSocket => self.open_socket(),
+            QueryEffect::CloseSocket => drop(self.socket.take()),
+            QueryEffect::Send(text) => {
+                if let Some(socket) = &*self.socket.borrow() {
+                    socket.send(&text);
+                }
+            }
+            QueryEffect::StartTimer { timer, after_ms } => self.alarm(timer).start(after_ms),
+            QueryEffect::StopTimer(timer) => self.alarm(timer).stop(),
+            QueryEffect::Changed => self.tell_soon(),
+            QueryEffect::Fail { target, error } => {
+                let targets = self.targets.borrow().clone();
+                if let Some(target) = targets.iter().find(|other| other.number == target) {
+                    target.ended.set(true);
+                    target.audience.fail(&error);
+                }
+                self.tell_soon();
+            }
+            QueryEffect::Connection(state) => {
+                self.connection.set(state);
+                if let Some(client) = self.client.upgrade() {
+                    client.connection_changed();
+                }
+            }
+        }
+    }
+
+    fn alarm(&self, timer: QueryTimer) -> &Alarm {
+        match timer {
+            QueryTimer::Socket => &self.socket_alarm,
+            QueryTimer::Retry => &self.retry_alarm,
+            QueryTimer::Lapse => &self.lapse_alarm,
+        }
+    }
+
+    fn open_socket(self: &Rc<Self>) {
+        let Some(client) = self.client.upgrade() else { return };
+        let url = format!("{}/v1/listen", client.socket_origin);
+        let live = Rc::downgrade(self);
+        let opened = Socket::open(&url, client.token.as_deref(), move |report| {
+            if let Some(live) = live.upgrade() {
+                live.handle(match report {
+                    Report::Opened => QueryEvent::Opened,
+                    Report::Closed => QueryEvent::Closed,
+                    Report::Frame(frame) => {
+                        QueryEvent::Received(frame.and_then(QueryMessage::from_json))
+                    }
+                });
+            }
+        });
+        match opened {
+            Ok(socket) => drop(self.socket.replace(Some(socket))),
+            Err(error) => self.handle(QueryEvent::Refused(error)),
+        }
+    }
+
+    /// Adds a listener. It is told the present result, if there is one, and every later one; not from here.
+    pub(crate) fn listen(
+        self: &Rc<Self>,
+        query: Query,
+        next: Box<dyn Fn(Rows)>,
+        error: Box<dyn Fn(Error)>,
+    ) -> Subscription {
+        let same = |target: &&Rc<Target>| target.query == query && !target.ended.get();
+        let found = self.targets.borrow().iter().find(same).cloned();
+        let target = found.unwrap_or_else(|| self.begin(query));
+        let entry = target.audience.add(next, error);
+        self.tell_soon();
+        let live = Rc::clone(self);
+        Subscription::new(move || {
+            target.audience.remove(&entry);
+            live.tell_soon();
+        })
+    }
+
+    /// Begins to listen to a query.
+    fn begin(self: &Rc<Self>, query: Query) -> Rc<Target> {
+        let number = self.last_target.get() + 1;
+        self.last_target.set(number);
+        let target = Rc::new(Target {
+            number,
+            query: query.clone(),
+            audience: Audience::new(),
+            shown: RefCell::default(),
+            ended: Cell::new(false),
+        });
+        self.targets.borrow_mut().push(Rc::clone(&target));
+        self.kept.replace(self.client.upgrade());
+        self.handle(QueryEvent::Listen { target: number, query: Box::new(query) });
+        target
+    }
+
+    /// Ends everything: listeners hear no more.
+    pub(crate) fn close(self: &Rc<Self>) {
+        for target in self.targets.take() {
+            target.ended.set(true);
+            target.audience.dismiss();
+        }
+        self.handle(QueryEvent::Close);
+        self.tell_soon();
+    }
+
+    /// Calls the callbacks when the present task is done: not from within a call of the application, and once for
+    /// everything that happens in one task.
+    fn tell_soon(self: &Rc<Self>) {
+        if self.telling.replace(true) {
+            return;
+        }
+        let live = Rc::clone(self);
+        spawn_local(async move {
+            live.telling.set(false);
+            live.tell();
+        });
+    }
+
+    fn tell(self: &Rc<Self>) {
+        let targets = self.targets.borrow().clone();
+        for target in targets {
+            let rows = self.queries.borrow_mut().rows(target.number);
+            if let Some(rows) = rows {
+                target.show(rows);
+            }
+            target.audience.tell();
+            if target.audience.is_empty() {
+                self.targets.borrow_mut().retain(|other| !Rc::ptr_eq(other, &target));
+                self.handle(QueryEvent::Unlisten { target: target.number });
+            }
+        }
+        if self.targets.borrow().is_empty() {
+            drop(self.kept.take());
+        }
+    }
+}
+
+impl Target {
+    fn show(&self, rows: Rows) {
+        let mut shown = self.shown.borrow_mut();
+        if shown.as_ref().is_none_or(|shown| !Rc::ptr_eq(shown, &rows)) {
+            self.audience.show(Rc::clone(&rows));
+            *shown = Some(rows);
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! A query or an aggregation over HTTP: what is asked of which index objects, and how their answers become one.
+
+use super::{Request, query_pairs};
+use crate::index::aggregate::{Aggregation, read_partial};
+use crate::index::page::{Page, for_shard};
+use crate::index::settings::Collections;
+use crate::index::{Event, shard};
+use blaze_schema::error::Error;
+use blaze_schema::path::CollectionPath;
+use blaze_schema::query::Query;
+use blaze_schema::timestamp::Timestamp;
+use serde_json::Value;
+
+/// What a request asks about a collection's documents.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Question {
+    /// The documents themselves.
+    Query(Query),
+    /// What they come to.
+    Aggregate(Aggregation),
+}
+
+/// What is to be asked of index objects. One gives the whole answer; of several each gives a part, for
+/// [`Question::answer`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ask {
+    /// The objects' names.
+    pub objects: Vec<String>,
+    /// What each is asked, as [`event`] reads it.
+    pub body: String,
+}
+
+impl Question {
+    /// Reads the body of `POST /v1/query`.
+    ///
+    /// # Errors
+    /// `invalid-argument` naming the place.
+    pub fn query(body: &[u8]) -> Result<Self, Error> {
+        Query::from_json(json(body)?).map(Question::Query)
+    }
+
+    /// Reads the body of `POST /v1/aggregate`.
+    ///
+    /// # Errors
+    /// `invalid-argument` naming the place.
+    pub fn aggregate(body: &[u8]) -> Result<Self, Error> {
+        Aggregation::from_json(json(body)?).map(Question::Aggregate)
+    }
+
+    /// Reads `GET /v1/docs/{collection}?where=…`.
+    ///
+    /// # Errors
+    /// `invalid-argument` naming the place.
+    pub fn list(collection: CollectionPath, request: &Request<'_>) -> Result<Self, Error> {
+        Query::from_list(collection, &query_pairs(request.query)).map(Question::Query)
+    }
+
+    /// What is to be asked of whom.
+    ///
+    /// # Errors
+    /// `failed-precondition` for a collection group that is not declared.
+    pub fn ask(&self, collections: &Collections) -> Result<Ask, Error> {
+        let query = match self {
+            Question::Query(query) => query,
+            Question::Aggregate(aggregation) => &aggregation.query,
+        };
+        let objects = shard::of_source(&query.from, collections)?;
+        let is_shard = objects.len() > 1;
+        let body = match self {
+            Question::Query(query) if is_shard => shard_body("shard", for_shard(query)),
+            Question::Query(query) => shard_body("query", query.clone()),
+            Question::Aggregate(aggregation) if is_shard && !aggregation.adds_up() => {
+                shard_body("shard", for_shard(&aggregation.query))
+            }
+            Question::Aggregate(aggregation) => {
+                let kind = if is_shard { "part" } else { "aggregate" };
+                let body = if is_shard { aggregation.for_shard() } else { aggregation.clone() };
+                format!("{kind}\n{}", body.to_json())
+            }
+        };
+        Ok(Ask { objects, body })
+    }
+
+    /// The answer from the parts of several objects.
+    ///
+    /// # Errors
+    /// `internal` for what no object gives.
+    pub fn answer(&self, parts: &[String], now: Timestamp) -> Result<String, Error> {
+        match self {
+            Question::Query(query) => Page::merge(query, parts)?.render(query, now),
+            Question::Aggregate(aggregation) if !aggregation.adds_up() => {
+                aggregation.of_page(&Page::merge(&aggregation.query, parts)?)
+            }
+            Question::Aggregate(aggregation) => {
+                let parts = parts.iter().map(|part| read_partial(part));
+                Ok(aggregation.render(&parts.collect::<Result<Vec<_>, _>>()?))
+            }
+        }
+    }
+}
+
+fn shard_body(kind: &str, query: Query) -> String {
+    format!("{kind}\n{}", query.to_json())
+}
+
+/// The event of an [`Ask`]'s body.
+///
+/// # Errors
+/// `internal` for anything else.
+pub fn event(body: &str) -> Result<Event, Error> {
+    let (kind, rest) = body.split_once('\n').unwrap_or_default();
+    let rest = json(rest.as_bytes())?;
+    match kind {
+        "query" | "shard" => {
+            Ok(Event::Query { query: Query::from_json(rest)?, is_shard: kind == "shard" })
+        }
+        "aggregate" | "part" => Ok(Event::Aggregate {
+            aggregation: Aggregation::from_json(rest)?,
+            is_shard: kind == "part",
+        }),
+        _ => Err(Error::new(blaze_schema::error::Code::Internal, "a question that nobody asks")),
+    }
+}
+
+fn json(body: &[u8]) -> Result<Value, Error> {
+    serde_json::from_slice(body).map_err(|error| Error::invalid(format!("body: not JSON: {error}")))
+}

@@ -1,0 +1,198 @@
+//! The Durable Object of one index: of a collection, of one shard of it, or of a collection group.
+//!
+//! As in a document's object, nothing is awaited between reading an event and having carried out its effects.
+
+use crate::bridge::{self, Socket};
+use crate::collections::collections;
+use crate::incoming::Incoming;
+use crate::respond::{allow_origin, count_rows, internal, response};
+use crate::sqlite::SqliteStore;
+use blaze_engine::http::query_request;
+use blaze_engine::http::reply::Reply;
+use blaze_engine::index::live::Subscription;
+use blaze_engine::index::{Effect, Event, Index as Engine, shard};
+use blaze_schema::error::{Code, Error};
+use blaze_schema::message::{PING, PONG};
+use js_sys::Array;
+use std::cell::RefCell;
+use wasm_bindgen::prelude::*;
+use web_sys::{Request, Response};
+use worker::Env;
+use worker::worker_sys::DurableObjectState;
+
+/// The class that the platform constructs, once per index and after every loss of memory.
+#[wasm_bindgen]
+pub struct Index {
+    state: DurableObjectState,
+    env: Env,
+    /// `None` until the first event, which says which index this is.
+    engine: RefCell<Option<Engine>>,
+    store: RefCell<SqliteStore>,
+}
+
+#[wasm_bindgen]
+impl Index {
+    /// Reads nothing yet.
+    ///
+    /// # Errors
+    /// When the object has no SQLite.
+    #[wasm_bindgen(constructor)]
+    pub fn new(state: DurableObjectState, env: Env) -> Result<Index, JsValue> {
+        let store = RefCell::new(SqliteStore::new(&state, count_rows(&env))?);
+        Ok(Index { state, env, engine: RefCell::new(None), store })
+    }
+
+    /// Takes a document's change: its row. Returns the rows read and written, where they are counted.
+    ///
+    /// # Errors
+    /// The engine's error, as its detail.
+    pub fn update(&self, name: &str, row: &str) -> Result<Option<Vec<f64>>, JsValue> {
+        match self.answer(name, Event::Update { row: row.as_bytes().to_vec() }) {
+            Ok(_) => {
+                Ok(self.store.borrow().take_counts().map(|(read, written)| vec![read, written]))
+            }
+            Err(error) => Err(JsValue::from(error.detail)),
+        }
+    }
+
+    /// Answers one part of what is asked of several indexes.
+    ///
+    /// # Errors
+    /// The engine's error, as problem+json.
+    pub fn part(&self, name: &str, body: &str) -> Result<String, JsValue> {
+        let answer = query_request::event(body).and_then(|event| self.answer(name, event));
+        answer.map_err(|error| JsValue::from(error.to_problem_json()))
+    }
+
+    /// Answers a query or an aggregation, or opens a socket for a live query.
+    ///
+    /// # Errors
+    /// When not even the answer to a failure can be built.
+    pub fn fetch(&self, request: &Request, body: Option<Vec<u8>>) -> Result<Response, JsValue> {
+        let incoming = Incoming::new(request)?;
+        let name = incoming.value("name").unwrap_or_default();
+        if incoming.method() == "GET" {
+            return self.listen(&incoming, &name);
+        }
+        let body = body.and_then(|body| String::from_utf8(body).ok()).unwrap_or_default();
+        let answer = query_request::event(&body).and_then(|event| self.answer(&name, event));
+        let mut reply = match answer {
+            Ok(text) => Reply::json(200, text),
+            Err(error) => error.into(),
+        };
+        allow_origin(&mut reply, &incoming, &self.env);
+        if let Some((read, written)) = self.store.borrow().take_counts() {
+            reply.headers.push(("blaze-rows-read", read.to_string()));
+            reply.headers.push(("blaze-rows-written", written.to_string()));
+        }
+        response(&reply).or_else(|thrown| response(&internal(&thrown)))
+    }
+
+    /// A socket was closed.
+    #[wasm_bindgen(js_name = webSocketClose)]
+    pub fn web_socket_close(&self, socket: &JsValue) {
+        let closed = || -> Result<(), JsValue> {
+            let text =
+                socket.unchecked_ref::<Socket>().attachment()?.as_string().unwrap_or_default();
+            let (name, subscription) = text.split_once('\n').unwrap_or_default();
+            let tag = Subscription::tag_of(subscription);
+            if !bridge::is_listened_to(&self.state, &tag, socket)? {
+                self.handle(name, Event::Disconnect { tag }, None)?;
+            }
+            Ok(())
+        };
+        if let Err(thrown) = closed() {
+            worker::console_error!("{}", bridge::message(&thrown));
+        }
+    }
+
+    /// The alarm rings. `name` is the object's.
+    pub fn alarm(&self, name: &str) {
+        if let Err(thrown) = self.handle(name, Event::Alarm, None) {
+            worker::console_error!("{}", bridge::message(&thrown));
+        }
+    }
+}
+
+impl Index {
+    fn answer(&self, name: &str, event: Event) -> Result<String, Error> {
+        let answer = self
+            .handle(name, event, None)
+            .map_err(|thrown| Error::new(Code::Internal, bridge::message(&thrown)))?;
+        answer.unwrap_or_else(|| Err(Error::new(Code::Internal, "the index gave no answer")))
+    }
+
+    fn listen(&self, incoming: &Incoming, name: &str) -> Result<Response, JsValue> {
+        let subscription = incoming.value("query").unwrap_or_default();
+        let resume = incoming.value("resume");
+        let attachment = format!("{name}\n{subscription}");
+        let tag = Subscription::tag_of(&subscription);
+        // Who is here already is woken first: the new socket is none of them.
+        self.wake(name)?;
+        let accepted: Array = bridge::accept_tagged(&self.state, &attachment, &tag, PING, PONG)?;
+        let socket: JsValue = accepted.get(1);
+        self.handle(name, Event::Connect { subscription, resume }, Some(socket.unchecked_ref()))?;
+        Ok(accepted.get(0).unchecked_into())
+    }
+
+    /// Makes the engine, with the live queries that the sockets left.
+    fn wake(&self, name: &str) -> Result<(), JsValue> {
+        if self.engine.borrow().is_some() {
+            return Ok(());
+        }
+        let made = collections().and_then(|collections| shard::by_name(name, &collections));
+        let (source, settings) = made.map_err(|error| JsValue::from(error.detail))?;
+        self.engine.replace(Some(Engine::new(source, settings)));
+        let attachments = bridge::attachments(&self.state)?;
+        let subscription = |attachment: JsValue| {
+            let text = attachment.as_string()?;
+            text.split_once('\n').map(|(_, subscription)| subscription.to_owned())
+        };
+        let subscriptions: Vec<String> = attachments.iter().filter_map(subscription).collect();
+        if !subscriptions.is_empty() {
+            self.run(Event::Woken { subscriptions }, None)?;
+        }
+        Ok(())
+    }
+
+    fn handle(
+        &self,
+        name: &str,
+        event: Event,
+        origin: Option<&Socket>,
+    ) -> Result<Option<Result<String, Error>>, JsValue> {
+        self.wake(name)?;
+        self.run(event, origin)
+    }
+
+    /// One step of the engine, and its effects. `origin` is the socket that the event came from.
+    fn run(
+        &self,
+        event: Event,
+        origin: Option<&Socket>,
+    ) -> Result<Option<Result<String, Error>>, JsValue> {
+        let effects = {
+            let mut engine = self.engine.borrow_mut();
+            let Some(engine) = engine.as_mut() else { return Ok(None) };
+            engine.handle(&mut *self.store.borrow_mut(), bridge::now(), bridge::random(), event)
+        };
+        let mut answer = None;
+        for effect in effects {
+            match effect {
+                Effect::Answer(given) => answer = Some(given),
+                Effect::Send(text) => {
+                    if let Some(socket) = origin {
+                        // A socket that has gone meanwhile concerns nobody else.
+                        let _ = socket.send(&text);
+                    }
+                }
+                Effect::Publish { tag, text } => bridge::publish(&self.state, &tag, &text)?,
+                Effect::SetAlarm(at) => {
+                    self.store.borrow().count_alarm();
+                    bridge::set_alarm(&self.state, (at.micros() / 1_000) as f64)?;
+                }
+            }
+        }
+        Ok(answer)
+    }
+}
