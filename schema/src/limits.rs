@@ -69,3 +69,16 @@ pub const ANSWER_BYTES: usize = 8 * 1_024 * 1_024;
 pub const TOMBSTONE_MICROS: i64 = 60 * 60 * 1_000_000;
 /// Documents that an index brings to new settings at a time, between which it answers.
 pub const REBUILD_DOCUMENTS: usize = 200;
+/// Documents in the result of a live query.
+pub const LIVE_DOCUMENTS: usize = 20_000;
+/// Bytes of a live query as JSON: it is kept with its socket, where the platform has room for 16 KiB.
+pub const LIVE_QUERY_BYTES: usize = 8 * 1_024;
+/// Changes that an index remembers for listeners that come back.
+pub const LIVE_LOG_CHANGES: usize = 1_024;
+/// Bytes of documents that it remembers for that.
+pub const LIVE_LOG_BYTES: usize = 1_024 * 1_024;
+/// Targets of one socket on `/v1/listen`.
+pub const TARGETS: usize = 200;
+/// Field paths in a query's `select`. Each is looked up in every document of the answer: without this bound one request
+/// could ask for millions.
+pub const QUERY_SELECT: usize = 1_000;

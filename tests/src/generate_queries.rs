@@ -39,7 +39,7 @@ pub struct World {
 fn alphabet() -> Vec<Vec<Value>> {
     let long = |end: &str| json!(format!("{}{end}", "x".repeat(1_499)));
     let bytes = |end: &str| json!({"$bytes": format!("{}{end}", "AAAA".repeat(500))});
-    let reference = |end: &str| json!({"$ref": format!("{}{end}", "c/aaaaaaaa/".repeat(150))});
+    let reference = |end: &str| json!({"$ref": format!("{}{end}", format!("c/{}/", "a".repeat(97)).repeat(15))});
     vec![
         vec![json!(null)],
         vec![json!(false), json!(true)],

@@ -1,7 +1,7 @@
 //! What a query answers, found by looking at every document: what an index is held against.
 
 use blaze_engine::index::row;
-use blaze_schema::document::document_text;
+use blaze_schema::document::{Document, document_text};
 use blaze_schema::path::DocumentPath;
 use blaze_schema::query::{Limit, Matcher, Query, field, project};
 use blaze_schema::timestamp::Timestamp;
@@ -46,9 +46,9 @@ impl State {
         if query.select.is_none() {
             return self.resource.clone();
         }
-        let mut resource: Value = serde_json::from_str(&self.resource).unwrap();
-        resource["data"] = Value::Object(project(self.data(), query.select.as_deref()));
-        resource.to_string()
+        let mut resource: Document = serde_json::from_str(&self.resource).unwrap();
+        resource.data = Some(project(self.data(), query.select.as_deref()));
+        serde_json::to_string(&resource).unwrap()
     }
 }
 

@@ -125,8 +125,10 @@ fn modules(main: &Path) -> Result<Vec<Module>> {
         let name = path.to_str().with_context(|| format!("{} is not UTF-8", path.display()))?;
         Ok(Module { name: name.to_owned(), path: directory.join(path) })
     };
-    let scripts =
-        |path: &&Path| path.extension().is_some_and(|ending| ["js", "wasm", "json"].iter().any(|known| ending == *known));
+    let scripts = |path: &&Path| {
+        path.extension()
+            .is_some_and(|ending| ["js", "wasm", "json"].iter().any(|known| ending == *known))
+    };
     let mut modules: Vec<Module> =
         tree.paths().filter(scripts).map(module).collect::<Result<_>>()?;
     modules.sort_by_key(|module| module.path != main);

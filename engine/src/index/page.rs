@@ -23,6 +23,8 @@ pub struct Page {
     pub(crate) index: String,
     /// Whether there are documents after the last.
     pub(crate) more: bool,
+    /// The last document that the offset left out, if the page has none, and how many it is still to leave out.
+    left_out: Option<(Found, u64)>,
 }
 
 /// The first line of a page that one shard gives.
@@ -69,6 +71,7 @@ impl Page {
             }
             seen = seen.saturating_add(1);
             if seen <= request.query.offset {
+                self.left_out = Some((found, request.query.offset.saturating_sub(seen)));
                 continue;
             }
             bytes = bytes.saturating_add(found.text.len());
@@ -104,21 +107,21 @@ impl Page {
             }
             match &query.select {
                 None => text.push_str(&found.text),
-                Some(_) => text.push_str(&projected(&found.text, query)?),
+                Some(_) => text.push_str(&shown(&found.text, query)?),
             }
         }
         text.push_str("],\"readTime\":\"");
         text.push_str(&now.to_string());
         text.push('"');
-        if self.more
-            && let Some(last) = self.documents.last()
-        {
+        let left_out = self.left_out.as_ref().map(|(found, offset)| (found, *offset));
+        let last = self.documents.last().map(|found| (found, 0)).or(left_out);
+        if let (true, Some((last, offset))) = (self.more, last) {
             let (path, data) = match &last.read {
                 Some(read) => read.clone(),
                 None => row::read(&last.text)?,
             };
             text.push_str(",\"nextPageToken\":");
-            push_json_string(&mut text, &token::after(query, &path, &data));
+            push_json_string(&mut text, &token::after(query, &path, &data, offset));
         }
         if query.explain {
             text.push_str(",\"explain\":{\"index\":");
@@ -199,6 +202,11 @@ impl Page {
 /// What one shard is asked for, so that the answers together hold the query's.
 pub fn for_shard(query: &Query) -> Query {
     let mut shard = query.clone();
+    // The token's offset is for all shards together too. A token that cannot be read, the shard refuses.
+    if let Some(Ok((start, _))) = query.page_token.as_ref().map(|text| token::read(text, query)) {
+        shard.start = Some(start);
+        shard.page_token = None;
+    }
     shard.limit = query.limit.map(|limit| match limit {
         Limit::First(limit) => Limit::First(limit.saturating_add(query.offset)),
         Limit::Last(limit) => Limit::Last(limit.saturating_add(query.offset)),
@@ -208,7 +216,11 @@ pub fn for_shard(query: &Query) -> Query {
     shard
 }
 
-fn projected(text: &str, query: &Query) -> Result<String, Error> {
+/// A resource as the query answers it.
+pub(crate) fn shown(text: &str, query: &Query) -> Result<String, Error> {
+    if query.select.is_none() {
+        return Ok(text.to_owned());
+    }
     let internal = |error: serde_json::Error| Error::new(Code::Internal, error.to_string());
     let mut document: Document = serde_json::from_str(text).map_err(internal)?;
     document.data = document.data.map(|data| project(&data, query.select.as_deref()));

@@ -481,13 +481,11 @@ impl<'a> Planner<'a> {
             match self.bound(layout, order, cursor, is_start) {
                 Bound::Nothing => return None,
                 Bound::Everything => {}
-                Bound::At { key, is_name, exact } => {
+                Bound::At { key, is_name, inclusive, exact } => {
                     stream.covered &= exact;
                     let beyond = || {
                         if is_name { [key.as_slice(), &[0]].concat() } else { after_prefix(&key) }
                     };
-                    // What is not known exactly is left to the look at the documents.
-                    let inclusive = cursor.inclusive || !exact;
                     let is_lower = is_start != reverse;
                     let bound = if inclusive == is_lower { key.clone() } else { beyond() };
                     if is_lower {
@@ -532,7 +530,8 @@ impl<'a> Planner<'a> {
             StreamOrder::Whole => 0,
         };
         let mut used = 0_usize;
-        let inexact = |key| Bound::At { key, is_name: false, exact: false };
+        // What is not known exactly is left to the look at the documents.
+        let inexact = |key| Bound::At { key, is_name: false, inclusive: true, exact: false };
         for (value, order) in cursor.values.iter().zip(&self.request.orders) {
             let fixed = layout
                 .fixed
@@ -543,13 +542,17 @@ impl<'a> Planner<'a> {
                     Direction::Ascending => compare(fixed, value),
                     Direction::Descending => compare(value, fixed),
                 };
-                match (place, is_start) {
+                // Whatever follows in the cursor, all rows that start with the key are on one side.
+                let inclusive = match (place, is_start) {
                     (Ordering::Equal, _) => continue,
-                    (Ordering::Less, true) | (Ordering::Greater, false) => return Bound::Nothing,
-                    // Whatever follows in the cursor, all the rows are on the inner side.
-                    _ if used == 0 => return Bound::Everything,
-                    _ => return inexact(key),
-                }
+                    (Ordering::Greater, true) | (Ordering::Less, false) => true,
+                    (Ordering::Less, true) | (Ordering::Greater, false) => false,
+                };
+                return match (used, inclusive) {
+                    (0, true) => Bound::Everything,
+                    (0, false) => Bound::Nothing,
+                    _ => Bound::At { key, is_name: false, inclusive, exact: true },
+                };
             }
             if used >= usable {
                 return inexact(key);
@@ -575,13 +578,14 @@ impl<'a> Planner<'a> {
                         super::key::invert(&mut key, from);
                     } else {
                         key.extend_from_slice(&name);
-                        return Bound::At { key, is_name: true, exact: true };
+                        let inclusive = cursor.inclusive;
+                        return Bound::At { key, is_name: true, inclusive, exact: true };
                     }
                 }
                 _ => return inexact(key),
             }
         }
-        Bound::At { key, is_name: false, exact: true }
+        Bound::At { key, is_name: false, inclusive: cursor.inclusive, exact: true }
     }
 }
 
@@ -596,8 +600,9 @@ enum Bound {
     Nothing,
     /// All are.
     Everything,
-    /// Rows that start with the key are at the cursor; a name is the whole rest of a key.
-    At { key: Vec<u8>, is_name: bool, exact: bool },
+    /// Rows that start with the key are at the cursor, and on the inner side or not; a name is the whole rest of a key.
+    /// Unless it is exact, only some of them are on the inner side.
+    At { key: Vec<u8>, is_name: bool, inclusive: bool, exact: bool },
 }
 
 /// How the rows of a layout are ordered, and whether they are to be read backwards.

@@ -7,12 +7,13 @@ use blaze_schema::path::DocumentPath;
 use blaze_schema::query::{Cursor, Direction, Field, Limit, Matcher, Order, Query, Source};
 use blaze_schema::value::Map;
 use serde_json::Value;
+use std::borrow::Cow;
 
 /// A query with its whole order, where a query for the last documents is turned round.
 #[derive(Clone, Debug)]
 pub(crate) struct Request<'a> {
-    /// The query; after a page token, with the token's cursor as its start.
-    pub(crate) query: std::borrow::Cow<'a, Query>,
+    /// The query; after a page token, with the token's cursor as its start and what is left of its offset.
+    pub(crate) query: Cow<'a, Query>,
     /// The order in which documents are found.
     pub(crate) orders: Vec<Order>,
     /// How many documents are wanted with those that are left out first; `None` for all.
@@ -31,10 +32,23 @@ impl<'a> Request<'a> {
     /// # Errors
     /// `invalid-argument` for a page token that is not of this query.
     pub(crate) fn new(query: &'a Query) -> Result<Self, Error> {
-        let mut query = std::borrow::Cow::Borrowed(query);
+        Request::of(Cow::Borrowed(query))
+    }
+
+    /// As [`Request::new`], to be kept.
+    ///
+    /// # Errors
+    /// As those.
+    pub(crate) fn owned(query: Query) -> Result<Request<'static>, Error> {
+        Request::of(Cow::Owned(query))
+    }
+
+    fn of(mut query: Cow<'a, Query>) -> Result<Self, Error> {
         if let Some(text) = &query.page_token {
-            let start = token::read(text, &query)?;
-            query.to_mut().start = Some(start);
+            let (start, offset) = token::read(text, &query)?;
+            let query = query.to_mut();
+            query.start = Some(start);
+            query.offset = offset;
         }
         let is_turned = matches!(query.limit, Some(Limit::Last(_)));
         let mut orders = query.orders();

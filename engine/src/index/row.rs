@@ -64,3 +64,16 @@ impl Parsed {
         (self.epoch.as_str(), self.version) < (other.epoch.as_str(), other.version)
     }
 }
+
+/// Path, version and update time of a resource.
+pub(crate) fn identity(text: &str) -> Result<(String, u64, String), Error> {
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Identity {
+        path: String,
+        version: u64,
+        update_time: String,
+    }
+    let identity: Identity = serde_json::from_str(text).map_err(|_| broken())?;
+    Ok((identity.path, identity.version, identity.update_time))
+}

@@ -9,30 +9,29 @@ use blaze_schema::query::{Cursor, Query};
 use blaze_schema::value::Map;
 use serde_json::{Value, json};
 
-/// The token for the page after a document.
-pub(crate) fn after(query: &Query, path: &DocumentPath, data: &Map) -> String {
+/// The token for the page after a document. `offset` is how many documents that page is still to leave out.
+pub(crate) fn after(query: &Query, path: &DocumentPath, data: &Map, offset: u64) -> String {
     let values: Vec<Value> = query
         .orders()
         .iter()
         .map(|order| order.field.value(path, data).map_or(Value::Null, |value| value.into_owned()))
         .collect();
-    URL_SAFE_NO_PAD.encode(json!([fingerprint(query), values]).to_string())
+    URL_SAFE_NO_PAD.encode(json!([fingerprint(query), values, offset]).to_string())
 }
 
-/// Where the page of a token starts.
+/// Where the page of a token starts, and how many documents it leaves out there.
 ///
 /// # Errors
 /// `invalid-argument` for what is no token, or one of another query.
-pub(crate) fn read(token: &str, query: &Query) -> Result<Cursor, Error> {
+pub(crate) fn read(token: &str, query: &Query) -> Result<(Cursor, u64), Error> {
     let invalid = |reason: &str| Error::invalid(format!("pageToken: {reason}"));
     let text = URL_SAFE_NO_PAD.decode(token).map_err(|_| invalid("not a page token"))?;
-    let parts: (String, Vec<Value>) =
+    let (of, values, offset): (String, Vec<Value>, u64) =
         serde_json::from_slice(&text).map_err(|_| invalid("not a page token"))?;
-    let (of, values) = parts;
     if of != fingerprint(query) || values.len() != query.orders().len() {
         return Err(invalid("of another query"));
     }
-    Ok(Cursor { values, inclusive: false })
+    Ok((Cursor { values, inclusive: false }, offset))
 }
 
 /// What pages of one query have in common: neither how long they are nor what is shown of the documents.

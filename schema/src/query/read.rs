@@ -5,7 +5,9 @@ use super::{
 };
 use crate::error::Error;
 use crate::field_path::FieldPath;
-use crate::limits::{IN_VALUES, NOT_IN_VALUES, QUERY_DEPTH, QUERY_DISJUNCTIONS, QUERY_TERMS};
+use crate::limits::{
+    IN_VALUES, NOT_IN_VALUES, QUERY_DEPTH, QUERY_DISJUNCTIONS, QUERY_SELECT, QUERY_TERMS,
+};
 use crate::path::{CollectionPath, DocumentPath, check_id};
 use crate::value::{Kind, Map, Transforms, check_value, kind, name};
 use serde_json::Value;
@@ -21,8 +23,8 @@ impl Query {
     /// `invalid-argument` naming the place, such as `where.and[1].value`: an unknown or missing key, a wrong type, a bad
     /// path, a value that no document could hold, a field ordered by twice, `limit` with `limitToLast`, `limitToLast`
     /// without `orderBy`, a cursor with more values than orders, an empty `and`, `or`, `in`, `not-in` or
-    /// `array-contains-any`, more than [`QUERY_DISJUNCTIONS`], [`IN_VALUES`], [`NOT_IN_VALUES`], [`QUERY_TERMS`] or
-    /// [`QUERY_DEPTH`].
+    /// `array-contains-any`, more than [`QUERY_DISJUNCTIONS`], [`IN_VALUES`], [`NOT_IN_VALUES`], [`QUERY_TERMS`],
+    /// [`QUERY_DEPTH`] or [`QUERY_SELECT`].
     pub fn from_json(value: Value) -> Result<Self, Error> {
         let mut keys = fields(value, "query")?;
         let from = read_source(required(&mut keys, "from", "query")?)?;
@@ -201,8 +203,14 @@ fn read_name(value: &Value, place: &str, from: &Source) -> Result<Value, Error> 
 }
 
 fn read_orders(value: Value) -> Result<Vec<Order>, Error> {
+    let values = array(value, "orderBy")?;
+    // First of all, because each is looked for among those before it.
+    if values.len() > QUERY_TERMS {
+        let count = values.len();
+        return Err(invalid("orderBy", format!("{count} orders, of {QUERY_TERMS} at most")));
+    }
     let mut orders: Vec<Order> = Vec::new();
-    for (index, value) in array(value, "orderBy")?.into_iter().enumerate() {
+    for (index, value) in values.into_iter().enumerate() {
         let place = format!("orderBy[{index}]");
         let mut keys = fields(value, &place)?;
         let field = read_field(&mut keys, &place)?;
@@ -289,8 +297,13 @@ fn read_cursor(
 
 /// The paths of fields; `__name__` is answered in any case.
 fn read_select(value: Value) -> Result<Vec<FieldPath>, Error> {
+    let values = array(value, "select")?;
+    if values.len() > QUERY_SELECT {
+        let count = values.len();
+        return Err(invalid("select", format!("{count} field paths, of {QUERY_SELECT} at most")));
+    }
     let mut select = Vec::new();
-    for (index, value) in array(value, "select")?.into_iter().enumerate() {
+    for (index, value) in values.into_iter().enumerate() {
         let place = format!("select[{index}]");
         let text = string(value, &place)?;
         match Field::parse(&text).map_err(|error| invalid(&place, error.detail))? {
@@ -579,6 +592,16 @@ mod tests {
             )
         };
         check(QUERY_TERMS, &orders, "101 filters and orders");
+        let fields = |count: usize| (0..count).map(|n| format!("f{n}"));
+        let order_by = |count: usize| {
+            let orders: Vec<_> = fields(count).map(|field| json!({ "field": field })).collect();
+            Query::from_json(json!({"from": "c", "orderBy": orders}))
+        };
+        check(QUERY_TERMS, &order_by, "orderBy: 101 orders");
+        let select = |count: usize| {
+            Query::from_json(json!({"from": "c", "select": fields(count).collect::<Vec<_>>()}))
+        };
+        check(QUERY_SELECT, &select, "select: 1001 field paths");
         let nested = |depth: usize| {
             (0..depth).fold(leaf(), |inner, level| match level % 2 {
                 0 => json!({"or": [inner]}),
