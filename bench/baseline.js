@@ -1,7 +1,8 @@
-// The yardstick of `cargo xtask bench`: what one would write by hand for one JSON document per Durable Object, in
-// plain JavaScript. It has the Worker, the object, the durable write, the merge and the push to sockets of Blaze, and
-// nothing else: no validation, no preconditions, no patches, no log, no idempotency. It is meant to be fast and has no
-// tricks: every read comes from SQLite, every write is one UPSERT.
+// The yardstick of `cargo xtask bench`: what one would write by hand for one JSON document per Durable Object and one
+// query over a collection of them, in plain JavaScript. It has the Worker, the objects, the durable write, the merge, the
+// push to sockets and the index of Blaze, and nothing else: no validation, no preconditions, no patches, no log, no
+// idempotency, no outbox that survives a crash, one indexed field and one query. It is meant to be fast and has no tricks:
+// every read comes from SQLite, every write is one UPSERT in the document and one in the index.
 import { DurableObject } from "cloudflare:workers";
 
 export class Document extends DurableObject {
@@ -40,8 +41,11 @@ export class Document extends DurableObject {
     return row ? { version: row.version, data: JSON.parse(row.data) } : { version: 0, data: null };
   }
 
-  /** Stores `data` as `version` and tells the sockets the changed fields; the platform sends after the commit. */
-  write(version, data, change) {
+  /**
+   * Stores `data` as `version`, tells the sockets the changed fields and the index the whole document, and answers when
+   * the index has it. The platform sends after the commit.
+   */
+  async write(version, data, change) {
     this.sql.exec(
       "INSERT INTO document (id, version, data) VALUES (1, ?1, ?2) " +
         "ON CONFLICT (id) DO UPDATE SET version = excluded.version, data = excluded.data",
@@ -50,6 +54,8 @@ export class Document extends DurableObject {
     );
     const message = JSON.stringify({ type: "change", version, data: change });
     for (const socket of this.ctx.getWebSockets()) socket.send(message);
+    const [collection, id] = this.ctx.id.name.split("/");
+    await this.env.INDEX.getByName(collection).update(id, data.n, JSON.stringify({ id, version, data }));
     return Response.json({ version, data });
   }
 
@@ -66,10 +72,46 @@ export class Document extends DurableObject {
   }
 }
 
+/** All documents of a collection, in one table with an index on the field `n`. */
+export class Index extends DurableObject {
+  constructor(ctx, env) {
+    super(ctx, env);
+    this.sql = ctx.storage.sql;
+    this.sql.exec(
+      "CREATE TABLE IF NOT EXISTS documents (id TEXT PRIMARY KEY, n INTEGER, document TEXT NOT NULL); " +
+        "CREATE INDEX IF NOT EXISTS by_n ON documents (n)",
+    );
+  }
+
+  update(id, n, document) {
+    this.sql.exec(
+      "INSERT INTO documents (id, n, document) VALUES (?1, ?2, ?3) " +
+        "ON CONFLICT (id) DO UPDATE SET n = excluded.n, document = excluded.document",
+      id,
+      n,
+      document,
+    );
+  }
+
+  /** The first documents whose `n` is at least `n`, as JSON: the stored texts as they are. */
+  query(n, limit) {
+    const rows = this.sql.exec("SELECT document FROM documents WHERE n >= ? ORDER BY n LIMIT ?", n, limit);
+    return `{"documents":[${rows.toArray().map((row) => row.document)}]}`;
+  }
+}
+
+const DOCUMENTS = "/v1/docs/";
+
 export default {
-  fetch(request, env) {
+  async fetch(request, env) {
     const { pathname } = new URL(request.url);
-    if (!pathname.startsWith("/v1/docs/")) return new Response("not found", { status: 404 });
-    return env.DOCUMENT.get(env.DOCUMENT.idFromName(pathname)).fetch(request);
+    if (pathname.startsWith(DOCUMENTS)) {
+      return env.DOCUMENT.getByName(pathname.slice(DOCUMENTS.length)).fetch(request);
+    }
+    if (pathname !== "/v1/query") return new Response("not found", { status: 404 });
+    // The one query that there is: `n` from a value on, in its order.
+    const { from, where, limit } = await request.json();
+    const answer = await env.INDEX.getByName(from).query(where.value, limit);
+    return new Response(answer, { headers: { "content-type": "application/json" } });
   },
 };

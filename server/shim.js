@@ -27,7 +27,7 @@ function noticeTrap(error) {
 }
 
 /** Calls into wasm, now; gives what it gives, which may be a promise. */
-export function guarded(call) {
+function guarded(call) {
   checkReinitialize();
   try {
     return call();
@@ -146,6 +146,13 @@ export class Document extends durableObject("Document") {
     }
     return result;
   }
+  /** A write that came on `/v1/listen`: gives the frame that answers it. */
+  async frame(path, text) {
+    const outcome = guarded(() => this.current().frame(path, text));
+    if (typeof outcome === "string") return outcome;
+    await this.#tell(outcome);
+    return outcome.frame;
+  }
   async webSocketMessage(socket, message) {
     const outcome = guarded(() => this.current().webSocketMessage(socket, message));
     if (outcome === undefined) return;
@@ -194,6 +201,7 @@ export default {
   async fetch(request, env) {
     try {
       const outcome = await guarded(() => wasm.fetch(request, env));
+      if (typeof outcome === "string") return listen(env, outcome, () => new wasm.Listener(), guarded);
       if (outcome === null) {
         const body = request.body === null ? NO_BODY : await readBody(request, wasm.bodyLimit());
         return await ask(request, env, body);

@@ -2,7 +2,7 @@
 
 use crate::http::{Method, Request, Response};
 use crate::json;
-use blaze_schema::value::{Map, typed};
+use blaze_schema::value::Map;
 use gloo_net::http::Headers;
 use js_sys::{JSON, Promise, Reflect};
 use serde_json::Value;
@@ -68,20 +68,20 @@ fn init(
     headers: &[(&str, String)],
     body: Option<&str>,
 ) -> Option<JsValue> {
-    let mut sent = Map::new();
+    let (mut init, mut sent) = (Map::new(), Map::new());
     for (name, value) in headers {
         sent.insert((*name).to_owned(), Value::from(value.as_str()));
     }
     if let Some(token) = token {
         sent.insert("Authorization".to_owned(), Value::from(format!("Bearer {token}")));
     }
-    let mut init = typed("headers", Value::Object(sent));
-    init["method"] = Value::from(method);
-    init["cache"] = Value::from("no-store");
+    init.insert("headers".to_owned(), Value::Object(sent));
+    init.insert("method".to_owned(), Value::from(method));
+    init.insert("cache".to_owned(), Value::from("no-store"));
     if let Some(body) = body {
-        init["body"] = Value::from(body);
+        init.insert("body".to_owned(), Value::from(body));
     }
-    let init = JSON::parse(&json::print(&init)).ok()?;
+    let init = JSON::parse(&json::print(&Value::Object(init))).ok()?;
     let signal = AbortSignal::timeout_with_u32(TIMEOUT_MS);
     Reflect::set(&init, &"signal".into(), &signal).ok()?;
     Some(init)

@@ -14,6 +14,7 @@ use blaze_schema::path::{CollectionPath, DocumentPath};
 use blaze_schema::value::{Map, typed};
 use js_sys::{Array, Function, Promise};
 use serde_json::Value;
+use std::pin::Pin;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
 
@@ -56,9 +57,7 @@ impl Client {
     /// For what is no path.
     pub fn get(&self, path: &str) -> Result<Promise, JsValue> {
         let read = self.blaze.doc(path).map_err(thrown)?.get();
-        Ok(future_to_promise(
-            async move { read.await.map(|snapshot| parts(&snapshot)).map_err(thrown) },
-        ))
+        Ok(promise(async move { read.await.map(|snapshot| parts(&snapshot)).map_err(thrown) }))
     }
 
     /// Begins a write: a promise of the version after it. `kind` is the operation's name, `json` its data.
@@ -67,7 +66,7 @@ impl Client {
     /// For what is no path.
     pub fn write(&self, path: &str, kind: &str, json: &str) -> Result<Promise, JsValue> {
         let write = self.blaze.doc(path).map_err(thrown)?.write(change(kind, json));
-        Ok(future_to_promise(async move {
+        Ok(promise(async move {
             write.await.map(|result| (result.version as f64).into()).map_err(thrown)
         }))
     }
@@ -148,6 +147,12 @@ pub fn new_id() -> String {
 pub(crate) fn call2(callback: &Function, first: &JsValue, second: &JsValue) {
     // `index.js` hands over functions that catch.
     let _ = callback.call2(&JsValue::NULL, first, second);
+}
+
+/// A future as JavaScript has it. Boxed, because its executor is compiled anew for every type of future.
+pub(crate) fn promise(future: impl Future<Output = Result<JsValue, JsValue>> + 'static) -> Promise {
+    let boxed: Pin<Box<dyn Future<Output = Result<JsValue, JsValue>>>> = Box::pin(future);
+    future_to_promise(boxed)
 }
 
 pub(crate) fn thrown(error: Error) -> JsValue {

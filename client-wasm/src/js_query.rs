@@ -1,7 +1,7 @@
 //! What the npm package's `index.js` calls for queries, which cross as JSON text. Documents cross as in [`crate::js`].
 
 use crate::document_changes::{ChangeKind, document_changes};
-use crate::js::{Client, Subscription, call2, parts, thrown};
+use crate::js::{Client, Subscription, call2, parts, promise, thrown};
 use crate::json;
 use crate::query::{Query, cursor};
 use crate::query_snapshot::QuerySnapshot;
@@ -9,13 +9,11 @@ use crate::row::Row;
 use crate::snapshot::DocumentSnapshot;
 use blaze_schema::Error;
 use blaze_schema::path::DocumentPath;
-use blaze_schema::query::Query as Checked;
 use js_sys::{Array, Function, Promise};
 use serde_json::Value;
 use std::cell::RefCell;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::future_to_promise;
 
 #[wasm_bindgen]
 impl Client {
@@ -26,7 +24,7 @@ impl Client {
     #[wasm_bindgen(js_name = getQuery)]
     pub fn get_query(&self, query: &str) -> Result<Promise, JsValue> {
         let read = self.query(query).map_err(thrown)?.get();
-        Ok(future_to_promise(async move {
+        Ok(promise(async move {
             let snapshot = read.await.map_err(thrown)?;
             Ok(Told::default().rows(&snapshot).into())
         }))
@@ -39,7 +37,7 @@ impl Client {
     pub fn aggregate(&self, query: &str, aggregates: &str) -> Result<Promise, JsValue> {
         let query = self.query(query).map_err(thrown)?;
         let answer = query.aggregated(json::parse(aggregates).map_err(thrown)?);
-        Ok(future_to_promise(async move {
+        Ok(promise(async move {
             let answer = answer.await.map_err(thrown)?;
             Ok(json::print(&Value::Object(answer)).into())
         }))
@@ -80,9 +78,8 @@ impl Client {
 #[wasm_bindgen(js_name = cursorOf)]
 pub fn cursor_of(query: &str, path: &str, data: &str) -> Result<String, JsValue> {
     let values = || {
-        let query = Checked::from_json(json::parse(query)?)?;
         let data = json::parse(data)?;
-        cursor(&query, &DocumentPath::parse(path)?, data.as_object())
+        cursor(&json::parse(query)?, &DocumentPath::parse(path)?, data.as_object())
     };
     values().map(|values| json::print(&Value::Array(values))).map_err(thrown)
 }

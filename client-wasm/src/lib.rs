@@ -34,6 +34,7 @@ pub mod link;
 pub mod outbox;
 pub mod queries;
 pub mod query_event;
+pub mod query_json;
 pub mod query_view;
 pub mod replica;
 pub mod row;

@@ -7,7 +7,7 @@ use crate::client::Inner;
 use crate::event::{ConnectionState, Effect, Event, Timer};
 use crate::fetch;
 use crate::http::{Request, read_answer, read_request, socket_target, write_answer};
-use crate::platform::{Alarm, now, random};
+use crate::platform::{Alarm, now, random, spawn};
 use crate::query_event::QueryEvent;
 use crate::replica::Replica;
 use crate::snapshot::DocumentSnapshot;
@@ -19,7 +19,6 @@ use futures_channel::oneshot;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
-use wasm_bindgen_futures::spawn_local;
 
 /// What answers a call of the application.
 type Promise<T> = oneshot::Sender<Result<T, Error>>;
@@ -186,7 +185,7 @@ impl Live {
 
     fn send(self: &Rc<Self>, id: u64, request: Rc<Request>) {
         let live = Rc::clone(self);
-        spawn_local(async move {
+        spawn(async move {
             let token = live.client.token.as_deref();
             let response = fetch::send(&live.client.origin, token, &request).await;
             live.handle(Event::Answered { id, answer: write_answer(response) });
@@ -195,7 +194,7 @@ impl Live {
 
     fn fetch(self: &Rc<Self>, id: u64) {
         let live = Rc::clone(self);
-        spawn_local(async move {
+        spawn(async move {
             let token = live.client.token.as_deref();
             let request = read_request(&live.path);
             let response = fetch::send(&live.client.origin, token, &request).await;
@@ -286,7 +285,7 @@ impl Live {
             return;
         }
         let live = Rc::clone(self);
-        spawn_local(async move {
+        spawn(async move {
             live.telling.set(false);
             live.tell();
         });

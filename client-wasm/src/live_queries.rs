@@ -4,18 +4,20 @@ use crate::audience::Audience;
 use crate::callbacks::Subscription;
 use crate::client::Inner;
 use crate::event::ConnectionState;
-use crate::platform::{Alarm, now, random};
+use crate::json;
+use crate::platform::{Alarm, now, random, spawn};
 use crate::queries::Queries;
 use crate::query_event::{QueryEffect, QueryEvent, QueryTimer};
+use crate::query_json::asked;
 use crate::row::Rows;
 use crate::socket::{Report, Socket};
 use blaze_schema::Error;
 use blaze_schema::changes::QueryMessage;
 use blaze_schema::query::Query;
+use serde_json::Value;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
-use wasm_bindgen_futures::spawn_local;
 
 /// The queries of one client.
 pub(crate) struct LiveQueries {
@@ -39,7 +41,8 @@ pub(crate) struct LiveQueries {
 /// A query and those who listen to it.
 struct Target {
     number: u64,
-    query: Query,
+    /// The query as JSON text.
+    text: String,
     audience: Audience<Rows>,
     /// What the audience was shown last.
     shown: RefCell<Option<Rows>>,
@@ -158,13 +161,15 @@ impl LiveQueries {
     /// Adds a listener. It is told the present result, if there is one, and every later one; not from here.
     pub(crate) fn listen(
         self: &Rc<Self>,
+        json: &Value,
         query: Query,
         next: Box<dyn Fn(Rows)>,
         error: Box<dyn Fn(Error)>,
     ) -> Subscription {
-        let same = |target: &&Rc<Target>| target.query == query && !target.ended.get();
+        let text = json::print(json);
+        let same = |target: &&Rc<Target>| target.text == text && !target.ended.get();
         let found = self.targets.borrow().iter().find(same).cloned();
-        let target = found.unwrap_or_else(|| self.begin(query));
+        let target = found.unwrap_or_else(|| self.begin(text, query, json::print(&asked(json))));
         let entry = target.audience.add(next, error);
         self.tell_soon();
         let live = Rc::clone(self);
@@ -175,19 +180,19 @@ impl LiveQueries {
     }
 
     /// Begins to listen to a query.
-    fn begin(self: &Rc<Self>, query: Query) -> Rc<Target> {
+    fn begin(self: &Rc<Self>, text: String, query: Query, asked: String) -> Rc<Target> {
         let number = self.last_target.get() + 1;
         self.last_target.set(number);
         let target = Rc::new(Target {
             number,
-            query: query.clone(),
+            text,
             audience: Audience::new(),
             shown: RefCell::default(),
             ended: Cell::new(false),
         });
         self.targets.borrow_mut().push(Rc::clone(&target));
         self.kept.replace(self.client.upgrade());
-        self.handle(QueryEvent::Listen { target: number, query: Box::new(query) });
+        self.handle(QueryEvent::Listen { target: number, query: Box::new(query), asked });
         target
     }
 
@@ -208,7 +213,7 @@ impl LiveQueries {
             return;
         }
         let live = Rc::clone(self);
-        spawn_local(async move {
+        spawn(async move {
             live.telling.set(false);
             live.tell();
         });

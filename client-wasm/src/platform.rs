@@ -1,8 +1,9 @@
-//! What browsers and Node.js share: the clock, randomness, timers, and word that the network is back.
+//! What browsers and Node.js share: the clock, randomness, timers, tasks, and word that the network is back.
 
 use blaze_schema::timestamp::Timestamp;
 use js_sys::Function;
 use std::cell::RefCell;
+use std::pin::Pin;
 use wasm_bindgen::prelude::*;
 use web_sys::EventTarget;
 
@@ -27,6 +28,12 @@ pub(crate) fn random() -> u128 {
     let mut bytes = [0; 16];
     fill_with_random(&mut bytes);
     u128::from_le_bytes(bytes)
+}
+
+/// Runs a future. Boxed, because its executor is compiled anew for every type of future.
+pub(crate) fn spawn(future: impl Future<Output = ()> + 'static) {
+    let boxed: Pin<Box<dyn Future<Output = ()>>> = Box::pin(future);
+    wasm_bindgen_futures::spawn_local(boxed);
 }
 
 /// A timer that calls the same callback each time it runs out.

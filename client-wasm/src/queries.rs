@@ -8,7 +8,6 @@
 //! up, and its query starts anew. An error ends the one query that it names, or delays it where it may pass.
 
 use crate::backoff::Backoff;
-use crate::json;
 use crate::link::{Link, LinkEffect};
 use crate::query_event::{QueryEffect, QueryEvent, QueryTimer};
 use crate::query_view::{GRACE_MS, QueryView};
@@ -41,8 +40,8 @@ pub struct Queries {
 #[derive(Debug)]
 struct Target {
     number: u64,
-    /// The query as JSON.
-    text: String,
+    /// What the server is asked for: JSON.
+    asked: String,
     view: QueryView,
     /// Where to go on from.
     resume: Option<String>,
@@ -79,7 +78,9 @@ impl Queries {
     pub fn handle(&mut self, now: Timestamp, random: u128, event: QueryEvent) -> Vec<QueryEffect> {
         let mut effects = Vec::new();
         match event {
-            QueryEvent::Listen { target, query } => self.listen(target, *query, &mut effects),
+            QueryEvent::Listen { target, query, asked } => {
+                self.listen(target, *query, asked, &mut effects);
+            }
             QueryEvent::Unlisten { target } => self.unlisten(target, &mut effects),
             QueryEvent::Opened => {
                 let mut opened = false;
@@ -129,14 +130,13 @@ impl Queries {
         effects
     }
 
-    fn listen(&mut self, number: u64, query: Query, effects: &mut Vec<QueryEffect>) {
+    fn listen(&mut self, number: u64, query: Query, asked: String, effects: &mut Vec<QueryEffect>) {
         let mut view = QueryView::new(query);
         for write in &self.unanswered {
             view.write(&write.path, &write.operation, write.at);
         }
-        let text = json::print(&view.query().to_json());
         let (stage, backoff) = (Stage::Unlisted, Backoff::default());
-        self.targets.push(Target { number, text, view, resume: None, stage, backoff });
+        self.targets.push(Target { number, asked, view, resume: None, stage, backoff });
         self.link(effects, Link::start);
         self.list(effects);
     }
@@ -162,7 +162,7 @@ impl Queries {
                 target.stage = Stage::Listed;
                 target.view.relistened();
                 let resume = target.resume.as_deref();
-                effects.push(QueryEffect::Send(listen_text(target.number, &target.text, resume)));
+                effects.push(QueryEffect::Send(listen_text(target.number, &target.asked, resume)));
             }
         }
     }
@@ -349,8 +349,9 @@ mod tests {
         }
 
         fn listen(&mut self, target: u64) {
-            let query = Query::from_json(json!({"from": format!("c{target}")})).unwrap();
-            self.tell(QueryEvent::Listen { target, query: Box::new(query) });
+            let json = json!({"from": format!("c{target}")});
+            let (asked, query) = (json.to_string(), Query::from_json(json).unwrap());
+            self.tell(QueryEvent::Listen { target, query: Box::new(query), asked });
         }
 
         fn receive(&mut self, frame: &str) {

@@ -7,10 +7,12 @@ use crate::fetch;
 use crate::filter::{Filter, where_};
 use crate::http::{aggregate_answer, query_answer};
 use crate::json;
+use crate::platform::spawn;
+use crate::query_json::read;
 use crate::query_snapshot::QuerySnapshot;
 use crate::row::Rows;
 use crate::snapshot::DocumentSnapshot;
-use blaze_schema::Error;
+use blaze_schema::error::{Code, Error};
 use blaze_schema::path::{CollectionPath, DocumentPath};
 use blaze_schema::query::{self as schema, Direction};
 use blaze_schema::value::{Map, Number, typed};
@@ -136,9 +138,9 @@ impl Query {
     fn bounded(&self, key: &str, instead_of: &str, position: Position) -> Query {
         let values = match position {
             Position::Values(values) => Ok(values),
-            Position::Document(document) => self
-                .checked()
-                .and_then(|query| cursor(&query, document.document_path(), document.data())),
+            Position::Document(document) => {
+                cursor(&self.json, document.document_path(), document.data())
+            }
         };
         match values {
             Ok(values) => self.with(key, instead_of, values),
@@ -155,32 +157,37 @@ impl Query {
         query
     }
 
-    fn checked(&self) -> Result<schema::Query, Error> {
+    /// The query as the client understands it, to tell which documents it wants.
+    fn understood(&self) -> Option<schema::Query> {
+        read(&self.json)
+    }
+
+    /// What the server is asked once the writes of this client are done that were begun before.
+    fn asked(&self) -> Result<(Value, impl Future<Output = ()> + use<>), Error> {
         match &self.error {
             Some(error) => Err(error.clone()),
-            None => schema::Query::from_json(self.json.clone()),
+            None => Ok((self.json.clone(), self.blaze.inner.barrier()?)),
         }
     }
 
     /// Reads the result from the server, after the writes of this client that were begun before.
     ///
     /// # Errors
-    /// `invalid-argument` for what is no query; the server's; `unavailable` when it cannot be reached: a read is not
-    /// repeated.
+    /// The server's, such as `invalid-argument` for what is no query; `unavailable` when it cannot be reached: a read is
+    /// not repeated.
     pub fn get(&self) -> impl Future<Output = Result<QuerySnapshot, Error>> + use<> {
-        let begun = self.checked().and_then(|query| Ok((query, self.blaze.inner.barrier()?)));
+        let begun = self.asked();
         let query = self.clone();
         async move {
-            let (checked, barrier) = begun?;
+            let (asked, barrier) = begun?;
             barrier.await;
-            let rows = query.read(checked).await?;
+            let rows = query.read(asked).await?;
             Ok(QuerySnapshot::new(query, rows, None))
         }
     }
 
-    async fn read(&self, query: schema::Query) -> Result<Rows, Error> {
+    async fn read(&self, mut asked: Value) -> Result<Rows, Error> {
         let client = &self.blaze.inner;
-        let mut asked = query.to_json();
         let mut rows = Vec::new();
         loop {
             let body = json::print(&asked);
@@ -190,7 +197,9 @@ impl Query {
             rows.extend(page.rows);
             match page.next {
                 // The server answers a large result in parts. A limit is the application's.
-                Some(next) if query.limit.is_none() => asked["pageToken"] = Value::from(next),
+                Some(next) if asked.get("limit").is_none() => {
+                    asked["pageToken"] = Value::from(next)
+                }
                 _ => return Ok(Rc::new(rows)),
             }
         }
@@ -248,14 +257,13 @@ impl Query {
         &self,
         aggregates: Value,
     ) -> impl Future<Output = Result<Map, Error>> + use<> {
-        let begun = self.checked().and_then(|query| {
-            let mut asked = typed("query", query.to_json());
-            asked["aggregates"] = aggregates;
-            Ok((json::print(&asked), self.blaze.inner.barrier()?))
-        });
+        let begun = self.asked();
         let client = Rc::clone(&self.blaze.inner);
         async move {
-            let (body, barrier) = begun?;
+            let (query, barrier) = begun?;
+            let mut asked = typed("query", query);
+            asked["aggregates"] = aggregates;
+            let body = json::print(&asked);
             barrier.await;
             let token = client.token.as_deref();
             aggregate_answer(fetch::post(&client.origin, token, "/v1/aggregate", &body).await)
@@ -271,21 +279,22 @@ impl Query {
         error: impl Fn(Error) + 'static,
     ) -> Subscription {
         let live = self.blaze.inner.live_queries();
-        match live.and_then(|live| Ok((live, self.checked()?))) {
-            Ok((live, query)) => {
-                let told = RefCell::new(None);
-                let asked = self.clone();
-                let next = move |rows: Rows| {
-                    let before = told.replace(Some(Rc::clone(&rows)));
-                    next(QuerySnapshot::new(asked.clone(), rows, before));
-                };
-                live.listen(query, Box::new(next), Box::new(error))
-            }
-            Err(refusal) => {
-                wasm_bindgen_futures::spawn_local(async move { error(refusal) });
-                Subscription::new(|| {})
-            }
+        if let (Ok(live), None, Some(query)) = (live, &self.error, self.understood()) {
+            let told = RefCell::new(None);
+            let asked = self.clone();
+            let next = move |rows: Rows| {
+                let before = told.replace(Some(Rc::clone(&rows)));
+                next(QuerySnapshot::new(asked.clone(), rows, before));
+            };
+            return live.listen(&self.json, query, Box::new(next), Box::new(error));
         }
+        // What is wrong with it, the server knows.
+        let refusal = self.get();
+        spawn(async move {
+            let unknown = || Error::new(Code::Unimplemented, "this client does not know the query");
+            error(refusal.await.err().unwrap_or_else(unknown));
+        });
+        Subscription::new(|| {})
     }
 }
 
@@ -294,16 +303,16 @@ impl Query {
 /// # Errors
 /// `invalid-argument` for a document that lacks a field that the query orders by.
 pub(crate) fn cursor(
-    query: &schema::Query,
+    query: &Value,
     path: &DocumentPath,
     data: Option<&Map>,
 ) -> Result<Vec<Value>, Error> {
     let missing = Map::new();
     let data = data.unwrap_or(&missing);
     let mut values = Vec::new();
-    for order in query.orders() {
+    for order in read(query).map_or_else(Vec::new, |query| query.orders()) {
         let value = order.field.value(path, data).ok_or_else(|| {
-            Error::invalid(format!("cursor: {path} lacks {}, by which is ordered", order.field))
+            Error::invalid(format!("cursor: {} lacks a field that is ordered by", path.as_str()))
         })?;
         values.push(value.into_owned());
     }

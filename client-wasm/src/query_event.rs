@@ -17,6 +17,8 @@ pub enum QueryEvent {
         target: u64,
         /// The query.
         query: Box<Query>,
+        /// What the server is asked for: JSON.
+        asked: String,
     },
     /// It is not listened to any more.
     Unlisten {

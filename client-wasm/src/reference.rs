@@ -4,7 +4,7 @@ use crate::callbacks::Subscription;
 use crate::change::Change;
 use crate::client::Blaze;
 use crate::live::closed;
-use crate::platform::{now, random};
+use crate::platform::{now, random, spawn};
 use crate::query::Query;
 use crate::snapshot::DocumentSnapshot;
 use blaze_schema::Error;
@@ -199,7 +199,7 @@ impl DocumentReference {
         match self.blaze.inner.live(&self.path) {
             Ok(live) => live.listen(Box::new(next), Box::new(error)),
             Err(closed) => {
-                wasm_bindgen_futures::spawn_local(async move { error(closed) });
+                spawn(async move { error(closed) });
                 Subscription::new(|| {})
             }
         }

@@ -13,6 +13,7 @@
 use blaze_client::document_changes::{ChangeKind, document_changes};
 use blaze_client::queries::Queries;
 use blaze_client::query_event::{QueryEffect, QueryEvent, QueryTimer};
+use blaze_client::query_json::asked;
 use blaze_client::row::{Row, Rows};
 use blaze_client::{Map, Value, increment};
 use blaze_schema::changes::{
@@ -144,7 +145,9 @@ struct World {
     server: Server,
     queries: Queries,
     query: Query,
-    /// The query as the client asks the server.
+    /// What the client is to ask the server for.
+    text: String,
+    /// What it asked.
     asked: Option<Query>,
     socket: Option<Socket>,
     timers: Vec<QueryTimer>,
@@ -160,12 +163,14 @@ struct World {
 
 impl World {
     fn new(query: Value) -> Self {
+        let text = asked(&query).to_string();
         let query = Query::from_json(query).unwrap();
         World {
             server: Server::default(),
             queries: Queries::default(),
             complete: query.limit.is_none() && query.filter.is_none() && query.start.is_none(),
             query,
+            text,
             asked: None,
             socket: None,
             timers: Vec::new(),
@@ -304,8 +309,8 @@ impl World {
         } else {
             self.last_target += 1;
             self.target = Some(self.last_target);
-            let query = Box::new(self.query.clone());
-            self.tell(QueryEvent::Listen { target: self.last_target, query });
+            let (query, asked) = (Box::new(self.query.clone()), self.text.clone());
+            self.tell(QueryEvent::Listen { target: self.last_target, query, asked });
         }
     }
 

@@ -388,7 +388,7 @@ impl Step<'_> {
         match ClientMessage::parse(text)? {
             ClientMessage::Ping(number) => Ok(vec![Effect::Send(pong_text(number))]),
             ClientMessage::Auth(_) => Ok(Vec::new()),
-            ClientMessage::Listen | ClientMessage::Unlisten => Err(Error::invalid(
+            ClientMessage::Listen { .. } | ClientMessage::Unlisten(_) => Err(Error::invalid(
                 "message: this socket is of one document; targets are listened to on /v1/listen",
             )),
             ClientMessage::Write { id, write } => {

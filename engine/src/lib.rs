@@ -21,6 +21,7 @@ pub mod document;
 pub mod http;
 pub mod idempotency;
 pub mod index;
+pub mod listener;
 pub mod record;
 pub mod store;
 

@@ -110,6 +110,14 @@ impl QueryMessage {
     }
 }
 
+impl Changes {
+    /// Reads a frame of changes, with a target or without; `None` for what no server sends.
+    pub fn from_json(frame: Value) -> Option<Self> {
+        let Value::Object(mut fields) = frame else { return None };
+        read_changes(&mut fields)
+    }
+}
+
 fn read_frame(frame: Value) -> Option<QueryMessage> {
     let Value::Object(mut fields) = frame else { return None };
     let target = fields.get("target").and_then(Value::as_u64);

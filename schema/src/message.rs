@@ -4,6 +4,8 @@ use crate::document::push_json_string;
 use crate::error::{Code, Error};
 use crate::limits::WRITE_ID_BYTES;
 use crate::patch::{Patch, read};
+use crate::path::DocumentPath;
+use crate::query::Query;
 use crate::value::Map;
 use crate::write::Write;
 use serde_json::Value;
@@ -30,10 +32,34 @@ pub enum ClientMessage {
     Ping(i64),
     /// `{"auth":"<token>"}`
     Auth(String),
-    /// `{"listen":{…}}`: only on `/v1/listen`.
-    Listen,
+    /// `{"listen":{"target":n, …}}`: only on `/v1/listen`.
+    Listen {
+        /// The client's number for it.
+        target: u64,
+        /// What is listened to, or why that cannot be read.
+        what: Result<Listen, Error>,
+    },
     /// `{"unlisten":n}`: only on `/v1/listen`.
-    Unlisten,
+    Unlisten(u64),
+}
+
+/// What a target is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Listen {
+    /// `{"document":path,"since":3,"epoch":"…"}`
+    Document {
+        /// The document.
+        path: DocumentPath,
+        /// The version of which epoch the client has.
+        since: Option<(u64, String)>,
+    },
+    /// `{"query":{…},"resume":"…"}`
+    Query {
+        /// The query.
+        query: Query,
+        /// What the last frame said.
+        resume: Option<String>,
+    },
 }
 
 impl ClientMessage {
@@ -60,9 +86,12 @@ impl ClientMessage {
                 None => Err(Error::invalid("message: ping: not an integer")),
             },
             ("auth", Value::String(token)) => Ok(ClientMessage::Auth(token)),
-            ("listen", Value::Object(_)) => Ok(ClientMessage::Listen),
-            ("unlisten", Value::Number(_)) => Ok(ClientMessage::Unlisten),
-            ("write" | "auth" | "listen" | "unlisten", _) => {
+            ("listen", Value::Object(mut listen)) => {
+                let target = target(listen.remove("target").as_ref())?;
+                Ok(ClientMessage::Listen { target, what: Listen::from_json(listen) })
+            }
+            ("unlisten", number) => Ok(ClientMessage::Unlisten(target(Some(&number))?)),
+            ("write" | "auth" | "listen", _) => {
                 Err(Error::invalid(format!("message: {key}: not of the right type")))
             }
             _ => Err(Error::invalid(format!("message: {key:?} is no message"))),
@@ -79,6 +108,51 @@ impl ClientMessage {
             }
         };
         Ok(ClientMessage::Write { id, write: Write::from_json(Value::Object(write), "write") })
+    }
+}
+
+fn target(value: Option<&Value>) -> Result<u64, Error> {
+    value
+        .and_then(Value::as_u64)
+        .ok_or_else(|| Error::invalid("message: a target is a number from 0 on"))
+}
+
+impl Listen {
+    fn from_json(mut fields: Map) -> Result<Self, Error> {
+        let invalid = |detail: &str| Error::invalid(format!("listen: {detail}"));
+        let mut text = |key: &str| match fields.remove(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(invalid(&format!("{key}: not a string"))),
+        };
+        let (document, epoch, resume) = (text("document")?, text("epoch")?, text("resume")?);
+        let since = match fields.remove("since") {
+            None | Some(Value::Null) => None,
+            Some(since) => {
+                Some(since.as_u64().ok_or_else(|| invalid("since: not a version"))?)
+            }
+        };
+        let query = fields.remove("query");
+        if let Some(key) = fields.keys().next() {
+            return Err(invalid(&format!("{key:?} is no key of it")));
+        }
+        match (document, query) {
+            (Some(path), None) if resume.is_none() => Ok(Listen::Document {
+                path: DocumentPath::parse(&path)
+                    .map_err(|error| invalid(&format!("document: {}", error.detail)))?,
+                // Without an epoch nobody can say which history the version is of.
+                since: since.zip(epoch),
+            }),
+            (None, Some(query)) if since.is_none() && epoch.is_none() => {
+                let query = Query::from_json(query).map_err(|error| {
+                    Error::new(error.code, format!("listen: query: {}", error.detail))
+                })?;
+                Ok(Listen::Query { query, resume })
+            }
+            _ => Err(invalid(
+                "a target is a document, with since and epoch, or a query, with resume",
+            )),
+        }
     }
 }
 
@@ -336,10 +410,38 @@ mod tests {
             ClientMessage::parse(text),
             Ok(ClientMessage::Write { write: Err(_), .. })
         ));
+        let text = r#"{"listen":{"target":2,"query":{"from":"users"},"resume":"r"}}"#;
+        let resume = Some("r".to_owned());
+        let query = Query::from_json(serde_json::json!({"from": "users"})).unwrap();
+        let what = Ok(Listen::Query { query, resume });
+        assert_eq!(ClientMessage::parse(text), Ok(ClientMessage::Listen { target: 2, what }));
+        let text = r#"{"listen":{"target":1,"document":"a/b","since":3,"epoch":"e"}}"#;
+        let path = DocumentPath::parse("a/b").unwrap();
+        let what = Ok(Listen::Document { path, since: Some((3, "e".to_owned())) });
+        assert_eq!(ClientMessage::parse(text), Ok(ClientMessage::Listen { target: 1, what }));
+        assert_eq!(ClientMessage::parse(r#"{"unlisten":1}"#), Ok(ClientMessage::Unlisten(1)));
+        for what in [
+            r#""document":"a""#,
+            r#""document":"a/b","query":{"from":"a"}"#,
+            r#""document":"a/b","since":"x""#,
+            r#""document":"a/b","resume":"r""#,
+            r#""query":{"from":1}"#,
+            r#""query":{"from":"a"},"since":1"#,
+            r#""query":{"from":"a"},"more":1"#,
+            r#""since":1"#,
+        ] {
+            let text = format!(r#"{{"listen":{{"target":1,{what}}}}}"#);
+            let message = ClientMessage::parse(&text);
+            let refused = matches!(message, Ok(ClientMessage::Listen { target: 1, what: Err(_) }));
+            assert!(refused, "{message:?}");
+        }
         for text in [
             "",
             "[]",
             "{}",
+            r#"{"listen":{"document":"a/b"}}"#,
+            r#"{"listen":{"target":-1,"document":"a/b"}}"#,
+            r#"{"unlisten":"1"}"#,
             r#"{"ping":"x"}"#,
             r#"{"ping":1,"auth":"t"}"#,
             r#"{"write":{}}"#,

@@ -73,6 +73,19 @@ impl Document {
         })
     }
 
+    /// A client's frame that came another way than by a socket of this document: the frame that answers it, or what is to
+    /// be done first.
+    ///
+    /// # Errors
+    /// When the path is none, or the answer cannot be built.
+    pub fn frame(&self, path: &str, text: String) -> Result<JsValue, JsValue> {
+        let path = DocumentPath::parse(path).map_err(|error| JsValue::from(error.detail))?;
+        let done = self.handle(&path, Event::Message { text }, None)?;
+        let frame = done.frame.as_deref();
+        let result = frame.map_or(JsValue::UNDEFINED, JsValue::from);
+        self.after_index(&path, &result, done.index, frame)
+    }
+
     /// The indexes have version `version` of the document, or would not take it.
     pub fn indexed(&self, version: f64, done: bool) {
         // Without an engine the memory was lost meanwhile, and the alarm will see to it.
@@ -229,13 +242,13 @@ impl Document {
                 }
                 Effect::Index { version, row } => done.index = Some((version, row)),
                 Effect::Answer(given) => done.answer = Some(given),
-                Effect::Send(text) if done.index.is_some() => done.frame = Some(text),
-                Effect::Send(text) => {
-                    if let Some(socket) = origin {
+                Effect::Send(text) => match origin {
+                    Some(socket) if done.index.is_none() => {
                         // A socket that has gone meanwhile concerns nobody else.
                         let _ = socket.send(&text);
                     }
-                }
+                    _ => done.frame = Some(text),
+                },
                 Effect::Broadcast(text) => bridge::broadcast(&self.state, &text)?,
             }
         }

@@ -1,13 +1,129 @@
-//! `GET /v1/listen`: (being built)
+//! `GET /v1/listen`: one client's socket in the Worker, and the sockets behind it. The engine decides; `listener.js` has
+//! the sockets.
 
+use crate::collections::collections;
 use crate::incoming::Incoming;
-use crate::respond::response;
-use blaze_schema::error::{Code, Error};
+use crate::respond::{allow_origin, response};
+use blaze_engine::http::Headers;
+use blaze_engine::http::document_request::is_upgrade;
+use blaze_engine::http::reply::Reply;
+use blaze_engine::listener::{Effect, Event, Listener as Engine, Upstream};
+use blaze_schema::error::Error;
+use blaze_schema::limits::SUBPROTOCOL_BYTES;
+use blaze_schema::message::SUBPROTOCOL;
+use js_sys::Array;
+use std::cell::RefCell;
 use wasm_bindgen::prelude::*;
 use web_sys::Request;
 use worker::Env;
 
-pub(crate) fn open(request: &Request, _env: &Env) -> Result<JsValue, JsValue> {
-    let _ = Incoming::new(request)?;
-    response(&Error::new(Code::Unimplemented, "listen: being built").into()).map(JsValue::from)
+/// A client's socket, as `listener.js` uses it. Every handler gives a list of effects: each is a list of a name and what
+/// belongs to it.
+#[wasm_bindgen]
+pub struct Listener(RefCell<Engine>);
+
+#[wasm_bindgen]
+impl Listener {
+    /// # Errors
+    /// When the settings of the collections are wrong.
+    #[wasm_bindgen(constructor)]
+    pub fn new() -> Result<Listener, JsValue> {
+        let collections = collections().map_err(|error| JsValue::from(error.detail))?;
+        Ok(Listener(RefCell::new(Engine::new(collections))))
+    }
+
+    /// The client sent a text frame.
+    pub fn message(&self, text: String) -> Array {
+        self.handle(Event::Message { text })
+    }
+
+    /// A socket behind it delivered a frame.
+    pub fn frame(&self, upstream: f64, text: String) -> Array {
+        self.handle(Event::Frame { upstream: upstream as u64, text })
+    }
+
+    /// A socket behind it was closed, or could not be opened.
+    pub fn lost(&self, upstream: f64) -> Array {
+        self.handle(Event::Lost { upstream: upstream as u64 })
+    }
+}
+
+impl Listener {
+    fn handle(&self, event: Event) -> Array {
+        self.0.borrow_mut().handle(event).into_iter().map(described).collect()
+    }
+}
+
+fn described(effect: Effect) -> JsValue {
+    let list = match effect {
+        Effect::Send(text) => Array::of2(&"send".into(), &text.into()),
+        Effect::Open { upstream, object } => {
+            let (namespace, name, url) = address(&object);
+            Array::of5(
+                &"open".into(),
+                &(upstream as f64).into(),
+                &namespace.into(),
+                &name.into(),
+                &url.into(),
+            )
+        }
+        Effect::Close { upstream } => Array::of2(&"close".into(), &(upstream as f64).into()),
+        Effect::Write { path, text } => {
+            Array::of3(&"write".into(), &path.as_str().into(), &text.into())
+        }
+        Effect::End => Array::of1(&"end".into()),
+    };
+    list.into()
+}
+
+/// Binding and name of an object, and the URL that its socket is opened by.
+fn address(object: &Upstream) -> (&'static str, String, String) {
+    let query = |pairs: &[(&str, Option<String>)]| {
+        let mut text = String::new();
+        for (name, value) in pairs {
+            if let Some(value) = value {
+                text.push(if text.is_empty() { '?' } else { '&' });
+                text.push_str(name);
+                text.push('=');
+                text.push_str(&String::from(js_sys::encode_uri_component(value)));
+            }
+        }
+        text
+    };
+    match object {
+        Upstream::Document { path, since } => {
+            let (version, epoch) = match since {
+                Some((version, epoch)) => (Some(version.to_string()), Some(epoch.clone())),
+                None => (None, None),
+            };
+            let query = query(&[("since", version), ("epoch", epoch)]);
+            let url = format!("https://document/v1/docs/{}{query}", path.to_url());
+            ("DOCUMENT", path.as_str().to_owned(), url)
+        }
+        Upstream::Index { name, subscription, resume } => {
+            let query = query(&[
+                ("name", Some(name.clone())),
+                ("query", Some(subscription.clone())),
+                ("resume", resume.clone()),
+            ]);
+            ("INDEX", name.clone(), format!("https://index/{query}"))
+        }
+    }
+}
+
+/// Answers the request for a socket: a refusal, or the subprotocol that it speaks as a string, for `listener.js` to open
+/// it.
+pub(crate) fn open(request: &Request, env: &Env) -> Result<JsValue, JsValue> {
+    let incoming = Incoming::new(request)?;
+    if !is_upgrade(&incoming.request()) {
+        let error = Error::invalid("Upgrade: /v1/listen is a WebSocket").with_status(426);
+        let mut reply = Reply::from(error);
+        reply.headers.push(("upgrade", "websocket".to_owned()));
+        allow_origin(&mut reply, &incoming, env);
+        return response(&reply).map(JsValue::from);
+    }
+    let offered = incoming.get("sec-websocket-protocol").unwrap_or_default();
+    let speaks = offered.len() <= SUBPROTOCOL_BYTES
+        && offered.split(',').any(|name| name.trim() == SUBPROTOCOL);
+    Ok(JsValue::from(if speaks { SUBPROTOCOL } else { "" }))
 }

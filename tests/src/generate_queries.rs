@@ -3,7 +3,7 @@
 
 use crate::random::Random;
 use blaze_schema::path::DocumentPath;
-use blaze_schema::query::{Field, Operator, Query};
+use blaze_schema::query::{Field, FieldFilter, Operator, Query};
 use blaze_schema::value::{Map, Transforms, check_data};
 use serde_json::{Value, json};
 
@@ -80,7 +80,11 @@ impl World {
         let alphabet = alphabet();
         let mut palette = Vec::new();
         for _ in 0..random.between(1, 4) {
-            let row = random.pick(&alphabet);
+            let row = match random.pick(&alphabet) {
+                // Long values take long.
+                row if row[0].to_string().len() > 1_000 && random.chance(60) => &alphabet[11],
+                row => row,
+            };
             for _ in 0..random.between(1, 4) {
                 palette.push(random.pick(row).clone());
             }
@@ -97,7 +101,7 @@ impl World {
             composites: Vec::new(),
         };
         world.collections = world.settings(random, 1);
-        let most = *random.pick(&[0, 1, 3, 8, 8, 15, 15, 25, 40]);
+        let most = *random.pick(&[0, 1, 3, 5, 8, 8, 10, 10, 15, 15, 20, 40]);
         for _ in 0..most {
             let path = world.path(random);
             if world.documents.iter().all(|(other, _)| *other != path) {
@@ -267,8 +271,8 @@ impl World {
     fn field(&self, random: &mut Random, target: Option<&(DocumentPath, Map)>) -> &'static str {
         let mut field = *random.pick(&FIELDS);
         // One that the document has, mostly.
-        for _ in 0..3 {
-            if value_of(field, target).is_some() || random.chance(10) {
+        for _ in 0..8 {
+            if value_of(field, target).is_some() || random.chance(3) {
                 break;
             }
             field = *random.pick(&FIELDS);
@@ -343,36 +347,43 @@ impl World {
         op: Operator,
         target: Option<&(DocumentPath, Map)>,
     ) -> Value {
-        let there = value_of(field, target).filter(|_| random.chance(75));
-        let element = there.as_ref().and_then(|value| {
+        let there = value_of(field, target).filter(|_| random.chance(96));
+        let mut value = self.operand(random, op, there.as_ref());
+        for _ in 0..5 {
+            let filter = FieldFilter { field: Field::parse(field).unwrap(), op, value: value.clone() };
+            if there.is_none() || filter.matches(there.as_ref()) {
+                break;
+            }
+            value = self.operand(random, op, there.as_ref());
+        }
+        json!({"field": field, "op": op.as_str(), "value": value})
+    }
+
+    fn operand(&self, random: &mut Random, op: Operator, there: Option<&Value>) -> Value {
+        let element = there.and_then(|value| {
             let elements = value.as_array()?;
             elements.get(random.below(elements.len())).cloned()
         });
-        let value = match op {
-            Operator::ArrayContains => element.unwrap_or_else(|| self.value(random)),
-            Operator::NotEqual => self.value(random),
-            op if op.takes_values() => {
-                let own = match op {
-                    Operator::In => there,
-                    Operator::ArrayContainsAny => element,
-                    _ => None,
-                };
-                let mut values: Vec<Value> = own.into_iter().collect();
-                while values.is_empty() || random.chance(40) {
-                    values.push(self.value(random));
-                }
-                values.truncate(8);
-                Value::from(values)
-            }
-            _ => there.unwrap_or_else(|| self.value(random)),
+        let own = match op {
+            Operator::ArrayContains | Operator::ArrayContainsAny => element,
+            Operator::NotEqual | Operator::NotIn => None,
+            Operator::Less | Operator::Greater if random.chance(80) => None,
+            _ => there.cloned(),
         };
-        json!({"field": field, "op": op.as_str(), "value": value})
+        if !op.takes_values() {
+            return own.unwrap_or_else(|| self.value(random));
+        }
+        let mut values: Vec<Value> = own.into_iter().collect();
+        while values.is_empty() || (values.len() < 8 && random.chance(40)) {
+            values.push(self.value(random));
+        }
+        Value::from(values)
     }
 
     /// Cursors, limits and what is shown.
     fn add_cuts(&self, random: &mut Random, read: &Query, query: &mut Value) {
         for names in [["startAt", "startAfter"], ["endAt", "endBefore"]] {
-            if random.chance(20) {
+            if random.chance(15) {
                 query[*random.pick(&names)] = self.cursor(random, read);
             }
         }
@@ -381,7 +392,7 @@ impl World {
             4..6 if !read.order_by.is_empty() => query["limitToLast"] = json!(random.between(1, 6)),
             _ => {}
         }
-        if random.chance(15) {
+        if random.chance(12) {
             query["offset"] = json!(random.below(5));
         }
         if random.chance(10) {

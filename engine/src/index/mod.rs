@@ -13,7 +13,7 @@ pub mod live;
 mod meta;
 pub mod page;
 mod plan;
-mod request;
+pub(crate) mod request;
 pub mod row;
 pub mod settings;
 pub mod shard;

@@ -1,6 +1,7 @@
 //! The documents that are measured with.
 
 use std::cell::Cell;
+use std::ops::Range;
 
 use anyhow::{Context, Result};
 use futures_util::future::try_join_all;
@@ -11,6 +12,9 @@ use super::subject::Subject;
 
 /// How many documents stand for "many".
 pub(crate) const COUNT: u64 = 1_000;
+
+/// What [`change`] adds to its numbers: more than any document is created with.
+const CHANGED: u64 = 1_000_000;
 
 /// What both contestants' answers and messages have in common.
 #[derive(Deserialize)]
@@ -23,33 +27,48 @@ pub(crate) fn path(collection: &str, number: u64) -> String {
     format!("/v1/docs/{collection}/document-{number}")
 }
 
+/// Where somebody can live: however many documents there are, one in eight has a given city.
+pub(crate) const CITIES: [&str; 8] =
+    ["Paris", "Rome", "Oslo", "Lima", "Cairo", "Tokyo", "Quito", "Dakar"];
+
+/// How many documents, one after the other, share a group.
+pub(crate) const GROUP: u64 = 25;
+
 /// The data of a new document: 300 bytes, of the shape that an application would store.
 pub(crate) fn data(number: u64) -> String {
     format!(
         concat!(
-            r#"{{"n":0,"name":"Person number {number:04}","email":"person{number:04}@example.com","age":{age},"#,
-            r#""active":true,"address":{{"street":"Rue de la Paix {age}","city":"Paris","country":"FR"}},"#,
-            r#""tags":["vip","beta","newsletter"],"#,
+            r#"{{"n":{number},"name":"Person number {number:04}","email":"person{number:04}@example.com","age":{age},"#,
+            r#""active":true,"address":{{"street":"Rue de la Paix {age}","city":"{city}","country":"FR"}},"#,
+            r#""tags":["vip","newsletter","group-{group}"],"#,
             r#""bio":"Writes documents, listens to documents, and would like both to be quick and never lost."}}"#
         ),
         number = number,
         age = 18 + number % 80,
+        city = CITIES[number as usize % CITIES.len()],
+        group = number / GROUP,
     )
 }
 
-/// The change that every measured write makes: one field, to a value that it did not have.
+/// The change that every measured write makes: one field, the one by which both contestants find documents, to a value
+/// that it did not have.
 pub(crate) fn change(number: u64) -> String {
-    format!(r#"{{"n":{number}}}"#)
+    format!(r#"{{"n":{}}}"#, CHANGED + number)
 }
 
-/// Makes [`COUNT`] new documents in a collection.
+/// Makes new documents with the numbers of a range in a collection, over all connections.
 ///
 /// # Errors
 /// If a request fails.
-pub(crate) async fn create(subject: &Subject, collection: &str) -> Result<()> {
-    let numbers = Cell::new(0);
+pub(crate) async fn create(
+    subject: &Subject,
+    collection: &str,
+    numbers: Range<u64>,
+) -> Result<()> {
+    let Range { start, end } = numbers;
+    let numbers = Cell::new(start);
     let create = async |mut connection: Connection| {
-        while numbers.get() < COUNT {
+        while numbers.get() < end {
             let number = numbers.replace(numbers.get() + 1);
             connection.put(&path(collection, number), data(number)).await?;
         }

@@ -88,6 +88,12 @@ impl Connection {
         self.send(Method::PUT, path, &headers, data).await?.success("PUT", path)
     }
 
+    /// Asks a query.
+    pub(crate) async fn query(&mut self, query: impl Into<Bytes>) -> Result<Answer> {
+        let (path, headers) = ("/v1/query", [(CONTENT_TYPE.as_str(), "application/json")]);
+        self.send(Method::POST, path, &headers, query).await?.success("POST", path)
+    }
+
     /// Merges top-level fields into a document.
     pub(crate) async fn merge(&mut self, path: &str, change: impl Into<Bytes>) -> Result<Answer> {
         let headers = [(CONTENT_TYPE.as_str(), MERGE_PATCH)];

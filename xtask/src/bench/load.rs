@@ -9,7 +9,8 @@ use tokio::time::timeout;
 
 use super::Effort;
 use super::documents;
-use super::http::{self, Connection};
+use super::http::{self, Answer, Connection};
+use super::queries::{self, start};
 use super::stats::{Better, Comparison, Pair, milliseconds, percentile};
 use super::subject::{self, Contestant, Subject};
 
@@ -18,12 +19,18 @@ const MAX_REQUESTS: u64 = 500_000;
 /// How long a round may take to come to its end before it counts as hung.
 const GRACE: Duration = Duration::from_secs(60);
 const COLLECTION: &str = "load";
+/// The collection that is queried.
+const QUERIED: &str = "queries";
+/// How many documents it has.
+pub(crate) const QUERIED_DOCUMENTS: u64 = 2_000;
 
 /// What every connection keeps doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Workload {
     /// Reads of [`documents::COUNT`] documents, in turn.
     PointReads,
+    /// Queries for some of [`QUERIED_DOCUMENTS`] documents, from another value on each time.
+    Queries,
     /// One-field merges over [`documents::COUNT`] documents, in turn.
     SpreadWrites,
     /// One-field merges of one document.
@@ -62,8 +69,14 @@ pub(crate) async fn compare(
         return Ok(Vec::new());
     }
     let subjects = subject::start(contestants)?;
-    documents::create(&subjects.baseline, COLLECTION).await?;
-    documents::create(&subjects.blaze, COLLECTION).await?;
+    for subject in [&subjects.baseline, &subjects.blaze] {
+        if workloads.iter().any(|workload| *workload != Workload::Queries) {
+            documents::create(subject, COLLECTION, 0..documents::COUNT).await?;
+        }
+        if workloads.contains(&Workload::Queries) {
+            documents::create(subject, QUERIED, 0..QUERIED_DOCUMENTS).await?;
+        }
+    }
     let mut comparisons = Vec::new();
     for workload in workloads {
         comparisons.extend(measure(*workload, &subjects, effort).await?);
@@ -102,6 +115,7 @@ impl Workload {
     fn names(self) -> [&'static str; 3] {
         match self {
             Self::PointReads => ["Point reads", "Point read, p50", "Point read, p99"],
+            Self::Queries => ["Queries of 20", "Query of 20, p50", "Query of 20, p99"],
             Self::SpreadWrites => ["Spread writes", "Spread write, p50", "Spread write, p99"],
             Self::HotWrites => {
                 ["Hot-document writes", "Hot-document write, p50", "Hot-document write, p99"]
@@ -109,34 +123,40 @@ impl Workload {
         }
     }
 
-    /// The document that request number `number` goes to.
-    fn path(self, number: u64) -> String {
+    async fn request(self, connection: &mut Connection, number: u64) -> Result<Answer> {
+        let spread = || documents::path(COLLECTION, number % documents::COUNT);
+        let change = || documents::change(number);
         match self {
-            Self::PointReads | Self::SpreadWrites => {
-                documents::path(COLLECTION, number % documents::COUNT)
-            }
-            Self::HotWrites => format!("/v1/docs/{COLLECTION}/hot"),
+            Self::PointReads => connection.get(&spread()).await,
+            Self::Queries => connection.query(query(number)).await,
+            Self::SpreadWrites => connection.merge(&spread(), change()).await,
+            Self::HotWrites => connection.merge(&hot(), change()).await,
         }
     }
+}
 
-    async fn request(self, connection: &mut Connection, number: u64) -> Result<()> {
-        let path = self.path(number);
-        match self {
-            Self::PointReads => connection.get(&path).await?,
-            Self::SpreadWrites | Self::HotWrites => {
-                connection.merge(&path, documents::change(number)).await?
-            }
-        };
-        Ok(())
-    }
+/// The path of the document that all hot writes go to.
+fn hot() -> String {
+    format!("/v1/docs/{COLLECTION}/hot")
+}
+
+/// The query number `number`. The load generator shares the cores with what it measures, so no JSON is built for it.
+fn query(number: u64) -> String {
+    format!(
+        r#"{{"from":"{QUERIED}","where":{{"field":"n","op":">=","value":{}}},"orderBy":[{{"field":"n"}}],"limit":{}}}"#,
+        start(QUERIED_DOCUMENTS, number),
+        queries::LIMIT,
+    )
 }
 
 impl<'a> Run<'a> {
     async fn start(workload: Workload, subject: &'a Subject, warm_up: Duration) -> Result<Self> {
         let run = Self { workload, subject, next: Cell::new(1) };
-        if workload == Workload::HotWrites {
-            let mut connection = Connection::open(subject.address()).await?;
-            connection.put(&workload.path(0), documents::data(0)).await?;
+        let mut connection = Connection::open(subject.address()).await?;
+        match workload {
+            Workload::HotWrites => drop(connection.put(&hot(), documents::data(0)).await?),
+            Workload::Queries => check_query(&mut connection).await?,
+            Workload::PointReads | Workload::SpreadWrites => {}
         }
         // The first requests compile code and open objects.
         run.round(warm_up).await?;
@@ -152,7 +172,7 @@ impl<'a> Run<'a> {
             while start.elapsed() < time && self.next.get() < end {
                 let number = self.next.replace(self.next.get() + 1);
                 let sent = Instant::now();
-                self.workload.request(&mut connection, number).await?;
+                drop(self.workload.request(&mut connection, number).await?);
                 latencies.push(sent.elapsed());
             }
             anyhow::Ok(latencies)
@@ -169,7 +189,7 @@ impl<'a> Run<'a> {
     /// Every write so far was answered, so each must have made a version after the creation's, which is 1.
     async fn ensure_nothing_lost(&self) -> Result<()> {
         let mut connection = Connection::open(self.subject.address()).await?;
-        let version = connection.get(&self.workload.path(0)).await?.version()?;
+        let version = connection.get(&hot()).await?.version()?;
         let writes = self.next.get() - 1;
         ensure!(
             version == writes + 1,
@@ -178,4 +198,16 @@ impl<'a> Run<'a> {
         );
         Ok(())
     }
+}
+
+/// Whether a query is answered by the documents that it is about, in its order.
+async fn check_query(connection: &mut Connection) -> Result<()> {
+    for number in 1..100 {
+        let answer = connection.query(query(number)).await?;
+        let found: Vec<u64> = queries::Answer::read(&answer.body)?.numbers().collect();
+        let first = start(QUERIED_DOCUMENTS, number);
+        let expected: Vec<u64> = (first..first + queries::LIMIT).collect();
+        ensure!(found == expected, "documents {found:?} instead of {expected:?}");
+    }
+    Ok(())
 }

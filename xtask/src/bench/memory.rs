@@ -38,7 +38,7 @@ async fn growth(contestant: &Contestant) -> Result<f64> {
     let subject = contestant.start()?;
     warm_up(&subject).await?;
     let before = subject.resident_mebibytes()?;
-    documents::create(&subject, "memory").await?;
+    documents::create(&subject, "memory", 0..documents::COUNT).await?;
     Ok(subject.resident_mebibytes()? - before)
 }
 

@@ -11,6 +11,7 @@ mod http;
 mod load;
 mod machine;
 mod memory;
+mod queries;
 mod report;
 mod rows;
 mod sizes;
@@ -53,6 +54,7 @@ pub(crate) struct Bench {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Measurement {
     Reads,
+    Queries,
     SpreadWrites,
     HotWrites,
     FanOut,
@@ -155,6 +157,7 @@ async fn measure(
     }
     let loads = [
         (Measurement::Reads, Workload::PointReads),
+        (Measurement::Queries, Workload::Queries),
         (Measurement::SpreadWrites, Workload::SpreadWrites),
         (Measurement::HotWrites, Workload::HotWrites),
     ];

@@ -39,10 +39,7 @@ pub(crate) fn contestants(workspace: &Workspace, blaze: Service) -> Result<Pair<
             name: "baseline.js".to_owned(),
             path: workspace.path("bench/baseline.js"),
         }],
-        objects: vec![ObjectClass {
-            binding: "DOCUMENT".to_owned(),
-            class_name: "Document".to_owned(),
-        }],
+        objects: vec![object("DOCUMENT", "Document"), object("INDEX", "Index")],
         vars: BTreeMap::new(),
         assets: None,
         compatibility_date: blaze.compatibility_date.clone(),
@@ -52,6 +49,10 @@ pub(crate) fn contestants(workspace: &Workspace, blaze: Service) -> Result<Pair<
         baseline: Contestant { name: "baseline", service: baseline, workerd: workerd.clone() },
         blaze: Contestant { name: "Blaze", service: blaze, workerd },
     })
+}
+
+fn object(binding: &str, class_name: &str) -> ObjectClass {
+    ObjectClass { binding: binding.to_owned(), class_name: class_name.to_owned() }
 }
 
 /// Starts both, on empty directories.

@@ -27,7 +27,8 @@ use matcher::{Id, Matcher};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use steps::{Entry, Step, steps};
-use window::{Item, Window, state_of};
+pub(crate) use window::state_of;
+use window::{Item, Window};
 
 /// One live query.
 #[derive(Debug)]
