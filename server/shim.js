@@ -174,8 +174,8 @@ export class Index extends durableObject("Index") {
   update(name, row) {
     return guarded(() => this.current().update(name, row));
   }
-  part(name, body) {
-    return guarded(() => this.current().part(name, body));
+  ask(name, question) {
+    return guarded(() => this.current().ask(name, question));
   }
   webSocketMessage() {}
   webSocketClose(socket, code, reason) {
@@ -188,12 +188,24 @@ export class Index extends durableObject("Index") {
   }
 }
 
+const JSON_TYPE = { headers: { "content-type": "application/json" } };
+
 /** Asks the indexes what a request asks. */
 async function ask(request, env, body) {
   const asked = guarded(() => wasm.ask(request, env, body));
   if (!Array.isArray(asked)) return asked;
   const [names, question] = asked;
-  const parts = await Promise.all(names.map((name) => env.INDEX.getByName(name).part(name, question)));
+  const answers = await Promise.all(names.map((name) => env.INDEX.getByName(name).ask(name, question)));
+  const [answer] = answers;
+  if (answers.length === 1 && typeof answer === "string" && !request.headers.has("origin")) {
+    return new Response(answer, JSON_TYPE);
+  }
+  const refused = answers.find((answer) => typeof answer !== "string");
+  if (refused !== undefined && (answers.length === 1 || refused[0] !== 200)) {
+    return guarded(() => wasm.answered(request, env, ...refused));
+  }
+  if (answers.length === 1) return guarded(() => wasm.answered(request, env, 200, answer));
+  const parts = answers.map((answer) => (typeof answer === "string" ? answer : answer[1]));
   return guarded(() => wasm.merge(request, env, body, parts));
 }
 

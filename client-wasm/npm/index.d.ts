@@ -114,15 +114,15 @@ export interface SnapshotMetadata {
 
 /** A document as it was at one moment. */
 export class DocumentSnapshot<T = DocumentData> {
-  private constructor();
+  protected constructor();
   readonly ref: DocumentReference<T>;
   readonly id: string;
   /** The version; 0 when the document never existed. */
   readonly version: number;
   readonly metadata: SnapshotMetadata;
-  /** Known after `get`. */
+  /** Known after `get`, and in a query's result. */
   readonly createTime: Date | undefined;
-  /** Known after `get`. */
+  /** Known after `get`, and in a query's result. */
   readonly updateTime: Date | undefined;
   exists(): boolean;
   /** The fields; `undefined` when the document does not exist. */
@@ -131,12 +131,18 @@ export class DocumentSnapshot<T = DocumentData> {
   get(fieldPath: string): any;
 }
 
+/** A document of a query's result: it exists. */
+export class QueryDocumentSnapshot<T = DocumentData> extends DocumentSnapshot<T> {
+  private constructor();
+  data(): T;
+}
+
 /** Ends a subscription. */
 export type Unsubscribe = () => void;
 
 /** Callbacks of `onUpdate`. */
-export interface Observer<T> {
-  next?: (snapshot: DocumentSnapshot<T>) => void;
+export interface Observer<S> {
+  next?: (snapshot: S) => void;
   error?: (error: BlazeError) => void;
 }
 
@@ -168,13 +174,136 @@ export class DocumentReference<T = DocumentData> {
     next: (snapshot: DocumentSnapshot<T>) => void,
     error?: (error: BlazeError) => void,
   ): Unsubscribe;
-  onUpdate(observer: Observer<T>): Unsubscribe;
+  onUpdate(observer: Observer<DocumentSnapshot<T>>): Unsubscribe;
 }
 
-/** Some documents, by their ids. */
-export class CollectionReference<T = DocumentData> {
+/** How a filter compares a field. `in`, `not-in` and `array-contains-any` take an array of values. */
+export type WhereFilterOp =
+  | "=="
+  | "!="
+  | "<"
+  | "<="
+  | ">"
+  | ">="
+  | "in"
+  | "not-in"
+  | "array-contains"
+  | "array-contains-any";
+
+export type OrderByDirection = "asc" | "desc";
+
+/** A condition on a document. */
+export class Filter {
   private constructor();
+  /** Without a member that is its own, every value would pass for one. */
+  private readonly json: string;
+}
+
+/** A field compares as it should: its path (`address.city`), or `documentId()`. */
+export function where(fieldPath: string, op: WhereFilterOp, value: unknown): Filter;
+/** All hold. */
+export function and(...filters: Filter[]): Filter;
+/** At least one holds. */
+export function or(...filters: Filter[]): Filter;
+/** What a filter, an order or a cursor calls a document's id: its path, or in a query of one collection its id. */
+export function documentId(): string;
+
+/** Something that is computed over a query's documents; `R` is what it comes to. */
+export class AggregateField<R extends number | bigint | null> {
+  private constructor();
+  private readonly json: string;
+  private readonly result: R;
+}
+
+/** How many documents there are. */
+export function count(): AggregateField<number>;
+/** The sum of a field's numbers; 0 of none. A `bigint` where no number holds it. */
+export function sum(fieldPath: string): AggregateField<number | bigint>;
+/** The average of a field's numbers; `null` of none. */
+export function average(fieldPath: string): AggregateField<number | null>;
+
+/**
+ * A query. It never changes: each call returns another one. What is wrong with it is said by the call that uses it.
+ *
+ * Documents that lack a field that is compared or ordered by are not in the result.
+ */
+export class Query<T = DocumentData> {
+  protected constructor();
   readonly firestore: Blaze;
+  where(fieldPath: string, op: WhereFilterOp, value: unknown): Query<T>;
+  where(filter: Filter): Query<T>;
+  orderBy(fieldPath: string, direction?: OrderByDirection): Query<T>;
+  /** The first so many. */
+  limit(count: number): Query<T>;
+  /** The last so many, in the query's order; it needs `orderBy`. */
+  limitToLast(count: number): Query<T>;
+  /** Without the first so many. */
+  offset(count: number): Query<T>;
+  /** From a document on, or from values of the fields that are ordered by. */
+  startAt(snapshot: DocumentSnapshot<any>): Query<T>;
+  startAt(...values: unknown[]): Query<T>;
+  /** As `startAt`, without what is there. */
+  startAfter(snapshot: DocumentSnapshot<any>): Query<T>;
+  startAfter(...values: unknown[]): Query<T>;
+  /** Up to a document, or to values of the fields that are ordered by. */
+  endAt(snapshot: DocumentSnapshot<any>): Query<T>;
+  endAt(...values: unknown[]): Query<T>;
+  /** As `endAt`, without what is there. */
+  endBefore(snapshot: DocumentSnapshot<any>): Query<T>;
+  endBefore(...values: unknown[]): Query<T>;
+  /** Only these fields of each document. */
+  select(...fieldPaths: string[]): Query<Partial<T>>;
+  isEqual(other: Query<any>): boolean;
+  /** Reads the result, after the writes that this client made before. */
+  get(): Promise<QuerySnapshot<T>>;
+  count(): Promise<number>;
+  sum(fieldPath: string): Promise<number | bigint>;
+  /** `null` if there are no numbers. */
+  average(fieldPath: string): Promise<number | null>;
+  /** Computes several things at once, each under its name. */
+  aggregate<F extends { [name: string]: AggregateField<any> }>(
+    fields: F,
+  ): Promise<{ [Name in keyof F]: F[Name] extends AggregateField<infer R> ? R : never }>;
+  /** Calls `next` with the result as it is, and again whenever it changes. An error ends it. */
+  onUpdate(
+    next: (snapshot: QuerySnapshot<T>) => void,
+    error?: (error: BlazeError) => void,
+  ): Unsubscribe;
+  onUpdate(observer: Observer<QuerySnapshot<T>>): Unsubscribe;
+}
+
+/** A query's result as it was at one moment. */
+export class QuerySnapshot<T = DocumentData> {
+  private constructor();
+  readonly query: Query<T>;
+  readonly metadata: SnapshotMetadata;
+  /** The documents, in the query's order. */
+  readonly docs: QueryDocumentSnapshot<T>[];
+  readonly size: number;
+  readonly empty: boolean;
+  forEach(callback: (doc: QueryDocumentSnapshot<T>) => void, thisArg?: unknown): void;
+  /**
+   * What changed since the listener's snapshot before; in the first one, and after `get`, everything is added. First what
+   * was removed, then what was added, then what was modified. A document of which only the version or
+   * `hasPendingWrites` changed is not among them.
+   */
+  docChanges(): DocumentChange<T>[];
+}
+
+/** A change of a query's result. */
+export interface DocumentChange<T = DocumentData> {
+  readonly type: "added" | "modified" | "removed";
+  /** The document as it is now; as it was, if it was removed. */
+  readonly doc: QueryDocumentSnapshot<T>;
+  /** Its place before, where the earlier changes are applied; -1 if it was added. */
+  readonly oldIndex: number;
+  /** Its place after; -1 if it was removed. */
+  readonly newIndex: number;
+}
+
+/** Some documents, by their ids, and the query for all of them. */
+export class CollectionReference<T = DocumentData> extends Query<T> {
+  private constructor();
   readonly path: string;
   readonly id: string;
   /** The document `id`; a new one without. */
@@ -183,7 +312,7 @@ export class CollectionReference<T = DocumentData> {
   add(data: WithFieldValue<T>): Promise<DocumentReference<T>>;
 }
 
-/** Whether the server can be reached, over all documents that are listened to. */
+/** Whether the server can be reached, over all documents and queries that are listened to. */
 export interface ConnectionState {
   readonly state: "idle" | "connecting" | "connected" | "offline";
   /** While offline: the time to the next attempt, in milliseconds. */
@@ -194,6 +323,8 @@ export interface ConnectionState {
 export class Blaze {
   private constructor();
   collection<T = DocumentData>(path: string): CollectionReference<T>;
+  /** All documents of the collections called `id`, wherever they are. */
+  collectionGroup<T = DocumentData>(id: string): Query<T>;
   doc<T = DocumentData>(path: string): DocumentReference<T>;
   /** Calls back with the present state, and with every change of it. */
   onConnection(callback: (state: ConnectionState) => void): Unsubscribe;

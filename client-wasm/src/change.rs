@@ -58,10 +58,7 @@ impl Change {
         Change { operation: Operation::Delete, body: None }
     }
 
-    fn new(
-        data: Value,
-        check: impl FnOnce(Value) -> Result<Operation, Error>,
-    ) -> Result<Self, Error> {
+    fn new(data: Value, check: fn(Value) -> Result<Operation, Error>) -> Result<Self, Error> {
         let body = Some(json::print(&data));
         Ok(Change { operation: check(data)?, body })
     }

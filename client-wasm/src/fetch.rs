@@ -81,7 +81,7 @@ fn init(
     if let Some(body) = body {
         init.insert("body".to_owned(), Value::from(body));
     }
-    let init = JSON::parse(&json::print(&Value::Object(init))).ok()?;
+    let init = JSON::parse(&json::print_object(&init)).ok()?;
     let signal = AbortSignal::timeout_with_u32(TIMEOUT_MS);
     Reflect::set(&init, &"signal".into(), &signal).ok()?;
     Some(init)

@@ -39,7 +39,7 @@ impl Client {
         let answer = query.aggregated(json::parse(aggregates).map_err(thrown)?);
         Ok(promise(async move {
             let answer = answer.await.map_err(thrown)?;
-            Ok(json::print(&Value::Object(answer)).into())
+            Ok(json::print_object(&answer).into())
         }))
     }
 
@@ -67,7 +67,7 @@ impl Client {
     }
 
     fn query(&self, text: &str) -> Result<Query, Error> {
-        Ok(Query::of_json(self.blaze.clone(), json::parse(text)?))
+        Ok(Query::of_json(self.blaze.clone(), json::parse_object(text)?))
     }
 }
 
@@ -78,8 +78,8 @@ impl Client {
 #[wasm_bindgen(js_name = cursorOf)]
 pub fn cursor_of(query: &str, path: &str, data: &str) -> Result<String, JsValue> {
     let values = || {
-        let data = json::parse(data)?;
-        cursor(&json::parse(query)?, &DocumentPath::parse(path)?, data.as_object())
+        let (query, data) = (json::parse_object(query)?, json::parse_object(data)?);
+        cursor(&query, &DocumentPath::parse(path)?, Some(&data))
     };
     values().map(|values| json::print(&Value::Array(values))).map_err(thrown)
 }

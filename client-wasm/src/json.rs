@@ -22,10 +22,29 @@ pub(crate) fn parse(text: &str) -> Result<Value, Error> {
     if parser.at < text.len() { Err(parser.wrong()) } else { Ok(value) }
 }
 
+/// Reads a JSON text that is an object.
+///
+/// # Errors
+/// `invalid-argument`.
+#[cfg(feature = "js")]
+pub(crate) fn parse_object(text: &str) -> Result<Map, Error> {
+    match parse(text)? {
+        Value::Object(map) => Ok(map),
+        _ => Err(Error::invalid("not an object")),
+    }
+}
+
 /// The value as compact JSON, the keys of every map in order.
 pub(crate) fn print(value: &Value) -> String {
     let mut text = String::new();
     print_value(value, &mut text);
+    text
+}
+
+/// The same of a value that is an object.
+pub(crate) fn print_object(map: &Map) -> String {
+    let mut text = String::new();
+    print_map(map, &mut text);
     text
 }
 

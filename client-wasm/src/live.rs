@@ -45,8 +45,8 @@ pub(crate) struct Live {
     telling: Cell<bool>,
     writes: Calls<u64>,
     reads: Calls<DocumentSnapshot>,
-    /// Reads of something else that wait for this document's writes.
-    barriers: Calls<()>,
+    /// Reads of something else that wait for this document's writes. Their answer says nothing.
+    barriers: Calls<u64>,
     last_id: Cell<u64>,
 }
 
@@ -127,7 +127,7 @@ impl Live {
                 answer(&self.writes, id, result);
             }
             Effect::Fetch { id } => {
-                if !answer(&self.barriers, id, Ok(())) {
+                if !answer(&self.barriers, id, Ok(0)) {
                     self.fetch(id);
                 }
             }
@@ -225,7 +225,7 @@ impl Live {
     }
 
     /// Waits for the writes that were begun before, as a read does; `None` when there are none.
-    pub(crate) fn barrier(self: &Rc<Self>) -> Option<oneshot::Receiver<Result<(), Error>>> {
+    pub(crate) fn barrier(self: &Rc<Self>) -> Option<oneshot::Receiver<Result<u64, Error>>> {
         if self.replica.borrow().is_settled() {
             return None;
         }

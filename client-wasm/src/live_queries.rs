@@ -14,9 +14,8 @@ use crate::socket::{Report, Socket};
 use blaze_schema::Error;
 use blaze_schema::changes::QueryMessage;
 use blaze_schema::query::Query;
-use serde_json::Value;
+use blaze_schema::value::Map;
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 
 /// The queries of one client.
@@ -26,7 +25,7 @@ pub(crate) struct LiveQueries {
     kept: RefCell<Option<Rc<Inner>>>,
     queries: RefCell<Queries>,
     /// Effects not done yet. Doing one may lead to another event at once, whose effects go behind.
-    effects: RefCell<VecDeque<QueryEffect>>,
+    effects: RefCell<Vec<QueryEffect>>,
     working: Cell<bool>,
     socket: RefCell<Option<Socket>>,
     socket_alarm: Alarm,
@@ -90,12 +89,9 @@ impl LiveQueries {
         if self.working.replace(true) {
             return;
         }
-        loop {
-            let next = self.effects.borrow_mut().pop_front();
-            match next {
-                Some(effect) => self.perform(effect),
-                None => break,
-            }
+        while !self.effects.borrow().is_empty() {
+            let next = self.effects.borrow_mut().remove(0);
+            self.perform(next);
         }
         self.working.set(false);
     }
@@ -161,15 +157,16 @@ impl LiveQueries {
     /// Adds a listener. It is told the present result, if there is one, and every later one; not from here.
     pub(crate) fn listen(
         self: &Rc<Self>,
-        json: &Value,
+        json: &Map,
         query: Query,
         next: Box<dyn Fn(Rows)>,
         error: Box<dyn Fn(Error)>,
     ) -> Subscription {
-        let text = json::print(json);
+        let text = json::print_object(json);
         let same = |target: &&Rc<Target>| target.text == text && !target.ended.get();
         let found = self.targets.borrow().iter().find(same).cloned();
-        let target = found.unwrap_or_else(|| self.begin(text, query, json::print(&asked(json))));
+        let target =
+            found.unwrap_or_else(|| self.begin(text, query, json::print_object(&asked(json))));
         let entry = target.audience.add(next, error);
         self.tell_soon();
         let live = Rc::clone(self);

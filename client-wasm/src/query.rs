@@ -4,7 +4,7 @@ use crate::aggregate::Aggregate;
 use crate::callbacks::Subscription;
 use crate::client::Blaze;
 use crate::fetch;
-use crate::filter::{Filter, where_};
+use crate::filter::{Filter, and, where_};
 use crate::http::{aggregate_answer, query_answer};
 use crate::json;
 use crate::platform::spawn;
@@ -29,7 +29,7 @@ pub const DOCUMENT_ID: &str = "__name__";
 pub struct Query {
     blaze: Blaze,
     /// As it is sent; not checked.
-    json: Value,
+    json: Map,
     /// What went wrong already.
     error: Option<Error>,
 }
@@ -45,15 +45,15 @@ pub enum Position {
 
 impl Query {
     pub(crate) fn of_collection(blaze: Blaze, path: &CollectionPath) -> Self {
-        Query { blaze, json: typed("from", Value::from(path.as_str())), error: None }
+        Query { blaze, json: object("from", Value::from(path.as_str())), error: None }
     }
 
     pub(crate) fn of_group(blaze: Blaze, id: &str) -> Self {
-        Query { blaze, json: typed("from", typed("group", Value::from(id))), error: None }
+        Query { blaze, json: object("from", typed("group", Value::from(id))), error: None }
     }
 
     #[cfg(feature = "js")]
-    pub(crate) fn of_json(blaze: Blaze, json: Value) -> Self {
+    pub(crate) fn of_json(blaze: Blaze, json: Map) -> Self {
         Query { blaze, json, error: None }
     }
 
@@ -66,24 +66,23 @@ impl Query {
     /// The documents for which the filter holds too.
     #[must_use]
     pub fn filter(&self, filter: Filter) -> Query {
-        let mut query = self.clone();
-        query.json["where"] = match query.json.get_mut("where").map(Value::take) {
-            None => filter.0,
-            Some(before) => typed("and", vec![before, filter.0].into()),
+        let filter = match self.json.get("where") {
+            None => filter,
+            Some(before) => and([Filter(before.clone()), filter]),
         };
-        query
+        self.with("where", "", filter.0)
     }
 
     /// The documents that have the field, in its order; where earlier orders leave it open.
     #[must_use]
     pub fn order_by(&self, field: &str, direction: Direction) -> Query {
-        let mut order = typed("field", Value::from(field));
-        order["direction"] = Value::from(direction.as_str());
+        let mut order = object("field", Value::from(field));
+        order.insert("direction".to_owned(), Value::from(direction.as_str()));
         let mut orders = match self.json.get("orderBy") {
             Some(Value::Array(orders)) => orders.clone(),
             _ => Vec::new(),
         };
-        orders.push(order);
+        orders.push(Value::Object(order));
         self.with("orderBy", "", orders)
     }
 
@@ -150,10 +149,8 @@ impl Query {
 
     fn with(&self, key: &str, instead_of: &str, value: impl Into<Value>) -> Query {
         let mut query = self.clone();
-        if let Value::Object(fields) = &mut query.json {
-            fields.remove(instead_of);
-            fields.insert(key.to_owned(), value.into());
-        }
+        query.json.remove(instead_of);
+        query.json.insert(key.to_owned(), value.into());
         query
     }
 
@@ -163,7 +160,7 @@ impl Query {
     }
 
     /// What the server is asked once the writes of this client are done that were begun before.
-    fn asked(&self) -> Result<(Value, impl Future<Output = ()> + use<>), Error> {
+    fn asked(&self) -> Result<(Map, impl Future<Output = ()> + use<>), Error> {
         match &self.error {
             Some(error) => Err(error.clone()),
             None => Ok((self.json.clone(), self.blaze.inner.barrier()?)),
@@ -186,23 +183,27 @@ impl Query {
         }
     }
 
-    async fn read(&self, mut asked: Value) -> Result<Rows, Error> {
+    async fn read(&self, mut asked: Map) -> Result<Rows, Error> {
         let client = &self.blaze.inner;
+        let limit =
+            asked.get("limit").and_then(Value::as_u64).map_or(usize::MAX, |limit| limit as usize);
         let mut rows = Vec::new();
         loop {
-            let body = json::print(&asked);
+            let body = json::print_object(&asked);
             let token = client.token.as_deref();
             let answer = fetch::post(&client.origin, token, "/v1/query", &body).await;
             let page = query_answer(answer)?;
             rows.extend(page.rows);
             match page.next {
-                // The server answers a large result in parts. A limit is the application's.
-                Some(next) if asked.get("limit").is_none() => {
-                    asked["pageToken"] = Value::from(next)
+                // The server answers a large result in parts, and offers to go on beyond a limit too.
+                Some(next) if rows.len() < limit => {
+                    asked.insert("pageToken".to_owned(), Value::from(next));
                 }
-                _ => return Ok(Rc::new(rows)),
+                _ => break,
             }
         }
+        rows.truncate(limit);
+        Ok(Rc::new(rows))
     }
 
     /// Counts the documents.
@@ -261,9 +262,9 @@ impl Query {
         let client = Rc::clone(&self.blaze.inner);
         async move {
             let (query, barrier) = begun?;
-            let mut asked = typed("query", query);
-            asked["aggregates"] = aggregates;
-            let body = json::print(&asked);
+            let mut asked = object("query", Value::Object(query));
+            asked.insert("aggregates".to_owned(), aggregates);
+            let body = json::print_object(&asked);
             barrier.await;
             let token = client.token.as_deref();
             aggregate_answer(fetch::post(&client.origin, token, "/v1/aggregate", &body).await)
@@ -298,12 +299,19 @@ impl Query {
     }
 }
 
+/// `{key: value}`
+fn object(key: &str, value: Value) -> Map {
+    let mut map = Map::new();
+    map.insert(key.to_owned(), value);
+    map
+}
+
 /// The values of a document that place it in a query's result.
 ///
 /// # Errors
 /// `invalid-argument` for a document that lacks a field that the query orders by.
 pub(crate) fn cursor(
-    query: &Value,
+    query: &Map,
     path: &DocumentPath,
     data: Option<&Map>,
 ) -> Result<Vec<Value>, Error> {
@@ -348,6 +356,6 @@ impl PartialEq for Query {
 
 impl fmt::Debug for Query {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Query({})", json::print(&self.json))
+        write!(f, "Query({})", json::print_object(&self.json))
     }
 }

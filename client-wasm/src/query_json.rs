@@ -8,11 +8,11 @@ use blaze_schema::path::{CollectionPath, DocumentPath};
 use blaze_schema::query::{
     Cursor, Direction, Field, FieldFilter, Filter, Limit, Operator, Order, Query, Source,
 };
-use blaze_schema::value::{Transforms, check_value, typed};
+use blaze_schema::value::{Map, Transforms, check_value, typed};
 use serde_json::Value;
 
 /// Reads a query. `None` for what the server refuses, or will be asked about.
-pub fn read(json: &Value) -> Option<Query> {
+pub fn read(json: &Map) -> Option<Query> {
     let from = match json.get("from")? {
         Value::String(path) => Source::Collection(CollectionPath::parse(path).ok()?),
         group => Source::Group(group.get("group")?.as_str()?.to_owned()),
@@ -22,6 +22,7 @@ pub fn read(json: &Value) -> Option<Query> {
         query.filter = Some(read_filter(filter, &query.from)?);
     }
     for order in list(json, "orderBy") {
+        let order = order.as_object()?;
         let direction = match order.get("direction") {
             Some(direction) => Direction::parse(direction.as_str()?)?,
             None => Direction::Ascending,
@@ -51,15 +52,16 @@ pub fn read(json: &Value) -> Option<Query> {
     Some(query)
 }
 
-fn list<'a>(json: &'a Value, key: &str) -> &'a [Value] {
+fn list<'a>(json: &'a Map, key: &str) -> &'a [Value] {
     json.get(key).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
-fn read_field(json: &Value) -> Option<Field> {
+fn read_field(json: &Map) -> Option<Field> {
     Field::parse(json.get("field")?.as_str()?).ok()
 }
 
 fn read_filter(json: &Value, from: &Source) -> Option<Filter> {
+    let json = json.as_object()?;
     let mut filters = Vec::new();
     let (and, or) = (list(json, "and"), list(json, "or"));
     for filter in and.iter().chain(or) {
@@ -98,7 +100,7 @@ fn normalize(value: &mut Value, field: &Field, from: &Source) -> Option<()> {
 
 /// `[at, beside]` are the names of an inclusive and an exclusive cursor.
 fn read_cursor(
-    json: &Value,
+    json: &Map,
     [at, beside]: [&str; 2],
     orders: &[Order],
     from: &Source,
@@ -119,7 +121,7 @@ fn read_cursor(
 
 /// What the server is asked for when a query is listened to. With a selection, also the fields that the query looks at:
 /// whether a write makes a document match, and where it is then, must be told from what is answered.
-pub fn asked(json: &Value) -> Value {
+pub fn asked(json: &Map) -> Map {
     let mut asked = json.clone();
     if let Some(Value::Array(select)) = asked.get_mut("select") {
         if let Some(filter) = json.get("where") {
@@ -131,6 +133,7 @@ pub fn asked(json: &Value) -> Value {
 }
 
 fn add_fields(select: &mut Vec<Value>, json: &Value) {
+    let Some(json) = json.as_object() else { return };
     if let Some(field) = json.get("field")
         && !select.contains(field)
     {
@@ -145,6 +148,10 @@ fn add_fields(select: &mut Vec<Value>, json: &Value) {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    fn read(json: &Value) -> Option<Query> {
+        super::read(json.as_object().unwrap())
+    }
 
     #[test]
     fn what_the_server_reads_the_client_reads_alike() {
@@ -203,6 +210,7 @@ mod tests {
             "where": {"and": [filter("a"), {"or": [filter("b"), filter("x.y")]}]},
             "orderBy": [{"field": "b"}, {"field": "n"}, {"field": "__name__"}],
         });
+        let asked = |query: &Value| Value::Object(asked(query.as_object().unwrap()));
         assert_eq!(asked(&query), query);
         query["select"] = json!(["x", "a"]);
         assert_eq!(asked(&query)["select"], json!(["x", "a", "b", "x.y", "n", "__name__"]));

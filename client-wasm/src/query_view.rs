@@ -55,6 +55,7 @@ pub struct QueryView {
     whole: bool,
     /// The server's result; `None` before the first frame.
     window: Option<Vec<Rc<Row>>>,
+    /// In the order of their paths.
     overlays: Vec<Overlay>,
     /// What listeners saw last, unless something changed since.
     seen: Option<Rows>,
@@ -152,25 +153,22 @@ impl QueryView {
     pub fn frame(&mut self, changes: Changes) -> bool {
         let before = if changes.reset { Some(Vec::new()) } else { self.window.clone() };
         let Some(mut rows) = before else { return false };
+        let concerns = |overlay: &Overlay| {
+            let named = |change: &Change| *change.path() == *overlay.path;
+            let waits = overlay.writes.iter().any(|write| write.in_the_next_frame);
+            changes.reset || waits || changes.changes.iter().any(named)
+        };
+        let concerned: Vec<bool> = self.overlays.iter().map(concerns).collect();
         let select = self.select.as_deref();
         if !changes.changes.into_iter().all(|change| apply(&mut rows, change, select)) {
             return false;
         }
         self.window = Some(rows);
         self.stale = true;
-        self.each_overlay(&mut |overlay, found| {
-            for write in &mut overlay.writes {
-                if mem::take(&mut write.in_the_next_frame) {
-                    write.stage = IN_THE_NEXT_BASE;
-                }
-            }
-            if overlay.is_answered() {
-                if overlay.in_window && found.is_none() {
-                    overlay.writes.clear();
-                }
-                overlay.rebase(found);
-            }
-        });
+        // From the last one on: those that have become nothing are removed.
+        for (index, _) in concerned.iter().enumerate().rev().filter(|(_, concerned)| **concerned) {
+            self.update(index, &mut Overlay::meet_frame);
+        }
         true
     }
 
@@ -186,15 +184,19 @@ impl QueryView {
         if !self.matcher.query().from.contains(path) {
             return;
         }
-        let known = self.overlays.iter().position(|overlay| overlay.path == *path);
-        let number = known.unwrap_or_else(|| {
-            self.overlays.push(self.overlaid(path));
-            self.overlays.len() - 1
+        let index = self.find(path).unwrap_or_else(|index| {
+            self.overlays.insert(index, self.overlaid(path));
+            index
         });
         let operation = Rc::clone(operation);
         let write = Pending { operation, at, stage: Stage::Unanswered, in_the_next_frame: false };
-        self.overlays[number].writes.push(write);
-        self.each_overlay(&mut |_, _| {});
+        self.overlays[index].writes.push(write);
+        self.update(index, &mut |_, _| {});
+    }
+
+    /// Where the document's overlay is, or would be.
+    fn find(&self, path: &DocumentPath) -> Result<usize, usize> {
+        self.overlays.binary_search_by(|overlay| (*overlay.path).cmp(path))
     }
 
     /// A document that is about to be written to.
@@ -219,19 +221,18 @@ impl QueryView {
     /// it was refused, without one. Returns whether a write stays that is answered: then [`QueryView::lapse`] is to be
     /// called [`GRACE_MS`] later.
     pub fn settled(&mut self, path: &DocumentPath, version: Option<u64>, now: Timestamp) -> bool {
-        self.each_overlay(&mut |overlay, found| {
-            let unanswered = |write: &Pending| write.stage == Stage::Unanswered;
-            if *overlay.path != *path {
-                return;
-            }
-            let Some(number) = overlay.writes.iter().position(unanswered) else { return };
-            match version {
-                Some(version) => overlay.writes[number].stage = Stage::Answered(version),
-                None => drop(overlay.writes.remove(number)),
-            }
-            overlay.answered_at = now;
-            overlay.rebase(found);
-        });
+        if let Ok(index) = self.find(path) {
+            self.update(index, &mut |overlay, found| {
+                let unanswered = |write: &Pending| write.stage == Stage::Unanswered;
+                let Some(number) = overlay.writes.iter().position(unanswered) else { return };
+                match version {
+                    Some(version) => overlay.writes[number].stage = Stage::Answered(version),
+                    None => drop(overlay.writes.remove(number)),
+                }
+                overlay.answered_at = now;
+                overlay.rebase(found);
+            });
+        }
         self.overlays.iter().any(Overlay::is_answered)
     }
 
@@ -247,36 +248,39 @@ impl QueryView {
         self.overlays.iter().any(Overlay::is_answered)
     }
 
-    /// Changes overlays, given the window's row of their document, and drops those that have become nothing.
-    fn each_overlay(&mut self, change: &mut dyn FnMut(&mut Overlay, Option<&Rc<Row>>)) {
-        self.stale |= !self.overlays.is_empty();
-        let window = self.window.as_deref();
-        let rows = window.unwrap_or_default();
-        self.overlays.retain_mut(|overlay| {
-            let found = rows.iter().find(|row| row.path == overlay.path);
-            change(overlay, found);
-            let shown = overlay.show(&self.matcher, self.select.as_deref(), rows.first());
-            let visible = matches!(shown, Shown::Row(_));
-            // The row of before, if it is the same: then nobody is told.
-            if overlay.shown != shown {
-                overlay.shown = shown;
-            }
-            let waits = visible || found.is_some() || window.is_none() || !overlay.is_answered();
-            waits && !overlay.writes.is_empty()
-        });
+    /// Changes an overlay, given the window's row of its document, and removes it when it has become nothing.
+    fn update(&mut self, index: usize, change: &mut dyn FnMut(&mut Overlay, Option<&Rc<Row>>)) {
+        self.stale = true;
+        let overlay = &mut self.overlays[index];
+        let found = self.window.iter().flatten().find(|row| row.path == overlay.path);
+        change(overlay, found);
+        let shown = overlay.show(&self.matcher, self.select.as_deref());
+        let visible = matches!(shown, Shown::Row(_));
+        // The row of before, if it is the same: then nobody is told.
+        if overlay.shown != shown {
+            overlay.shown = shown;
+        }
+        let waits = visible || found.is_some() || self.window.is_none() || !overlay.is_answered();
+        if !waits || overlay.writes.is_empty() {
+            self.overlays.remove(index);
+        }
     }
 
     fn visible(&self) -> Option<Vec<Rc<Row>>> {
         let mut rows = self.window.clone()?;
+        rows.retain(|row| match self.find(&row.path) {
+            Ok(index) => matches!(self.overlays[index].shown, Shown::Unknown),
+            Err(_) => true,
+        });
+        let first = self.window.as_ref().and_then(|rows| rows.first());
         for overlay in &self.overlays {
-            if overlay.shown != Shown::Unknown {
-                rows.retain(|row| row.path != overlay.path);
+            let Shown::Row(row) = &overlay.shown else { continue };
+            let is_before = |first: &Rc<Row>| compare(&self.matcher, row, first).is_lt();
+            if self.matcher.query().offset > 0 && first.is_none_or(is_before) {
+                continue;
             }
-            if let Shown::Row(row) = &overlay.shown {
-                let place =
-                    rows.partition_point(|other| compare(&self.matcher, other, row).is_lt());
-                rows.insert(place, Rc::clone(row));
-            }
+            let place = rows.partition_point(|other| compare(&self.matcher, other, row).is_lt());
+            rows.insert(place, Rc::clone(row));
         }
         match self.matcher.query().limit {
             Some(Limit::First(count)) => rows.truncate(count as usize),
@@ -308,13 +312,23 @@ impl Overlay {
         });
     }
 
-    /// The base with the writes over it. `first` is the window's first row.
-    fn show(
-        &self,
-        matcher: &Matcher,
-        select: Option<&[FieldPath]>,
-        first: Option<&Rc<Row>>,
-    ) -> Shown {
+    /// The window has changed, and this document perhaps in it.
+    fn meet_frame(&mut self, found: Option<&Rc<Row>>) {
+        for write in &mut self.writes {
+            if mem::take(&mut write.in_the_next_frame) {
+                write.stage = IN_THE_NEXT_BASE;
+            }
+        }
+        if self.is_answered() {
+            if self.in_window && found.is_none() {
+                self.writes.clear();
+            }
+            self.rebase(found);
+        }
+    }
+
+    /// The base with the writes over it.
+    fn show(&self, matcher: &Matcher, select: Option<&[FieldPath]>) -> Shown {
         let (mut state, version, times) = match &self.base {
             Base::Unknown => (None, 0, None),
             Base::Missing => (Some(None), 0, None),
@@ -336,11 +350,7 @@ impl Overlay {
         let wanted = matcher.matches(&self.path, &full) && matcher.in_bounds(&self.path, &full);
         let path = Rc::clone(&self.path);
         let row = Row { path, version, data: selected(&full, select), full, times, pending };
-        let is_before = |first: &Rc<Row>| compare(matcher, &row, first).is_lt();
-        if !wanted || matcher.query().offset > 0 && first.is_none_or(is_before) {
-            return Shown::Nothing;
-        }
-        Shown::Row(Rc::new(row))
+        if wanted { Shown::Row(Rc::new(row)) } else { Shown::Nothing }
     }
 }
 
@@ -737,6 +747,14 @@ mod tests {
         bench.done("x", 8);
         bench.done("y", 8);
         assert!(bench.view.overlays.is_empty());
+
+        // What there is in a whole collection is not known before the first frame.
+        let mut bench = Bench::new(json!({}));
+        bench.write("a", Operation::merge(json!({"n": 2})).unwrap());
+        bench.reset(json!([["a", {"n": 1, "z": 0}]]));
+        assert_eq!(bench.seen(), r#"a5 {"n":1,"z":0}"#);
+        bench.done("a", 6);
+        assert_eq!(bench.seen(), r#"a5* {"n":2,"z":0}"#);
 
         // In a whole collection, what is not there does not exist.
         let mut bench = Bench::with(json!({}), json!([["a", {"n": 1}]]));

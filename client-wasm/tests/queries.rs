@@ -163,7 +163,7 @@ struct World {
 
 impl World {
     fn new(query: Value) -> Self {
-        let text = asked(&query).to_string();
+        let text = Value::Object(asked(query.as_object().unwrap())).to_string();
         let query = Query::from_json(query).unwrap();
         World {
             server: Server::default(),

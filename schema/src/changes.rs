@@ -63,6 +63,17 @@ pub enum Change {
     },
 }
 
+impl Change {
+    /// Where the document is, or was.
+    pub fn path(&self) -> &DocumentPath {
+        match self {
+            Change::Added { path, .. }
+            | Change::Modified { path, .. }
+            | Change::Removed { path, .. } => path,
+        }
+    }
+}
+
 /// What a modified document is now.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Content {

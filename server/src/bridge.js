@@ -31,12 +31,6 @@ export function forward(env, name, request, url) {
   return env.DOCUMENT.getByName(name).fetch(url === undefined ? request : new Request(url, request));
 }
 
-/** Passes a request on to the index object `name`, with `body` for its own. */
-export function askIndex(env, name, request, body) {
-  const url = "https://index/?name=" + encodeURIComponent(name);
-  return env.INDEX.getByName(name).fetch(url, { method: "POST", headers: request.headers, body });
-}
-
 /** `result`, and what is to be done before it is passed on (see `server/shim.js`). */
 export function afterIndex(result, names, row, version, frame) {
   return { result, names: names.split("\n"), row, version, frame };
@@ -95,9 +89,17 @@ export function isListenedTo(state, tag, socket) {
   return state.getWebSockets(tag).some((other) => other !== socket);
 }
 
-/** The rows of a statement, packed: for each column its length in four bytes, then its bytes. Adds to `counts`. */
-export function packedRows(sql, query, bindings, counts) {
-  const cursor = sql.exec(query, ...bindings);
+/** The one value of a statement over a range: a number, bytes or null. Adds to `counts`. */
+export function valueOfRange(sql, query, start, end, limit, counts) {
+  const cursor = sql.exec(query, start, end, limit);
+  const [value] = cursor.raw().next().value;
+  count(cursor, counts);
+  return value instanceof ArrayBuffer ? new Uint8Array(value) : value;
+}
+
+/** The rows of a statement over a range, packed: for each column its length in four bytes, then its bytes. Adds to `counts`. */
+export function packedRows(sql, query, start, end, limit, counts) {
+  const cursor = sql.exec(query, start, end, limit);
   const columns = [];
   let size = 0;
   for (const row of cursor.raw()) {

@@ -22,15 +22,6 @@ extern "C" {
         url: Option<&str>,
     ) -> Result<Promise, JsValue>;
 
-    /// Passes a request on to the index object `name`, with `body` for its own.
-    #[wasm_bindgen(catch, js_name = askIndex)]
-    pub(crate) fn ask_index(
-        env: &JsValue,
-        name: &str,
-        request: &Request,
-        body: &str,
-    ) -> Result<Promise, JsValue>;
-
     /// What the entry is to do before it passes `result` on: see `server/shim.js`.
     #[wasm_bindgen(catch, js_name = afterIndex)]
     pub(crate) fn after_index(
@@ -83,12 +74,25 @@ extern "C" {
         socket: &JsValue,
     ) -> Result<bool, JsValue>;
 
-    /// The rows of a statement, packed: for each column its length in four bytes, then its bytes.
+    /// The one value of a statement over a range.
+    #[wasm_bindgen(catch, js_name = valueOfRange)]
+    pub(crate) fn value_of_range(
+        sql: &Sql,
+        query: &JsValue,
+        start: &[u8],
+        end: &[u8],
+        limit: f64,
+        counts: &Float64Array,
+    ) -> Result<JsValue, JsValue>;
+
+    /// The rows of a statement over a range, packed: for each column its length in four bytes, then its bytes.
     #[wasm_bindgen(catch, js_name = packedRows)]
     pub(crate) fn packed_rows(
         sql: &Sql,
-        query: &str,
-        bindings: &Array,
+        query: &JsValue,
+        start: &[u8],
+        end: &[u8],
+        limit: f64,
         counts: &Float64Array,
     ) -> Result<Uint8Array, JsValue>;
 
@@ -124,7 +128,7 @@ extern "C" {
     pub(crate) type Sql;
 
     #[wasm_bindgen(method, catch, variadic)]
-    pub(crate) fn exec(this: &Sql, query: &str, bindings: &Array) -> Result<Cursor, JsValue>;
+    pub(crate) fn exec(this: &Sql, query: &JsValue, bindings: &Array) -> Result<Cursor, JsValue>;
 
     pub(crate) type Cursor;
 
@@ -163,6 +167,23 @@ pub(crate) fn message(thrown: &JsValue) -> String {
 thread_local! {
     /// Random bytes fetched in advance: a call into JavaScript for every event would cost more than the event.
     static RANDOM: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+thread_local! {
+    /// Constant texts as JavaScript has them, by their address: a text would be decoded at every call.
+    static TEXTS: RefCell<Vec<(*const u8, JsValue)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A constant text as JavaScript has it.
+pub(crate) fn constant(text: &'static str) -> JsValue {
+    TEXTS.with_borrow_mut(|texts| {
+        if let Some((_, known)) = texts.iter().find(|(address, _)| *address == text.as_ptr()) {
+            return known.clone();
+        }
+        let made = JsValue::from(text);
+        texts.push((text.as_ptr(), made.clone()));
+        made
+    })
 }
 
 const RANDOM_BYTES: u32 = 4_096;

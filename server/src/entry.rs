@@ -81,8 +81,7 @@ fn answer(request: Request, env: Env) -> Result<JsValue, JsValue> {
         }
         Ok(Route::Create(collection)) => return create(&request, &env, &collection),
         // Their bodies say which objects answer: the entry reads them, and calls `ask`.
-        Ok(Route::Query | Route::Aggregate) => return Ok(JsValue::NULL),
-        Ok(Route::List(_)) => return ask(&request, &env, Some(Vec::new())),
+        Ok(Route::Query | Route::Aggregate | Route::List(_)) => return Ok(JsValue::NULL),
         Ok(Route::Listen) => return crate::listener::open(&request, &env),
         Ok(Route::Page) => return Ok(page(request, env).into()),
         Ok(Route::Health) => Reply::json(200, r#"{"status":"ok"}"#.to_owned()),
@@ -101,27 +100,57 @@ fn answer(request: Request, env: Env) -> Result<JsValue, JsValue> {
     finish(reply, &Incoming::new(&request)?, &env).map(JsValue::from)
 }
 
-/// Asks the indexes what a request asks, whose body has been read; `None` is one that is too large. A response, a promise
-/// of one, or `[names, body]`, the objects that are to be asked for parts: [`merge`] makes one answer of theirs.
+/// What is to be asked of the indexes for a request, whose body has been read; `None` is one that is too large.
+/// `[names, question]`, or the response when nothing can be asked. One index gives the whole answer; of several,
+/// [`merge`] makes one.
 ///
 /// # Errors
 /// When not even the answer to a failure can be built.
 #[wasm_bindgen]
 pub fn ask(request: &Request, env: &Env, body: Option<Vec<u8>>) -> Result<JsValue, JsValue> {
-    let incoming = Incoming::new(request)?;
-    let asked = body
-        .ok_or_else(too_large)
-        .and_then(|body| question(&incoming, &body)?.ask(&*collections()?));
+    let summary = Incoming::summary(request)?;
+    let asked = body.ok_or_else(too_large).and_then(|body| {
+        let collections = collections()?;
+        let simple = match route(summary.method(), summary.path()) {
+            Ok(Route::Query) => Ask::of_one("query", body.as_slice(), &collections),
+            _ => None,
+        };
+        match simple {
+            Some(ask) => Ok(ask),
+            None => question(&summary, &body)?.ask(&collections),
+        }
+    });
     match asked {
-        Ok(Ask { objects, body }) => match objects.as_slice() {
-            [name] => bridge::ask_index(env, name, request, &body).map(JsValue::from),
-            names => {
-                let names: Array = names.iter().map(|name| JsValue::from(name.as_str())).collect();
-                Ok(Array::of2(&names, &body.into()).into())
-            }
-        },
-        Err(error) => finish(error.into(), &incoming, env).map(JsValue::from),
+        Ok(Ask { objects, body }) => {
+            let names: Array = objects.iter().map(|name| JsValue::from(name.as_str())).collect();
+            Ok(Array::of2(&names, &body.into()).into())
+        }
+        Err(error) => finish(error.into(), &Incoming::new(request)?, env).map(JsValue::from),
     }
+}
+
+/// The answer to a request as one index gave it; `read` and `written` where rows are counted.
+///
+/// # Errors
+/// When not even the answer to a failure can be built.
+#[wasm_bindgen]
+pub fn answered(
+    request: &Request,
+    env: &Env,
+    status: u16,
+    text: String,
+    read: Option<f64>,
+    written: Option<f64>,
+) -> Result<Response, JsValue> {
+    let mut reply = Reply::json(status, text);
+    if status >= 400 {
+        reply.headers = Reply::from(Error::invalid("")).headers;
+    }
+    if let (Some(read), Some(written)) = (read, written) {
+        reply.headers.push(("blaze-rows-read", read.to_string()));
+        reply.headers.push(("blaze-rows-written", written.to_string()));
+    }
+    finish(reply, &Incoming::new(request)?, env)
 }
 
 /// The answer to a request from the parts that several indexes gave.

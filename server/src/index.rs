@@ -5,10 +5,9 @@
 use crate::bridge::{self, Socket};
 use crate::collections::collections;
 use crate::incoming::Incoming;
-use crate::respond::{allow_origin, count_rows, internal, response};
+use crate::respond::count_rows;
 use crate::sqlite::SqliteStore;
 use blaze_engine::http::query_request;
-use blaze_engine::http::reply::Reply;
 use blaze_engine::index::live::Subscription;
 use blaze_engine::index::{Effect, Event, Index as Engine, shard};
 use blaze_schema::error::{Code, Error};
@@ -24,7 +23,6 @@ use worker::worker_sys::DurableObjectState;
 #[wasm_bindgen]
 pub struct Index {
     state: DurableObjectState,
-    env: Env,
     /// `None` until the first event, which says which index this is.
     engine: RefCell<Option<Engine>>,
     store: RefCell<SqliteStore>,
@@ -39,7 +37,7 @@ impl Index {
     #[wasm_bindgen(constructor)]
     pub fn new(state: DurableObjectState, env: Env) -> Result<Index, JsValue> {
         let store = RefCell::new(SqliteStore::new(&state, count_rows(&env))?);
-        Ok(Index { state, env, engine: RefCell::new(None), store })
+        Ok(Index { state, engine: RefCell::new(None), store })
     }
 
     /// Takes a document's change: its row. Returns the rows read and written, where they are counted.
@@ -55,37 +53,30 @@ impl Index {
         }
     }
 
-    /// Answers one part of what is asked of several indexes.
-    ///
-    /// # Errors
-    /// The engine's error, as problem+json.
-    pub fn part(&self, name: &str, body: &str) -> Result<String, JsValue> {
-        let answer = query_request::event(body).and_then(|event| self.answer(name, event));
-        answer.map_err(|error| JsValue::from(error.to_problem_json()))
+    /// Answers what a request asks, or one part of it: a text, or `[status, text]` for one that is not answered, or
+    /// `[status, text, rows read, rows written]` where rows are counted.
+    pub fn ask(&self, name: &str, question: &str) -> JsValue {
+        let answer = query_request::event(question).and_then(|event| self.answer(name, event));
+        let counts = self.store.borrow().take_counts();
+        match (answer, counts) {
+            (Ok(text), None) => text.into(),
+            (Ok(text), Some((read, written))) => {
+                Array::of4(&200.into(), &text.into(), &read.into(), &written.into()).into()
+            }
+            (Err(error), _) => {
+                Array::of2(&error.status.into(), &error.to_problem_json().into()).into()
+            }
+        }
     }
 
-    /// Answers a query or an aggregation, or opens a socket for a live query.
+    /// Opens a socket for a live query.
     ///
     /// # Errors
-    /// When not even the answer to a failure can be built.
-    pub fn fetch(&self, request: &Request, body: Option<Vec<u8>>) -> Result<Response, JsValue> {
+    /// When it cannot be opened.
+    pub fn fetch(&self, request: &Request, _: Option<Vec<u8>>) -> Result<Response, JsValue> {
         let incoming = Incoming::new(request)?;
         let name = incoming.value("name").unwrap_or_default();
-        if incoming.method() == "GET" {
-            return self.listen(&incoming, &name);
-        }
-        let body = body.and_then(|body| String::from_utf8(body).ok()).unwrap_or_default();
-        let answer = query_request::event(&body).and_then(|event| self.answer(&name, event));
-        let mut reply = match answer {
-            Ok(text) => Reply::json(200, text),
-            Err(error) => error.into(),
-        };
-        allow_origin(&mut reply, &incoming, &self.env);
-        if let Some((read, written)) = self.store.borrow().take_counts() {
-            reply.headers.push(("blaze-rows-read", read.to_string()));
-            reply.headers.push(("blaze-rows-written", written.to_string()));
-        }
-        response(&reply).or_else(|thrown| response(&internal(&thrown)))
+        self.listen(&incoming, &name)
     }
 
     /// A socket was closed.

@@ -47,8 +47,8 @@ impl SqliteStore {
     }
 
     /// Runs a statement to its end; returns its rows.
-    fn run(&self, query: &str, bindings: &Array) -> Result<Array, StoreError> {
-        let cursor = self.sql.exec(query, bindings).map_err(failed)?;
+    fn run(&self, query: &'static str, bindings: &Array) -> Result<Array, StoreError> {
+        let cursor = self.sql.exec(&bridge::constant(query), bindings).map_err(failed)?;
         let rows = cursor.raw().and_then(|raw| raw.to_array()).map_err(failed)?;
         self.count(&cursor);
         Ok(rows)
@@ -80,17 +80,38 @@ impl SqliteStore {
         Ok(())
     }
 
-    /// The rows of a range.
-    fn rows(&self, statement: &str, range: &Range, limit: usize) -> Result<Vec<Row>, StoreError> {
+    /// The rows of a range. `as_text` is for few rows, whose values are texts.
+    fn rows(
+        &self,
+        statement: &'static str,
+        as_text: &'static str,
+        range: &Range,
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError> {
         if range.is_empty() || !self.has_table()? {
             return Ok(Vec::new());
         }
-        let bindings = range_bindings(range, limit as f64);
+        let (start, end, limit_value) = (&range.start, &range.end, limit as f64);
+        if limit <= FEW_ROWS {
+            let as_text = bridge::constant(as_text);
+            let text =
+                bridge::value_of_range(&self.sql, &as_text, start, end, limit_value, &self.counts);
+            // An error: too much for one text, perhaps.
+            if let Ok(text) = text {
+                let bytes = text.dyn_ref::<Uint8Array>().map(Uint8Array::to_vec);
+                return bytes.map_or(Ok(Vec::new()), |bytes| read_text(&bytes));
+            }
+        }
+        let statement = bridge::constant(statement);
         let packed =
-            bridge::packed_rows(&self.sql, statement, &bindings, &self.counts).map_err(failed)?;
+            bridge::packed_rows(&self.sql, &statement, start, end, limit_value, &self.counts)
+                .map_err(failed)?;
         unpack(&packed.to_vec())
     }
 }
+
+/// So many rows are read as one text.
+const FEW_ROWS: usize = 64;
 
 impl Store for SqliteStore {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
@@ -127,19 +148,35 @@ impl Store for SqliteStore {
     }
 
     fn scan(&self, range: &Range, limit: usize) -> Result<Vec<Row>, StoreError> {
-        self.rows(if range.reverse { sql::SCAN_REVERSE } else { sql::SCAN }, range, limit)
+        match range.reverse {
+            false => self.rows(sql::SCAN, sql::SCAN_AS_TEXT, range, limit),
+            true => self.rows(sql::SCAN_REVERSE, sql::SCAN_REVERSE_AS_TEXT, range, limit),
+        }
     }
 
     fn follow(&self, range: &Range, limit: usize) -> Result<Vec<Row>, StoreError> {
-        self.rows(if range.reverse { sql::FOLLOW_REVERSE } else { sql::FOLLOW }, range, limit)
+        match range.reverse {
+            false => self.rows(sql::FOLLOW, sql::FOLLOW_AS_TEXT, range, limit),
+            true => self.rows(sql::FOLLOW_REVERSE, sql::FOLLOW_REVERSE_AS_TEXT, range, limit),
+        }
     }
 
     fn count(&self, range: &Range, limit: u64) -> Result<u64, StoreError> {
         if range.is_empty() || !self.has_table()? {
             return Ok(0);
         }
-        let rows = self.run(sql::COUNT, &range_bindings(range, limit as f64))?;
-        let count = Array::from(&rows.get(0)).get(0).as_f64();
+        // SQLite's integers end where a double cannot follow; no range has so many rows.
+        let limit = (limit as f64).min(9e15);
+        let statement = bridge::constant(sql::COUNT);
+        let count = bridge::value_of_range(
+            &self.sql,
+            &statement,
+            &range.start,
+            &range.end,
+            limit,
+            &self.counts,
+        );
+        let count = count.map_err(failed)?.as_f64();
         count
             .map(|count| count as u64)
             .ok_or_else(|| StoreError("a count that is no number".to_owned()))
@@ -164,7 +201,11 @@ impl SqliteStore {
                 Change::Move { from, to, value } => push(2, &[from, to, value]),
             }
         }
-        let statements = Array::of3(&sql::PUT_ONE.into(), &sql::DELETE.into(), &sql::MOVE.into());
+        let statements = Array::of3(
+            &bridge::constant(sql::PUT_ONE),
+            &bridge::constant(sql::DELETE),
+            &bridge::constant(sql::MOVE),
+        );
         bridge::run_all(&self.storage, &statements, &packed, &self.counts).map_err(failed)
     }
 }
@@ -173,14 +214,19 @@ fn failed(thrown: JsValue) -> StoreError {
     StoreError(bridge::message(&thrown))
 }
 
-fn range_bindings(range: &Range, limit: f64) -> Array {
-    // SQLite's integers end where a double cannot follow; no range has so many rows.
-    let limit = limit.min(9e15);
-    Array::of3(
-        &Uint8Array::from(range.start.as_slice()),
-        &Uint8Array::from(range.end.as_slice()),
-        &limit.into(),
-    )
+/// Rows as [`sql::FOLLOW_AS_TEXT`] writes them.
+fn read_text(text: &[u8]) -> Result<Vec<Row>, StoreError> {
+    let broken = || StoreError("a row that is not as it was asked for".to_owned());
+    let digit = |byte: u8| (byte as char).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let row = |row: &[u8]| {
+        let space = row.iter().position(|byte| *byte == b' ').ok_or_else(broken)?;
+        let (key, value) = row.split_at_checked(space).ok_or_else(broken)?;
+        let (pairs, _) = key.as_chunks::<2>();
+        let byte = |&[high, low]: &[u8; 2]| Some((digit(high)? << 4) | digit(low)?);
+        let key = pairs.iter().map(byte).collect::<Option<Vec<u8>>>().ok_or_else(broken)?;
+        Ok((key, value.get(1..).unwrap_or_default().to_vec()))
+    };
+    text.split(|byte| *byte == 30).map(row).collect()
 }
 
 /// Rows of two columns, as `packedRows` packs them.

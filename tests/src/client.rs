@@ -91,6 +91,16 @@ impl Client {
         self.resource(path)["data"].take()
     }
 
+    /// The answer to a query, which must not be refused.
+    pub fn query(&self, query: &Value) -> Value {
+        self.post("/v1/query", query).send().expect(200).json()
+    }
+
+    /// The ids of the documents that a query answers, in its order.
+    pub fn ids(&self, query: &Value) -> Vec<String> {
+        ids(&self.query(query))
+    }
+
     /// Everything that a read tells: status, entity tag, body. Two states that a reader can tell apart differ in it.
     pub fn state(&self, path: &str) -> (u16, Option<String>, String) {
         let reply = self.get(path).send();
@@ -103,6 +113,23 @@ pub fn fresh(collection: &str) -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let number = COUNT.fetch_add(1, Ordering::Relaxed);
     format!("/v1/docs/{collection}/doc{number}")
+}
+
+/// The path of a collection that no other test uses.
+pub fn fresh_collection() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    format!("collection{}", COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// The resources in the answer to a query.
+pub fn documents(answer: &Value) -> &[Value] {
+    answer["documents"].as_array().unwrap_or_else(|| panic!("no documents: {answer}"))
+}
+
+/// The ids of the documents in the answer to a query, in its order.
+pub fn ids(answer: &Value) -> Vec<String> {
+    let id = |document: &Value| document["id"].as_str().expect("an id").to_owned();
+    documents(answer).iter().map(id).collect()
 }
 
 /// A request in the making.

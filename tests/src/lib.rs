@@ -4,7 +4,10 @@
 
 pub mod browser;
 pub mod client;
+pub mod flaky_store;
 pub mod generate;
+pub mod generate_queries;
+pub mod live_client;
 pub mod random;
 pub mod readme;
 pub mod rusqlite_store;

@@ -2,10 +2,11 @@
 
 use crate::client::Client;
 use serde_json::Value;
-use std::env;
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
+use std::{env, fs};
 use tempfile::TempDir;
 use xtask::workerd::{Log, Options, Server, Service};
 
@@ -30,10 +31,25 @@ impl TestServer {
 
     /// Starts it with some variables of its configuration set to other values.
     pub fn start_with(vars: &[(&str, &str)]) -> Self {
+        Self::start_as(vars, None)
+    }
+
+    /// Starts it with this for its `collections.json`, and counts rows.
+    pub fn start_with_collections(collections: &Value) -> Self {
+        Self::start_as(&[("COUNT_ROWS", "1")], Some(collections))
+    }
+
+    fn start_as(vars: &[(&str, &str)], collections: Option<&Value>) -> Self {
         let mut service = Service::built().unwrap_or_else(|error| panic!("{error:#}"));
         let vars = vars.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value)));
         service.vars.extend(vars);
         let data = tempfile::tempdir().expect("a directory for the objects");
+        if let Some(collections) = collections {
+            let file = collections_file(&data);
+            fs::write(&file, collections.to_string()).expect("a file for the collections");
+            let module = service.modules.iter_mut().find(|module| module.name == COLLECTIONS);
+            module.expect("the server reads its collections from a module").path = file;
+        }
         let log = if env::var_os("BLAZE_LOG").is_some() { Log::Inherit } else { Log::Discard };
         let server = Server::start(&service, data.path(), Options { log, ..Options::default() })
             .unwrap_or_else(|error| panic!("{error:#}"));
@@ -61,6 +77,21 @@ impl TestServer {
         self.server.restart().unwrap_or_else(|error| panic!("{error:#}"));
         self.guard = Guard::over(self.server.pid(), &self.data);
     }
+
+    /// Starts it again with another `collections.json`: only one that was started with its own.
+    pub fn restart_with_collections(&mut self, collections: &Value) {
+        let file = collections_file(&self.data);
+        assert!(file.is_file(), "this server has the collections that it was built with");
+        fs::write(&file, collections.to_string()).expect("a file for the collections");
+        self.restart();
+    }
+}
+
+/// The module that says what is declared of collections.
+const COLLECTIONS: &str = "collections.json";
+
+fn collections_file(data: &TempDir) -> PathBuf {
+    data.path().join(COLLECTIONS)
 }
 
 /// A child process that ends workerd when this process is gone: a `static` is never dropped, and a killed process drops

@@ -246,9 +246,11 @@ fn write_id_bytes() {
     let name = path.strip_prefix("/v1/docs/").unwrap();
     let write = |id: String| json!({"write": {"id": id, "set": name, "data": {"n": 1}}});
     let id = "w".repeat(WRITE_ID_BYTES);
-    let answer = socket.ask(&write(id.clone()));
+    socket.send(&write(id.clone()));
+    let (one, other) = (socket.receive(), socket.receive());
+    let (answer, told) = if one.get("id").is_some() { (one, other) } else { (other, one) };
     assert_eq!(answer, json!({"id": id, "result": {"path": name, "version": 1}}));
-    assert_eq!(socket.receive()["type"], "patch");
+    assert_eq!(told["type"], "patch");
     let refusal = socket.ask(&write(id + "w"));
     assert_eq!((&refusal["type"], &refusal["code"]), (&json!("error"), &json!("invalid-argument")));
     assert_eq!(socket.settled(), Vec::<Value>::new());

@@ -1,6 +1,6 @@
 //! Every store holds to one suite, and the engine behaves the same over each.
 
-use blaze_engine::document::{Document, Event};
+use blaze_engine::document::{Document, Effect, Event};
 use blaze_engine::idempotency::Idempotency;
 use blaze_engine::store::memory::MemoryStore;
 use blaze_engine::store::{Change, Range, Row, Store, StoreError, suite};
@@ -153,6 +153,12 @@ fn without_fsync(file: &Path) -> RusqliteStore {
     RusqliteStore::over(connection)
 }
 
+/// Effects but for those that depend on what an object remembers of its index.
+fn without_outbox(mut effects: Vec<Effect>) -> Vec<Effect> {
+    effects.retain(|effect| !matches!(effect, Effect::SetAlarm(_) | Effect::Index { .. }));
+    effects
+}
+
 /// The same events on a document over each store: the same effects, whenever either loses its memory.
 fn check_mirror(seed: u64, file: &Path) {
     let mut random = Random::new(seed);
@@ -175,8 +181,8 @@ fn check_mirror(seed: u64, file: &Path) {
             Some(epoch) => some_event(&mut random, epoch),
         };
         epoch = epoch.or_else(|| Some(ulid(now, bits)));
-        let effects = left.handle(&mut memory, now, bits, event.clone());
-        let mirrored = right.handle(&mut disk, now, bits, event.clone());
+        let effects = without_outbox(left.handle(&mut memory, now, bits, event.clone()));
+        let mirrored = without_outbox(right.handle(&mut disk, now, bits, event.clone()));
         assert_eq!(effects, mirrored, "seed {seed}, step {step}: {event:?}");
     }
 }

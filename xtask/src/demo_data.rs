@@ -1,6 +1,6 @@
 //! The demo's data: the countries of the world, from the npm package `world-countries`, one document each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::BufReader;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,7 +10,8 @@ use anyhow::{Context, Result, bail};
 use indicatif::ProgressBar;
 use serde::Deserialize;
 use serde_json::{Number, Value, json};
-use ureq::Agent;
+use ureq::typestate::WithBody;
+use ureq::{Agent, RequestBuilder};
 
 use crate::process::say;
 use crate::workspace::Workspace;
@@ -18,8 +19,12 @@ use crate::workspace::Workspace;
 /// How many requests are in flight: enough to hide their latency, and no burden for one workerd.
 const CONCURRENCY: usize = 8;
 
-/// Lists every country in one document. It is written last, so its presence says that all the others are there.
+/// Lists every country in one document. It is written last, so its presence says that all the others are there; without
+/// languages, that they are there as an earlier Blaze wrote them.
 const INDEX: &str = "atlas/index";
+
+/// What `world-countries` does not know.
+const POPULATION: &str = include_str!("demo_data/population.csv");
 
 /// What we take of a country in `world-countries`.
 #[derive(Deserialize)]
@@ -76,6 +81,7 @@ impl Country {
             "region": self.region,
             "subregion": self.subregion,
             "languages": self.languages.values().collect::<Vec<_>>(),
+            "population": population(&self.cca3),
             "currencies": self.currencies.iter().map(currency).collect::<Vec<_>>(),
             "area": known_area.then_some(&self.area),
             "borders": self.borders,
@@ -90,14 +96,23 @@ impl Country {
     }
 }
 
+/// How many people live in a country, if that is known.
+fn population(cca3: &str) -> Option<u64> {
+    let (_, population) = POPULATION
+        .lines()
+        .filter_map(|line| line.split_once(','))
+        .find(|(code, _)| *code == cca3)?;
+    population.parse().ok()
+}
+
 /// Writes every country to `countries/{cca3}`, and their list to `atlas/index`, unless that list is there already.
-/// Documents that exist stay as they are.
+/// Documents that exist stay as they are, but for the population that an earlier Blaze did not write.
 ///
 /// # Errors
 /// If the data is not installed, or the server refuses a document.
 pub(crate) fn load(workspace: &Workspace, base_url: &str) -> Result<()> {
     let api = Api::new(base_url);
-    if api.exists(INDEX)? {
+    if api.read(INDEX)?.is_some_and(|index| index["languages"].is_array()) {
         return Ok(());
     }
     let countries = read(workspace)?;
@@ -106,7 +121,10 @@ pub(crate) fn load(workspace: &Workspace, base_url: &str) -> Result<()> {
     let next = AtomicUsize::new(0);
     let work = || {
         while let Some(country) = countries.get(next.fetch_add(1, Ordering::Relaxed)) {
-            api.create(&country.path(), &country.document())?;
+            let (path, document) = (country.path(), country.document());
+            if !api.create(&path, &document)? {
+                api.complete(&path, &document)?;
+            }
             progress.inc(1);
         }
         Ok(())
@@ -119,15 +137,20 @@ pub(crate) fn load(workspace: &Workspace, base_url: &str) -> Result<()> {
             .try_for_each(|worker| worker.join().unwrap_or_else(|_| bail!("loading crashed")))
     })?;
     progress.finish_and_clear();
-    api.create(INDEX, &index(&countries))
+    api.replace(INDEX, &index(&countries))
 }
 
-/// All countries by name, as little of each as a list shows.
+/// All countries by name, as little of each as a list shows, and their languages.
 fn index(countries: &[Country]) -> Value {
     let mut sorted: Vec<&Country> = countries.iter().collect();
     sorted.sort_by_key(|country| &country.name.common);
     let entry = |country: &&Country| json!({"id": country.cca3, "name": country.name.common, "flag": country.flag, "region": country.region});
-    json!({"countries": sorted.iter().map(entry).collect::<Vec<_>>()})
+    let languages: BTreeSet<&String> =
+        countries.iter().flat_map(|country| country.languages.values()).collect();
+    json!({
+        "countries": sorted.iter().map(entry).collect::<Vec<_>>(),
+        "languages": languages,
+    })
 }
 
 fn read(workspace: &Workspace) -> Result<Vec<Country>> {
@@ -149,12 +172,20 @@ impl Api {
         Self { agent, docs: format!("{base_url}/v1/docs") }
     }
 
-    fn exists(&self, path: &str) -> Result<bool> {
-        let url = format!("{}/{path}", self.docs);
+    fn url(&self, path: &str) -> String {
+        format!("{}/{path}", self.docs)
+    }
+
+    /// The data of a document, if it exists.
+    fn read(&self, path: &str) -> Result<Option<Value>> {
+        let url = self.url(path);
         let mut answer = self.agent.get(&url).call().with_context(|| format!("GET {url}"))?;
         match answer.status().as_u16() {
-            200 => Ok(true),
-            404 => Ok(false),
+            200 => {
+                let mut resource: Value = answer.body_mut().read_json()?;
+                Ok(Some(resource["data"].take()))
+            }
+            404 => Ok(None),
             status => bail!(
                 "GET {url} was answered with {status}: {}",
                 answer.body_mut().read_to_string()?
@@ -162,18 +193,42 @@ impl Api {
         }
     }
 
-    /// Creates a document; one that exists stays as it is.
-    fn create(&self, path: &str, data: &Value) -> Result<()> {
-        let url = format!("{}/{path}", self.docs);
-        let request =
-            self.agent.put(&url).header("If-None-Match", "*").header("Prefer", "return=minimal");
-        let mut answer = request.send_json(data).with_context(|| format!("PUT {url}"))?;
-        // Read to the end in any case: that gives the connection back.
-        let body = answer.body_mut().read_to_string()?;
-        match answer.status().as_u16() {
-            201 | 412 => Ok(()),
-            status => bail!("PUT {url} was answered with {status}: {body}"),
+    /// Creates a document; one that exists stays as it is. Returns whether it was created.
+    fn create(&self, path: &str, data: &Value) -> Result<bool> {
+        let request = self.agent.put(self.url(path)).header("If-None-Match", "*");
+        Ok(send(request, data, &[201, 412])? == 201)
+    }
+
+    /// Creates a document, or replaces it.
+    fn replace(&self, path: &str, data: &Value) -> Result<()> {
+        send(self.agent.put(self.url(path)), data, &[200, 201]).map(drop)
+    }
+
+    /// Gives a document that has no population that of `data`.
+    fn complete(&self, path: &str, data: &Value) -> Result<()> {
+        match self.read(path)? {
+            Some(old) if old.get("population").is_none() => {
+                let population = json!({"population": data["population"]});
+                send(self.agent.patch(self.url(path)), &population, &[200, 404]).map(drop)
+            }
+            _ => Ok(()),
         }
+    }
+}
+
+/// Sends JSON, and returns the answer's status, which must be one of those expected.
+fn send(request: RequestBuilder<WithBody>, data: &Value, expected: &[u16]) -> Result<u16> {
+    let what = match (request.method_ref(), request.uri_ref()) {
+        (Some(method), Some(uri)) => format!("{method} {uri}"),
+        _ => "a request".to_owned(),
+    };
+    let request = request.header("Prefer", "return=minimal");
+    let mut answer = request.send_json(data).with_context(|| what.clone())?;
+    // Read to the end in any case: that gives the connection back.
+    let body = answer.body_mut().read_to_string()?;
+    match answer.status().as_u16() {
+        status if expected.contains(&status) => Ok(status),
+        status => bail!("{what} was answered with {status}: {body}"),
     }
 }
 
@@ -181,7 +236,7 @@ impl Api {
 mod tests {
     use serde_json::json;
 
-    use super::{Country, index};
+    use super::{Country, POPULATION, index, population};
 
     fn country(name: &str, code: &str) -> Country {
         serde_json::from_value(json!({
@@ -200,7 +255,7 @@ mod tests {
         let expected = json!({
             "name": "France", "official": "French Republic", "flag": "🇫🇷", "capital": ["Paris"],
             "region": "Europe", "subregion": "Western Europe", "languages": ["French"],
-            "currencies": [{"code": "EUR", "name": "Euro", "symbol": "€"}],
+            "currencies": [{"code": "EUR", "name": "Euro", "symbol": "€"}], "population": 66_987_244,
             "area": 551695, "borders": ["AND"], "latlng": {"$geopoint": [46, 2.5]},
             "landlocked": false, "independent": null, "unMember": true,
             "cca2": "FR", "cca3": "FRA", "tld": [".fr"],
@@ -218,6 +273,13 @@ mod tests {
     }
 
     #[test]
+    fn populations_are_known_by_code() {
+        let people = ["CHN", "UNK", "ATA", "ZZZ"].map(population);
+        assert_eq!(people, [Some(1_411_778_724), Some(1_845_300), Some(0), None]);
+        assert_eq!(POPULATION.lines().count(), 1 + 250);
+    }
+
+    #[test]
     fn the_index_is_sorted_by_name() {
         let list = index(&[country("Zambia", "ZMB"), country("Albania", "ALB")]);
         let expected = json!([
@@ -225,5 +287,6 @@ mod tests {
             {"id": "ZMB", "name": "Zambia", "flag": "🇫🇷", "region": "Europe"},
         ]);
         assert_eq!(list["countries"], expected);
+        assert_eq!(list["languages"], json!(["French"]));
     }
 }

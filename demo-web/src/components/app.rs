@@ -1,9 +1,10 @@
-//! The page's frame: the bar at the top, the list at the side, the document.
+//! The page's frame: the bar at the top; the list and the document beside it, or the table.
 
 use super::connection_badge::ConnectionBadge;
 use super::country_list::CountryList;
 use super::document_view::DocumentView;
 use super::open_path::OpenPath;
+use super::table_view::TableView;
 use super::toast_list::ToastList;
 use super::welcome::Welcome;
 use crate::state::atlas::Atlas;
@@ -22,6 +23,8 @@ pub(crate) fn App() -> impl IntoView {
     provide_context(atlas);
     provide_context(Toasts::new());
     let is_open = move || atlas.path.with(Option::is_some);
+    let is_table = move || atlas.is_table.get();
+    let current = move |is_here: bool| is_here.then_some("page");
     view! {
         <header class="topbar">
             <a class="brand" href="#">
@@ -29,21 +32,42 @@ pub(crate) fn App() -> impl IntoView {
                 <span class="brand-name">"Blaze"</span>
                 <span class="brand-line">"live country atlas"</span>
             </a>
+            <nav class="tabs" aria-label="Views">
+                <a href="#" aria-current=move || current(!is_table())>"Atlas"</a>
+                <a href=move || atlas.table_hash() aria-current=move || current(is_table()) data-testid="table">
+                    "Table"
+                </a>
+            </nav>
             <ConnectionBadge />
         </header>
-        <div class="panes" class:open=is_open>
-            <nav class="sidebar" aria-label="Documents">
-                <CountryList />
-                <OpenPath />
-            </nav>
+        <div class="panes" class:open=is_open class:tabular=is_table>
+            <Show when=move || !is_table()>
+                <nav class="sidebar" aria-label="Documents">
+                    <CountryList />
+                    <OpenPath />
+                </nav>
+            </Show>
             <main class="content">
-                {move || match atlas.path.get() {
-                    Some(path) => view! { <DocumentView path /> }.into_any(),
-                    None => view! { <Welcome /> }.into_any(),
-                }}
+                <Show when=is_table fallback=move || view! { <Page atlas /> }>
+                    <TableView />
+                </Show>
             </main>
+            <Show when=move || is_table() && is_open()>
+                <section class="content beside" aria-label="The open document">
+                    <Page atlas />
+                </section>
+            </Show>
         </div>
         <ToastList />
     }
     .into_any()
+}
+
+/// The document that is open, or what there is before one is.
+#[component]
+fn Page(atlas: Atlas) -> impl IntoView {
+    move || match atlas.path.get() {
+        Some(path) => view! { <DocumentView path /> }.into_any(),
+        None => view! { <Welcome /> }.into_any(),
+    }
 }

@@ -1,9 +1,9 @@
 //! The countries: type to find one, arrow keys and Enter to open it.
 
-use super::focus::focus;
+use super::focus::focus_on_slash;
 use crate::model::countries::{self, Country};
 use crate::state::atlas::{Atlas, Countries};
-use leptos::ev::{self, KeyboardEvent};
+use leptos::ev::KeyboardEvent;
 use leptos::html;
 use leptos::prelude::*;
 use web_sys::{ScrollIntoViewOptions, ScrollLogicalPosition};
@@ -206,20 +206,4 @@ fn show_option(country: &str) {
     if let Some(option) = document().get_element_by_id(&option_id(country)) {
         option.scroll_into_view_with_scroll_into_view_options(&options);
     }
-}
-
-/// "/" goes to the input from everywhere that does not take text.
-fn focus_on_slash(input: NodeRef<html::Input>) {
-    let listener = window_event_listener(ev::keydown, move |event| {
-        let is_typing = document().active_element().is_some_and(|element| {
-            matches!(element.tag_name().as_str(), "INPUT" | "TEXTAREA" | "SELECT")
-        });
-        let is_plain =
-            event.key() == "/" && !event.ctrl_key() && !event.meta_key() && !event.alt_key();
-        if let (true, false, Some(input)) = (is_plain, is_typing, input.get_untracked()) {
-            event.prevent_default();
-            focus(Some(input.into()));
-        }
-    });
-    on_cleanup(move || listener.remove());
 }

@@ -2,7 +2,6 @@
 
 use super::focus::focus;
 use crate::model::countries;
-use crate::model::route::hash_of;
 use crate::state::atlas::Atlas;
 use crate::state::open_document::OpenDocument;
 use leptos::prelude::*;
@@ -33,7 +32,7 @@ pub(crate) fn DocumentHeader(document: OpenDocument, path: String) -> impl IntoV
     focus_when_alone();
     view! {
         <header class="document-header">
-            <a class="back" href="#">"← All countries"</a>
+            <Back />
             <div class="headline">
                 <Show when=move || flag.with(|flag| !flag.is_empty())>
                     <span class="big-flag" aria-hidden="true">{move || flag.get()}</span>
@@ -66,6 +65,14 @@ pub(crate) fn DocumentHeader(document: OpenDocument, path: String) -> impl IntoV
     }
 }
 
+/// The way back to the list or the table.
+#[component]
+pub(crate) fn Back() -> impl IntoView {
+    let atlas = expect_context::<Atlas>();
+    let label = move || if atlas.is_table.get() { "← The table" } else { "← All countries" };
+    view! { <a class="back" href=move || atlas.hash_at(None) data-testid="back">{label}</a> }
+}
+
 /// Links to the countries that the field `borders` names.
 #[component]
 fn Neighbours(document: OpenDocument) -> impl IntoView {
@@ -81,8 +88,9 @@ fn Neighbours(document: OpenDocument) -> impl IntoView {
                 <For
                     each=move || neighbours.get()
                     key=|country| country.id.clone()
-                    children=|country| {
-                        let href = hash_of(&country.path());
+                    children=move |country| {
+                        let path = country.path();
+                        let href = move || atlas.hash_at(Some(&path));
                         view! {
                             <a href=href>
                                 <span aria-hidden="true">{country.flag}</span>

@@ -1,7 +1,7 @@
 //! The document that is open.
 
 use super::add_field::AddField;
-use super::document_header::{DocumentHeader, TITLE, focus_title};
+use super::document_header::{Back, DocumentHeader, TITLE, focus_title};
 use super::field_editor::FieldEditor;
 use super::patch_log::PatchLog;
 use super::terminal::Terminal;
@@ -16,7 +16,7 @@ pub(crate) fn DocumentView(path: String) -> impl IntoView {
         Err(error) => {
             return view! {
                 <div class="document">
-                    <a class="back" href="#">"← All countries"</a>
+                    <Back />
                     <h1>"There is no such document"</h1>
                     <p class="notice error" role="alert" data-testid="error">{error.detail}</p>
                 </div>

@@ -2,7 +2,7 @@
 
 use super::field_editor::{error_id, input_id};
 use crate::model::field::{Shape, bytes_len, point_parts};
-use crate::model::route::hash_of;
+use crate::state::atlas::Atlas;
 use crate::state::editing::Editing;
 use blaze_client::server_timestamp;
 use leptos::ev::KeyboardEvent;
@@ -169,10 +169,11 @@ fn TimestampInput(editing: Editing) -> impl IntoView {
 
 #[component]
 fn ReferenceInput(editing: Editing) -> impl IntoView {
+    let atlas = expect_context::<Atlas>();
     view! {
         <div class="joined">
             <LineInput editing is_code=true />
-            <a class="button" href=move || hash_of(&editing.text())>"Open"</a>
+            <a class="button" href=move || atlas.hash_at(Some(&editing.text()))>"Open"</a>
         </div>
     }
 }

@@ -1,6 +1,5 @@
 //! What the page shows before a document is picked.
 
-use crate::model::route::hash_of;
 use crate::state::atlas::Atlas;
 use leptos::prelude::*;
 
@@ -40,8 +39,9 @@ pub(crate) fn Welcome() -> impl IntoView {
                 <For
                     each=move || picks.get()
                     key=|country| country.clone()
-                    children=|country| {
-                        let href = hash_of(&country.path());
+                    children=move |country| {
+                        let path = country.path();
+                        let href = move || atlas.hash_at(Some(&path));
                         view! {
                             <li>
                                 <a class="pick" href=href>

@@ -1,6 +1,7 @@
 //! The atlas's list of countries, and finding one in it.
 
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 
 /// A country as the list shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -53,6 +54,19 @@ impl Country {
 pub(crate) fn read(index: &Map<String, Value>) -> Vec<Country> {
     let entries = index.get("countries").and_then(Value::as_array);
     entries.into_iter().flatten().filter_map(Country::read).collect()
+}
+
+/// The languages that the document `atlas/index` knows of.
+pub(crate) fn languages(index: &Map<String, Value>) -> Vec<String> {
+    let languages = index.get("languages").and_then(Value::as_array);
+    languages.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+/// The parts of the world, from A to Z, `wanted` among them even if no country is known there.
+pub(crate) fn regions(countries: &[Country], wanted: Option<&str>) -> Vec<String> {
+    let known = countries.iter().map(|country| country.region.as_str()).chain(wanted);
+    let sorted: BTreeSet<&str> = known.filter(|region| !region.is_empty()).collect();
+    sorted.into_iter().map(str::to_owned).collect()
 }
 
 /// The countries that fit what was typed, the best first; all of them for nothing typed.
@@ -130,8 +144,18 @@ mod tests {
     }
 
     #[test]
+    fn regions_are_told_once() {
+        assert_eq!(regions(&atlas(), None), ["Africa", "Europe", "Oceania"]);
+        assert_eq!(regions(&atlas(), Some("Europe")), ["Africa", "Europe", "Oceania"]);
+        assert_eq!(regions(&[], Some("Atlantis")), ["Atlantis"]);
+    }
+
+    #[test]
     fn an_index_of_another_form_is_empty() {
         assert!(read(&Map::new()).is_empty());
         assert!(read(json!({"countries": 1}).as_object().unwrap()).is_empty());
+        let index = json!({"languages": ["French", 1]});
+        assert_eq!(languages(index.as_object().unwrap()), ["French"]);
+        assert!(languages(&Map::new()).is_empty());
     }
 }

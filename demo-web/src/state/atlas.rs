@@ -1,13 +1,19 @@
-//! What every component shares: the database, the list of countries, and which document is open.
+//! What every component shares: the database, the list of countries, and where the page is.
 
 use crate::model::countries::{self, Country};
-use crate::model::route;
-use blaze_client::{Blaze, ConnectOptions, ConnectionState, DocumentReference, Error};
+use crate::model::route::Place;
+use crate::model::wish::Wish;
+use blaze_client::{
+    Blaze, CollectionReference, ConnectOptions, ConnectionState, DocumentReference, Error,
+};
 use leptos::ev;
 use leptos::prelude::*;
+use wasm_bindgen::JsValue;
 
 /// The document that lists the countries.
 const INDEX: &str = "atlas/index";
+/// Where the countries are.
+const COUNTRIES: &str = "countries";
 
 /// The list of countries, as far as it is known.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,8 +36,16 @@ pub(crate) struct Atlas {
     pub(crate) connection: RwSignal<ConnectionState>,
     /// The list of countries.
     pub(crate) countries: RwSignal<Countries>,
-    /// The path of the document that is open: what the address says.
-    pub(crate) path: RwSignal<Option<String>>,
+    /// The languages that are spoken there, as far as they are known.
+    pub(crate) languages: RwSignal<Vec<String>>,
+    /// Where the page is: what the address says.
+    place: RwSignal<Place>,
+    /// The path of the document that is open.
+    pub(crate) path: Memo<Option<String>>,
+    /// Whether the table is on show.
+    pub(crate) is_table: Memo<bool>,
+    /// What the table shows, or showed when it was left.
+    pub(crate) wish: Memo<Wish>,
 }
 
 impl Atlas {
@@ -42,16 +56,26 @@ impl Atlas {
     /// When the page's address is none that a database can be at.
     pub(crate) fn connect() -> Result<Self, Error> {
         let db = Blaze::connect(&origin(), ConnectOptions::default())?;
+        let place = RwSignal::new(current_place());
+        let wish = move |before: Option<&Wish>| {
+            place.with(|place| place.wish().or(before).cloned().unwrap_or_default())
+        };
         let atlas = Atlas {
             db: StoredValue::new_local(db.clone()),
             connection: RwSignal::new(ConnectionState::Connecting),
             countries: RwSignal::new(Countries::Loading),
-            path: RwSignal::new(current_path()),
+            languages: RwSignal::default(),
+            place,
+            path: Memo::new(move |_| place.with(|place| place.document().map(str::to_owned))),
+            is_table: Memo::new(move |_| place.with(|place| place.wish().is_some())),
+            wish: Memo::new(wish),
         };
         let subscriptions = (
             db.on_connection(move |state| atlas.connection.set(state)),
             db.doc(INDEX)?.on_update(
                 move |index| {
+                    let languages = index.data().map(countries::languages);
+                    atlas.languages.set(languages.unwrap_or_default());
                     atlas.countries.set(match index.data() {
                         Some(data) => Countries::Loaded(countries::read(data)),
                         None => Countries::Missing,
@@ -61,7 +85,7 @@ impl Atlas {
             ),
         );
         StoredValue::new_local(subscriptions);
-        let hash = window_event_listener(ev::hashchange, move |_| atlas.path.set(current_path()));
+        let hash = window_event_listener(ev::hashchange, move |_| place.set(current_place()));
         on_cleanup(move || hash.remove());
         Ok(atlas)
     }
@@ -74,10 +98,45 @@ impl Atlas {
         self.db.with_value(|db| db.doc(path))
     }
 
+    /// The countries' collection.
+    ///
+    /// # Errors
+    /// Never: its path is one.
+    pub(crate) fn collection(self) -> Result<CollectionReference, Error> {
+        self.db.with_value(|db| db.collection(COUNTRIES))
+    }
+
     /// Opens the document at `path` by way of the address, so that it can be shared, reloaded and gone back from.
     pub(crate) fn open(self, path: &str) {
         // Only a detached window refuses, and there is nobody to tell then.
-        let _ = location().set_hash(&route::hash_of(path));
+        let _ = location().set_hash(&untrack(|| self.hash_at(Some(path))));
+    }
+
+    /// The address where the document at `path` is open, or none: the table stays if it is on show.
+    pub(crate) fn hash_at(self, path: Option<&str>) -> String {
+        self.place.with(|place| place.at(path).hash())
+    }
+
+    /// The address of the table, as it is or was.
+    pub(crate) fn table_hash(self) -> String {
+        Place::Table { wish: self.wish.get(), open: None }.hash()
+    }
+
+    /// Has the table show something else. To go back leads to where the page was before the table, not to every key
+    /// that was typed.
+    pub(crate) fn ask(self, wish: Wish) {
+        let open = self.path.get_untracked();
+        let place = Place::Table { wish, open };
+        if self.place.with_untracked(|before| *before == place) {
+            return;
+        }
+        let history = window().history();
+        let replaced = history.and_then(|history| {
+            history.replace_state_with_url(&JsValue::NULL, "", Some(&place.hash()))
+        });
+        // A browser refuses a hundred of them in a few seconds: then the address stays behind.
+        drop(replaced);
+        self.place.set(place);
     }
 
     /// The countries, none while they are not known.
@@ -94,6 +153,6 @@ pub(crate) fn origin() -> String {
     location().origin().unwrap_or_default()
 }
 
-fn current_path() -> Option<String> {
-    route::path_of(&location().hash().unwrap_or_default())
+fn current_place() -> Place {
+    Place::of(&location().hash().unwrap_or_default())
 }

@@ -2,5 +2,6 @@
 
 pub(crate) mod atlas;
 pub(crate) mod editing;
+pub(crate) mod live_table;
 pub(crate) mod open_document;
 pub(crate) mod toasts;

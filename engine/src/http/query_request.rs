@@ -7,9 +7,11 @@ use crate::index::settings::Collections;
 use crate::index::{Event, shard};
 use blaze_schema::error::Error;
 use blaze_schema::path::CollectionPath;
-use blaze_schema::query::Query;
+use blaze_schema::query::{Query, Source};
 use blaze_schema::timestamp::Timestamp;
+use serde::Deserialize;
 use serde_json::Value;
+use std::borrow::Cow;
 
 /// What a request asks about a collection's documents.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +30,22 @@ pub struct Ask {
     pub objects: Vec<String>,
     /// What each is asked, as [`event`] reads it.
     pub body: String,
+}
+
+impl Ask {
+    /// A question for one index, passed on as it came: it is read there. `None` unless it is clear that one will do.
+    pub fn of_one(kind: &str, body: &[u8], collections: &Collections) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct From<'a> {
+            #[serde(borrow)]
+            from: Cow<'a, str>,
+        }
+        let text = std::str::from_utf8(body).ok()?;
+        let From { from } = serde_json::from_str(text).ok()?;
+        let source = Source::Collection(CollectionPath::parse(&from).ok()?);
+        let objects = shard::of_source(&source, collections).ok()?;
+        (objects.len() == 1).then(|| Ask { objects, body: format!("{kind} {text}") })
+    }
 }
 
 impl Question {
@@ -75,7 +93,7 @@ impl Question {
             Question::Aggregate(aggregation) => {
                 let kind = if is_shard { "part" } else { "aggregate" };
                 let body = if is_shard { aggregation.for_shard() } else { aggregation.clone() };
-                format!("{kind}\n{}", body.to_json())
+                format!("{kind} {}", body.to_json())
             }
         };
         Ok(Ask { objects, body })
@@ -100,7 +118,7 @@ impl Question {
 }
 
 fn shard_body(kind: &str, query: Query) -> String {
-    format!("{kind}\n{}", query.to_json())
+    format!("{kind} {}", query.to_json())
 }
 
 /// The event of an [`Ask`]'s body.
@@ -108,7 +126,7 @@ fn shard_body(kind: &str, query: Query) -> String {
 /// # Errors
 /// `internal` for anything else.
 pub fn event(body: &str) -> Result<Event, Error> {
-    let (kind, rest) = body.split_once('\n').unwrap_or_default();
+    let (kind, rest) = body.split_once(' ').unwrap_or_default();
     let rest = json(rest.as_bytes())?;
     match kind {
         "query" | "shard" => {

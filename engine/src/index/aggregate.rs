@@ -4,7 +4,6 @@ use super::execute::Documents;
 use super::page::{Page, for_shard};
 use super::plan::{PROBE, Plan, plan};
 use super::request::Request;
-use super::row;
 use super::settings::Settings;
 use crate::store::Store;
 use blaze_schema::error::{Code, Error};
@@ -14,6 +13,7 @@ use blaze_schema::query::{Limit, Query, field};
 use blaze_schema::value::{Map, Number};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 /// What is asked about the documents of a query.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,6 +81,9 @@ impl Aggregation {
         let query = fields.remove("query").ok_or_else(|| Error::invalid("query: missing"))?;
         let query = Query::from_json(query)
             .map_err(|error| Error::new(error.code, format!("query: {}", error.detail)))?;
+        if query.page_token.is_some() {
+            return Err(Error::invalid("query: pageToken: aggregates have no pages"));
+        }
         let Some(Value::Object(aggregates)) = fields.remove("aggregates") else {
             return Err(Error::invalid("aggregates: not a JSON object"));
         };
@@ -134,8 +137,7 @@ impl Aggregation {
         }
         let mut partial = self.nothing();
         for found in &page.documents {
-            let (_, data) = row::read(&found.text)?;
-            self.add(&mut partial, &data);
+            self.add(&mut partial, &found.read()?.1);
         }
         Ok(self.render(&[partial]))
     }
@@ -166,31 +168,61 @@ impl Aggregation {
         let request = Request::new(&self.query)?;
         let plan =
             plan(&request, settings, |range| store.count(range, PROBE).map_err(Error::from))?;
-        let mut partial = self.nothing();
         if self.only_counts()
             && plan.streams.len() <= 1
             && plan.streams.iter().all(|one| one.covered)
         {
-            partial.documents = count(store, &plan, request.wanted)?;
+            let documents = count(store, &plan, request.wanted)?;
+            return Ok(Partial { documents, ..self.nothing() });
+        }
+        if request.wanted.is_none() && (self.only_counts() || self.query.offset == 0) {
+            self.read_all(store, &request, plan)
         } else {
-            let mut documents = Documents::new(store, &request, plan, false);
-            let mut seen = 0_u64;
-            while request.wanted.is_none_or(|wanted| seen < wanted)
-                && let Some(found) = documents.next()?
-            {
-                seen = seen.saturating_add(1);
-                if self.only_counts() {
-                    partial.documents = partial.documents.saturating_add(1);
-                    continue;
+            self.read_first(store, &request, plan)
+        }
+    }
+
+    /// Adds up the first documents in the order of the query; when they are only counted, those that an offset leaves
+    /// out as well.
+    fn read_first(
+        &self,
+        store: &impl Store,
+        request: &Request<'_>,
+        plan: Plan,
+    ) -> Result<Partial, Error> {
+        let mut partial = self.nothing();
+        let mut documents = Documents::new(store, request, plan, false).at_most(request.wanted);
+        let mut seen = 0_u64;
+        while request.wanted.is_none_or(|wanted| seen < wanted)
+            && let Some(found) = documents.next()?
+        {
+            seen = seen.saturating_add(1);
+            if self.only_counts() {
+                partial.documents = partial.documents.saturating_add(1);
+            } else if seen > self.query.offset {
+                self.add(&mut partial, &found.read()?.1);
+            }
+        }
+        Ok(partial)
+    }
+
+    /// Adds up all documents, in any order: so none need be kept to be sorted.
+    fn read_all(
+        &self,
+        store: &impl Store,
+        request: &Request<'_>,
+        plan: Plan,
+    ) -> Result<Partial, Error> {
+        let mut partial = self.nothing();
+        let mut seen = BTreeSet::new();
+        let several = plan.streams.len() > 1;
+        for plan in plan.unordered() {
+            let mut documents = Documents::new(store, request, plan, false);
+            while let Some(found) = documents.next()? {
+                let read = found.read()?;
+                if !several || seen.insert(read.0.as_str().to_owned()) {
+                    self.add(&mut partial, &read.1);
                 }
-                if seen <= self.query.offset {
-                    continue;
-                }
-                let (_, data) = match found.read {
-                    Some(read) => read,
-                    None => row::read(&found.text)?,
-                };
-                self.add(&mut partial, &data);
             }
         }
         Ok(partial)

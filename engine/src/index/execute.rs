@@ -4,16 +4,22 @@ use super::key::{Precision, indexed_length};
 use super::plan::{Plan, Stream, StreamOrder};
 use super::request::Request;
 use super::row;
+use super::run::{Most, Run};
 use crate::store::{Range, Row, Store};
 use blaze_schema::error::Error;
 use blaze_schema::path::DocumentPath;
 use blaze_schema::value::Map;
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
 /// Rows that are read at once, at most.
 const CHUNK: usize = 512;
-/// Rows that are first read where more than one stream is, or rows may not be wanted.
+/// Rows that are read first where nobody knows how large they are.
+const UNKNOWN_CHUNK: usize = 16;
+/// Rows that are read first where more than one stream is, or rows may not be wanted.
 const FIRST_CHUNK: usize = 2;
+/// A chunk is of so many rows that they have about so many bytes.
+const CHUNK_BYTES: usize = 2 * 1_024 * 1_024;
 
 /// A document that was found.
 #[derive(Clone, Debug)]
@@ -24,6 +30,19 @@ pub(crate) struct Found {
     pub(crate) text: String,
     /// Path and data, where they were looked at.
     pub(crate) read: Option<(DocumentPath, Map)>,
+}
+
+impl Found {
+    /// Path and data.
+    ///
+    /// # Errors
+    /// `internal` for a document that cannot be read.
+    pub(crate) fn read(&self) -> Result<Cow<'_, (DocumentPath, Map)>, Error> {
+        match &self.read {
+            Some(read) => Ok(Cow::Borrowed(read)),
+            None => row::read(&self.text).map(Cow::Owned),
+        }
+    }
 }
 
 /// The documents of a plan, in the order of the query.
@@ -44,13 +63,38 @@ impl<'a, S: Store> Documents<'a, S> {
         keyed: bool,
     ) -> Documents<'a, S> {
         let single = plan.streams.len() == 1;
-        let readers = plan
-            .streams
-            .into_iter()
-            .map(|stream| Reader::new(store, request, stream, single, keyed));
+        let readers =
+            plan.streams.into_iter().map(|stream| Reader::new(store, stream, single, keyed));
         let readers: Vec<_> = readers.collect();
         let heads = readers.iter().map(|_| None).collect();
         Documents { request, readers, heads, started: false, last: None }
+    }
+
+    /// The same, of which no more than so many will be asked for.
+    pub(crate) fn at_most(mut self, documents: Option<u64>) -> Self {
+        let Some(most) = documents.and_then(|count| usize::try_from(count).ok()) else {
+            return self;
+        };
+        let single = self.readers.len() == 1;
+        for reader in &mut self.readers {
+            reader.most.documents = most;
+            let is_exact = reader.stream.covered && reader.stream.order == StreamOrder::Exact;
+            if single && is_exact {
+                reader.needed = Some(most);
+            } else if reader.stream.order != StreamOrder::Whole {
+                reader.chunk = most.min(FIRST_CHUNK);
+            }
+        }
+        self
+    }
+
+    /// The same, of which no more will be asked for than `bytes` hold, the query's offset left out, and one more.
+    pub(crate) fn within(mut self, bytes: usize) -> Self {
+        let skipped = usize::try_from(self.request.query.offset).unwrap_or(usize::MAX);
+        for reader in &mut self.readers {
+            reader.most = Most { bytes, skipped, ..reader.most };
+        }
+        self
     }
 
     /// Entries read so far.
@@ -105,34 +149,29 @@ struct Reader<'a, S> {
     ranges: VecDeque<Range>,
     rows: VecDeque<Row>,
     run: VecDeque<Found>,
+    most: Most,
+    /// How many rows are still needed, where each is a document and in order.
+    needed: Option<usize>,
+    /// How many rows are read the next time, unless it is known how many are needed.
     chunk: usize,
+    /// How many rows of the size of those read last are not too much at once.
+    bearable: usize,
     scanned: u64,
 }
 
 impl<'a, S: Store> Reader<'a, S> {
-    fn new(
-        store: &'a S,
-        request: &Request<'_>,
-        mut stream: Stream,
-        single: bool,
-        keyed: bool,
-    ) -> Self {
-        let ranges = std::mem::take(&mut stream.ranges).into();
-        let wanted = request.wanted.and_then(|wanted| usize::try_from(wanted).ok());
-        let chunk = match wanted {
-            _ if stream.order == StreamOrder::Whole => CHUNK,
-            None => CHUNK,
-            Some(wanted) if single && stream.covered => wanted.saturating_add(1).min(CHUNK),
-            Some(wanted) => wanted.saturating_add(1).min(FIRST_CHUNK),
-        };
+    fn new(store: &'a S, mut stream: Stream, single: bool, keyed: bool) -> Self {
         Reader {
             store,
+            ranges: std::mem::take(&mut stream.ranges).into(),
             stream,
             keyed: keyed || !single,
-            ranges,
             rows: VecDeque::new(),
             run: VecDeque::new(),
-            chunk,
+            most: Most::ALL,
+            needed: None,
+            chunk: CHUNK,
+            bearable: UNKNOWN_CHUNK,
             scanned: 0,
         }
     }
@@ -185,16 +224,11 @@ impl<'a, S: Store> Reader<'a, S> {
         length: usize,
     ) -> Result<(), Error> {
         let prefix = key.get(..length).unwrap_or_default();
-        let most = request.wanted.and_then(|wanted| usize::try_from(wanted).ok());
-        let most = most.map_or(usize::MAX, |wanted| wanted.saturating_add(1));
-        let mut run: Vec<Found> = Vec::new();
+        let mut run = Run::new(self.most);
         let mut next = Some(value);
         while let Some(value) = next {
-            run.extend(self.look(request, value, true)?);
-            // Of many, only the first are ever asked for.
-            if run.len() >= most.saturating_mul(2).max(CHUNK) {
-                run.sort_by(|a, b| a.sort_key.cmp(&b.sort_key));
-                run.truncate(most);
+            if let Some(found) = self.look(request, value, true)? {
+                run.push(found);
             }
             next = match self.next_row()? {
                 Some((key, value)) if key.starts_with(prefix) => Some(value),
@@ -205,9 +239,7 @@ impl<'a, S: Store> Reader<'a, S> {
                 None => None,
             };
         }
-        run.sort_by(|a, b| a.sort_key.cmp(&b.sort_key));
-        run.dedup_by(|a, b| a.sort_key == b.sort_key);
-        self.run = run.into();
+        self.run = run.sorted().into();
         Ok(())
     }
 
@@ -233,14 +265,19 @@ impl<'a, S: Store> Reader<'a, S> {
     fn next_row(&mut self) -> Result<Option<Row>, Error> {
         while self.rows.is_empty() {
             let Some(range) = self.ranges.front_mut() else { return Ok(None) };
+            let chunk = match self.needed {
+                Some(needed) if needed > 0 => needed,
+                _ => self.chunk,
+            };
+            let chunk = chunk.min(self.bearable);
             let rows = if self.stream.is_documents {
-                self.store.scan(range, self.chunk)?
+                self.store.scan(range, chunk)?
             } else {
-                self.store.follow(range, self.chunk)?
+                self.store.follow(range, chunk)?
             };
             self.scanned = self.scanned.saturating_add(rows.len() as u64);
             match rows.last() {
-                Some((key, _)) if rows.len() == self.chunk => {
+                Some((key, _)) if rows.len() == chunk => {
                     if range.reverse {
                         range.end.clone_from(key);
                     } else {
@@ -250,9 +287,19 @@ impl<'a, S: Store> Reader<'a, S> {
                 }
                 _ => drop(self.ranges.pop_front()),
             }
-            self.chunk = self.chunk.saturating_mul(2).min(CHUNK);
+            self.size_up(&rows);
             self.rows = rows.into();
         }
         Ok(self.rows.pop_front())
+    }
+
+    /// Settles how many rows are read after these.
+    fn size_up(&mut self, rows: &[Row]) {
+        self.needed = self.needed.map(|needed| needed.saturating_sub(rows.len()));
+        self.chunk = self.chunk.saturating_mul(2).min(CHUNK);
+        let largest = rows.iter().map(|(_, value)| value.len()).max().unwrap_or(0);
+        let fitting = CHUNK_BYTES.checked_div(largest).unwrap_or(CHUNK);
+        // Those that come may be larger.
+        self.bearable = fitting.clamp(1, self.bearable.saturating_mul(4)).min(CHUNK);
     }
 }

@@ -15,6 +15,7 @@ pub mod page;
 mod plan;
 pub(crate) mod request;
 pub mod row;
+mod run;
 pub mod settings;
 pub mod shard;
 mod token;
@@ -28,7 +29,7 @@ use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::REBUILD_DOCUMENTS;
 use blaze_schema::query::{Query, Source};
 use blaze_schema::timestamp::Timestamp;
-use live::Live;
+use live::{Frame, Live, Subscription};
 use meta::Meta;
 use page::Page;
 use row::Parsed;
@@ -36,6 +37,8 @@ use settings::Settings;
 
 /// The index goes on rebuilding after so long, in microseconds: what waits gets its turn.
 const REBUILD_PAUSE_MICROS: i64 = 10_000;
+/// And so long after it failed.
+const RETRY_MICROS: i64 = 10_000_000;
 
 /// What happens to an index.
 #[derive(Clone, Debug)]
@@ -126,14 +129,19 @@ impl Index {
         let mut effects = Vec::new();
         let is_request =
             matches!(event, Event::Update { .. } | Event::Query { .. } | Event::Aggregate { .. });
+        let is_alarm = matches!(event, Event::Alarm);
         if let Err(error) = self.step(store, now, random, event, &mut effects) {
-            // What was computed for a commit that failed is void, here and in memory.
-            self.live.forget();
+            // What was computed for a commit that failed is void. With the settings it is found out anew whether an alarm is
+            // to be set.
+            self.meta = None;
             effects = vec![if is_request {
                 Effect::Answer(Err(error))
             } else {
                 Effect::Send(blaze_schema::message::error_text(&error))
             }];
+            if is_alarm {
+                effects.push(Effect::SetAlarm(after(now, RETRY_MICROS)));
+            }
         }
         effects
     }
@@ -146,6 +154,18 @@ impl Index {
         event: Event,
         effects: &mut Vec<Effect>,
     ) -> Result<(), Error> {
+        // Who listens is known whatever becomes of the store.
+        match &event {
+            Event::Woken { subscriptions } => {
+                self.live.wake(subscriptions, random);
+                return Ok(());
+            }
+            Event::Disconnect { tag } => {
+                self.live.disconnect(tag);
+                return Ok(());
+            }
+            _ => {}
+        }
         let mut meta = match self.meta.take() {
             Some(meta) => meta,
             None => {
@@ -172,17 +192,17 @@ impl Index {
     ) -> Result<(), Error> {
         match event {
             Event::Update { row } => {
-                self.update(store, now, &row, meta, effects)?;
+                self.update(store, now, random, &row, meta, effects)?;
                 effects.push(Effect::Answer(Ok(String::new())));
             }
             Event::Query { query, is_shard } => {
-                self.check_source(&query)?;
+                self.check_source(&query.from)?;
                 let page = Page::read(store, &query, meta.usable(), is_shard)?;
                 let answer = if is_shard { page.to_lines() } else { page.render(&query, now) };
                 effects.push(Effect::Answer(answer));
             }
             Event::Aggregate { aggregation, is_shard } => {
-                self.check_source(&aggregation.query)?;
+                self.check_source(&aggregation.query.from)?;
                 let partial = aggregation.read(store, meta.usable())?;
                 let answer = if is_shard {
                     serde_json::to_string(&partial)
@@ -192,18 +212,15 @@ impl Index {
                 };
                 effects.push(Effect::Answer(answer));
             }
-            Event::Woken { subscriptions } => self.live.wake(&subscriptions, random),
             Event::Connect { subscription, resume } => {
-                let text = self.live.connect(
-                    store,
-                    meta.usable(),
-                    &subscription,
-                    resume.as_deref(),
-                    random,
-                )?;
+                let subscription = Subscription::parse(&subscription)?;
+                self.check_source(subscription.source())?;
+                let resume = resume.as_deref();
+                let text = self.live.connect(store, meta.usable(), subscription, resume, random)?;
                 effects.push(Effect::Send(text));
             }
-            Event::Disconnect { tag } => self.live.disconnect(&tag),
+            // These have nothing to do with the rows.
+            Event::Woken { .. } | Event::Disconnect { .. } => {}
             Event::Alarm => {
                 if meta.rebuild(store, REBUILD_DOCUMENTS)? {
                     effects.push(Effect::SetAlarm(after(now, REBUILD_PAUSE_MICROS)));
@@ -213,8 +230,8 @@ impl Index {
         Ok(())
     }
 
-    fn check_source(&self, query: &Query) -> Result<(), Error> {
-        if query.from == self.source {
+    fn check_source(&self, from: &Source) -> Result<(), Error> {
+        if *from == self.source {
             Ok(())
         } else {
             Err(Error::new(Code::Internal, "the query is of another collection"))
@@ -234,6 +251,7 @@ impl Index {
         &mut self,
         store: &mut impl Store,
         now: Timestamp,
+        random: u128,
         row: &[u8],
         meta: &mut Meta,
         effects: &mut Vec<Effect>,
@@ -252,7 +270,7 @@ impl Index {
             expired = old.into_iter().take(1).collect();
             tombstones = Some(next);
         }
-        let affected = self.live.affected(store, meta.usable(), before.row.as_ref(), &change)?;
+        let affected = self.live.affected(store, meta.usable(), before.row.as_ref(), &change);
         let stored = meta.unstored();
         let stored_row = stored.as_ref().map(|text| (entries::META, text.as_bytes()));
         update::write(
@@ -264,16 +282,15 @@ impl Index {
             &meta.follow(),
             stored_row,
             &expired,
-        )?;
+        )
+        // Live queries know no more what the rows are.
+        .inspect_err(|_| self.live.forget(random))?;
         meta.is_stored(stored.is_some());
         if let Some(next) = tombstones {
             self.tombstones = next;
         }
-        for (tag, text) in
-            self.live.update(store, meta.usable(), affected, before.row.as_ref(), &change)?
-        {
-            effects.push(Effect::Publish { tag, text });
-        }
+        let frames = self.live.update(store, meta.usable(), affected, before.row.as_ref(), &change);
+        effects.extend(frames.into_iter().map(|Frame { tag, text }| Effect::Publish { tag, text }));
         Ok(())
     }
 }

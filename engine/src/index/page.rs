@@ -4,7 +4,7 @@ use super::execute::{Documents, Found};
 use super::plan::plan;
 use super::request::Request;
 use super::settings::Settings;
-use super::{row, token};
+use super::token;
 use crate::store::Store;
 use blaze_schema::document::{Document, push_json_string};
 use blaze_schema::error::{Code, Error};
@@ -51,7 +51,10 @@ impl Page {
             store.count(range, super::plan::PROBE).map_err(Error::from)
         })?;
         let mut page = Page { index: plan.index.clone(), ..Page::default() };
-        let mut documents = Documents::new(store, &request, plan, keyed);
+        // One more tells whether there are more.
+        let most = request.wanted.map(|wanted| wanted.saturating_add(1));
+        let mut documents =
+            Documents::new(store, &request, plan, keyed).at_most(most).within(ANSWER_BYTES);
         page.fill(&request, || documents.next())?;
         page.scanned = documents.scanned();
         Ok(page)
@@ -116,12 +119,9 @@ impl Page {
         let left_out = self.left_out.as_ref().map(|(found, offset)| (found, *offset));
         let last = self.documents.last().map(|found| (found, 0)).or(left_out);
         if let (true, Some((last, offset))) = (self.more, last) {
-            let (path, data) = match &last.read {
-                Some(read) => read.clone(),
-                None => row::read(&last.text)?,
-            };
+            let read = last.read()?;
             text.push_str(",\"nextPageToken\":");
-            push_json_string(&mut text, &token::after(query, &path, &data, offset));
+            push_json_string(&mut text, &token::after(query, &read.0, &read.1, offset));
         }
         if query.explain {
             text.push_str(",\"explain\":{\"index\":");

@@ -31,6 +31,16 @@ pub(crate) struct Plan {
     pub(crate) index: String,
 }
 
+impl Plan {
+    /// Plans for the same documents in any order: together they find all, some perhaps more than once.
+    pub(crate) fn unordered(self) -> impl Iterator<Item = Plan> {
+        self.streams.into_iter().map(|stream| {
+            let stream = Stream { columns: Vec::new(), order: StreamOrder::Exact, ..stream };
+            Plan { streams: vec![stream], index: String::new() }
+        })
+    }
+}
+
 /// Rows that are read one after the other.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Stream {
@@ -255,9 +265,10 @@ impl<'a> Planner<'a> {
         };
         let one = || point(&filter.value);
         match filter.op {
-            Operator::Equal => Some(vec![one()?]),
+            // A document of another collection is not found.
+            Operator::Equal => Some(one().into_iter().collect()),
             Operator::In => {
-                let mut names: Ranges = elements(filter).map(point).collect::<Option<_>>()?;
+                let mut names: Ranges = elements(filter).filter_map(point).collect();
                 names.sort();
                 names.dedup();
                 Some(names)
@@ -282,7 +293,10 @@ impl<'a> Planner<'a> {
                 let layout = Layout {
                     prefix: [prefix.as_slice(), &start].concat(),
                     // Values that share a key are not one.
-                    fixed: if bounds.exact { vec![(path, value)] } else { Vec::new() },
+                    fixed: match indexed(&value).1 {
+                        Precision::Exact => vec![(path, value)],
+                        Precision::Inexact => Vec::new(),
+                    },
                     columns: Vec::new(),
                     name_inverted: false,
                     is_documents: false,

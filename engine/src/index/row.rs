@@ -33,6 +33,7 @@ pub(crate) fn read(text: &str) -> Result<(DocumentPath, Map), Error> {
 pub(crate) struct Parsed {
     pub(crate) epoch: String,
     pub(crate) version: u64,
+    pub(crate) create_time: String,
     pub(crate) update_time: String,
     pub(crate) path: DocumentPath,
     /// `None` for a document that was deleted.
@@ -47,10 +48,17 @@ impl Parsed {
     pub(crate) fn parse(row: &[u8]) -> Result<Self, Error> {
         let text = std::str::from_utf8(row).map_err(|_| broken())?;
         let (epoch, resource) = text.split_once('\n').ok_or_else(broken)?;
+        Parsed::of(epoch, resource)
+    }
+
+    /// # Errors
+    /// `internal` for what is no resource.
+    pub(crate) fn of(epoch: &str, resource: &str) -> Result<Self, Error> {
         let document: Document = serde_json::from_str(resource).map_err(|_| broken())?;
         Ok(Parsed {
             epoch: epoch.to_owned(),
             version: document.version,
+            create_time: document.create_time,
             update_time: document.update_time,
             path: DocumentPath::parse(&document.path).map_err(|_| broken())?,
             data: document.data,

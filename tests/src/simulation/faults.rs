@@ -36,6 +36,28 @@ pub(super) struct Faults {
     pub(super) reload: usize,
     /// At each tick: an object loses everything it ever stored, which makes a new epoch.
     pub(super) wipe: usize,
+    /// What a document tells an index never arrives.
+    pub(super) lose_tell: usize,
+    /// It arrives once more, at any time.
+    pub(super) repeat_tell: usize,
+    /// It is done, and the document does not hear of it.
+    pub(super) lose_told: usize,
+    /// The document dies soon after it began to tell.
+    pub(super) crash_telling: usize,
+    /// An index dies before it does what it is told, or after.
+    pub(super) crash_index_in_step: usize,
+    /// An index's disk refuses a write.
+    pub(super) index_full: usize,
+    /// An alarm rings late.
+    pub(super) late_alarm: usize,
+    /// An alarm rings once more.
+    pub(super) repeat_alarm: usize,
+    /// At each tick: an index dies.
+    pub(super) crash_index: usize,
+    /// At each tick: an index's memory is gone, its sockets stay.
+    pub(super) hibernate_index: usize,
+    /// At each tick: new settings for the indexes are deployed.
+    pub(super) deploy: usize,
 }
 
 impl Faults {
@@ -58,6 +80,17 @@ impl Faults {
             reload: mix(random, 10, 60),
             // Rarely: a wiped document says little about the rest.
             wipe: if random.below(8) == 0 { 30 } else { 0 },
+            lose_tell: mix(random, 50, 400),
+            repeat_tell: mix(random, 50, 300),
+            lose_told: mix(random, 50, 400),
+            crash_telling: mix(random, 20, 200),
+            crash_index_in_step: mix(random, 20, 150),
+            index_full: mix(random, 20, 150),
+            late_alarm: mix(random, 50, 500),
+            repeat_alarm: mix(random, 50, 300),
+            crash_index: mix(random, 50, 300),
+            hibernate_index: mix(random, 100, 500),
+            deploy: if random.below(4) == 0 { 20 } else { 0 },
         }
         .without_contradictions()
     }

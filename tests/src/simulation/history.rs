@@ -83,6 +83,11 @@ impl History {
         self.epochs.iter().find(|epoch| epoch.name == name)
     }
 
+    /// Whether the object lost its history and has not begun another: what indexes know is of one that nobody has.
+    pub(super) fn is_lost(&self) -> bool {
+        self.is_rewritten() && self.present().is_none_or(|epoch| epoch.wiped || epoch.version() == 0)
+    }
+
     /// Whether history was ever rewritten.
     pub(super) fn is_rewritten(&self) -> bool {
         self.epochs.iter().any(|epoch| epoch.wiped)
@@ -188,7 +193,7 @@ fn is_same(one: &Value, other: &Value) -> bool {
 fn broadcast(effects: &[Effect]) -> Option<(u64, u64)> {
     let mut frames = effects.iter().filter_map(|effect| match effect {
         Effect::Broadcast(frame) => Some(frame),
-        Effect::Answer(_) | Effect::Send(_) => None,
+        _ => None,
     });
     let frame = frames.next()?;
     assert_eq!(frames.next(), None, "two broadcasts of one step");
@@ -207,7 +212,7 @@ fn is_done(effects: &[Effect]) -> bool {
         Effect::Send(frame) => {
             matches!(ServerMessage::parse(frame), Ok(ServerMessage::Written { result: Ok(_), .. }))
         }
-        Effect::Broadcast(_) => false,
+        Effect::Broadcast(_) | Effect::SetAlarm(_) | Effect::Index { .. } => false,
     })
 }
 
@@ -222,4 +227,14 @@ pub(super) fn read(path: &DocumentPath, store: &mut MemoryStore) -> Option<(u64,
         }
         _ => None,
     }
+}
+
+/// What the document's indexes are to have, asked of an object that has no memory; `None` before its first version.
+pub(super) fn row(path: &DocumentPath, rows: &MemoryStore) -> Option<String> {
+    let mut rows = rows.clone();
+    let effects = Document::new(path.clone()).handle(&mut rows, Timestamp::MIN, 0, Event::Alarm);
+    effects.into_iter().find_map(|effect| match effect {
+        Effect::Index { row, .. } => Some(row),
+        _ => None,
+    })
 }

@@ -18,11 +18,15 @@
 
 mod faults;
 mod history;
+mod indexes;
+mod links;
 mod network;
 mod object;
 mod peer;
 mod queue;
 mod sabotage;
+mod scene;
+mod steps;
 mod trace;
 mod world;
 mod writes;

@@ -4,27 +4,44 @@ use super::faults::Faults;
 use super::history::History;
 use super::object::{Arrived, Upgrade};
 use super::sabotage::Sabotage;
+use super::steps::Origin;
 use super::world::{Happening, Report, World};
 use blaze_client::event::Event;
-use blaze_client::http::{Request, Response, read_answer, socket_target, write_answer};
-use blaze_engine::document::{Answer, Effect, Event as ObjectEvent};
+use blaze_client::http::{Answer, Request, Response, read_answer, socket_target, write_answer};
+use blaze_engine::document::Event as ObjectEvent;
 use blaze_engine::http::document_request;
 use blaze_engine::http::reply::Reply;
 use blaze_engine::http::route::{Route, route};
 use blaze_schema::error::Code;
-use blaze_schema::message::{PING, PONG, ServerMessage, base_of};
+use blaze_schema::message::{PING, PONG, ServerMessage};
 use blaze_schema::patch::apply_trusted;
 use serde_json::Value;
 use std::rc::Rc;
 
 /// A client gives up a request after so long, in microseconds.
 const TIMEOUT: i64 = 30_000_000;
+const KEY: &str = "Idempotency-Key";
 
 /// A request whose answer is awaited.
 pub(super) struct Fetch {
-    pub(super) peer: usize,
-    /// The write that it is; a read has none.
-    write: Option<u64>,
+    sender: Sender,
+    object: usize,
+    request: Rc<Request>,
+}
+
+/// Who sent it.
+#[derive(Clone, Copy, Debug)]
+enum Sender {
+    /// A replica: the write that it is, or a read.
+    Peer { peer: usize, write: Option<u64> },
+    /// Nobody who remembers anything: how often it is sent again when no answer comes.
+    Plain { again: u8 },
+}
+
+impl Fetch {
+    fn is_of(&self, number: usize) -> bool {
+        matches!(self.sender, Sender::Peer { peer, .. } if peer == number)
+    }
 }
 
 /// A socket.
@@ -105,11 +122,30 @@ impl World {
 
     /// A peer sends a request: write `write`, or a read.
     pub(super) fn fetch(&mut self, peer: usize, write: Option<u64>, request: Rc<Request>) {
-        let (fetch, object) = (self.new_id(), self.peers[peer].object);
-        self.fetches.insert(fetch, Fetch { peer, write });
-        self.note(format_args!("peer {peer}: request {fetch} {:?} {write:?}", request.method));
+        let object = self.peers[peer].object;
+        let is_offline = self.offline.contains(&self.peers[peer].client);
+        self.send_request(Sender::Peer { peer, write }, object, request, is_offline);
+    }
+
+    /// A write by hand, which is sent again some times if it may be.
+    pub(super) fn fetch_plain(&mut self, object: usize, request: Request) {
+        let again = if request.headers.iter().any(|(name, _)| *name == KEY) { 3 } else { 0 };
+        self.send_request(Sender::Plain { again }, object, Rc::new(request), false);
+    }
+
+    fn send_request(
+        &mut self,
+        sender: Sender,
+        object: usize,
+        request: Rc<Request>,
+        is_offline: bool,
+    ) {
+        let fetch = self.new_id();
+        self.note(format_args!("{sender:?}: request {fetch} {:?}", request.method));
+        let sent = Fetch { sender, object, request: Rc::clone(&request) };
+        self.fetches.insert(fetch, sent);
         let lost = Faults::strikes(&mut self.random, self.faults.lose_request);
-        if self.offline.contains(&self.peers[peer].client) || (lost && self.random.chance(50)) {
+        if is_offline || (lost && self.random.chance(50)) {
             let delay = self.delay();
             self.queue.after(delay, Happening::Response { fetch, response: None });
             return;
@@ -133,23 +169,22 @@ impl World {
         assert_eq!(route(parts.method, parts.path), Ok(Route::Document(path.clone())));
         let body = request.body.as_deref().unwrap_or_default();
         let event = document_request::event(&parts, body.as_bytes()).expect("a client's request");
-        let key = request.headers.iter().find(|(name, _)| *name == "Idempotency-Key");
-        let key = key.map(|(_, key)| key.as_str());
-        if key.is_some_and(|key| self.objects[object].history.fate(key).is_some()) {
+        let key = request.headers.iter().find(|(name, _)| *name == KEY);
+        let key = match &event {
+            ObjectEvent::Get { .. } => None,
+            // Without a key it is another write each time it arrives.
+            _ => Some(key.map_or_else(|| format!("once {}", self.new_id()), |(_, key)| key.clone())),
+        };
+        if key.as_ref().is_some_and(|key| self.objects[object].history.fate(key).is_some()) {
             self.stats.count("request done already");
         }
-        let is_read = matches!(event, ObjectEvent::Get { .. });
-        let answer = self.step(object, event, key, None);
-        self.note(format_args!("object {object}: request {fetch} {key:?} answers {answer:?}"));
-        let reply = answer.map(|answer| Reply::of(answer, &path, &parts));
-        if let (true, Some(reply)) = (is_read, &reply) {
-            self.objects[object].history.check_read(reply);
-        }
-        self.answer(fetch, reply);
+        self.note(format_args!("object {object}: request {fetch} {key:?}"));
+        let origin = Origin::Request { fetch, request: Rc::clone(request) };
+        self.step(object, event, key.as_deref(), origin);
     }
 
     /// Sends an answer back; `None` when the object died before it had one.
-    fn answer(&mut self, fetch: u64, reply: Option<Reply>) {
+    pub(super) fn answer(&mut self, fetch: u64, reply: Option<Reply>) {
         let response = match reply {
             Some(reply) => Some(self.response(&reply)),
             None if self.random.chance(50) => None,
@@ -173,80 +208,24 @@ impl World {
     }
 
     pub(super) fn response_arrives(&mut self, fetch: u64, response: Option<Response>) {
-        let Some(Fetch { peer, write }) = self.fetches.remove(&fetch) else { return };
+        let Some(Fetch { sender, object, request }) = self.fetches.remove(&fetch) else { return };
         let status = response.as_ref().map(|response| response.status);
-        self.note(format_args!("peer {peer}: response {fetch} {status:?}"));
-        match write {
-            Some(id) => {
+        self.note(format_args!("{sender:?}: response {fetch} {status:?}"));
+        match sender {
+            Sender::Peer { peer, write: Some(id) } => {
                 let answer = write_answer(response);
                 self.tell(peer, Event::Answered { id, answer });
             }
-            None => {
+            Sender::Peer { write: None, .. } => {
                 let read = read_answer(response);
                 self.stats.count(if read.is_ok() { "read" } else { "read failed" });
             }
-        }
-    }
-
-    /// One step of an object, and its effects. `origin` is the socket that the event came from. The answer, unless the
-    /// object dies before it is given.
-    pub(super) fn step(
-        &mut self,
-        object: usize,
-        event: ObjectEvent,
-        key: Option<&str>,
-        origin: Option<u64>,
-    ) -> Option<Answer> {
-        let random = self.random.wide();
-        let full = Faults::strikes(&mut self.random, self.faults.disk_full);
-        self.objects[object].disk.full = full;
-        let connects = matches!(event, ObjectEvent::Connect { .. });
-        let effects = self.objects[object].step(self.queue.now(), random, event, key);
-        if let (true, Some(Effect::Send(frame))) = (connects, effects.first())
-            && base_of(frame).is_some()
-        {
-            self.stats.count("missed frames served");
-        }
-        let dies = Faults::strikes(&mut self.random, self.faults.crash_in_step);
-        let carried_out = if dies { self.random.below(effects.len() + 1) } else { effects.len() };
-        let mut answer = None;
-        for effect in effects.into_iter().take(carried_out) {
-            match effect {
-                Effect::Answer(given) => answer = Some(given),
-                Effect::Send(frame) => {
-                    let origin = origin.expect("a frame needs a socket");
-                    self.send_to_client(origin, Report::Frame(frame));
+            Sender::Plain { again } => {
+                if let (Answer::Again, Some(again)) = (write_answer(response), again.checked_sub(1))
+                {
+                    self.send_request(Sender::Plain { again }, object, request, false);
                 }
-                Effect::Broadcast(frame) => self.broadcast(object, &frame),
             }
-        }
-        if dies {
-            self.stats.count("crash within a step");
-            let loses = self.sabotage == Some(Sabotage::LoseCommits) && answer.is_some();
-            if loses {
-                self.objects[object].undo_last_step();
-            }
-            self.crash(object);
-        }
-        answer
-    }
-
-    fn broadcast(&mut self, object: usize, frame: &str) {
-        for socket in self.objects[object].sockets.clone() {
-            let skips = self.sabotage == Some(Sabotage::SkipBroadcasts) && self.random.chance(5);
-            if !skips {
-                self.send_to_client(socket, Report::Frame(frame.to_owned()));
-            }
-        }
-    }
-
-    /// The object dies: its sockets are cut.
-    pub(super) fn crash(&mut self, object: usize) {
-        self.note(format_args!("object {object}: crashes"));
-        self.objects[object].forget();
-        self.objects[object].clock = self.random.below(4_000_000) as i64 - 2_000_000;
-        for socket in self.objects[object].sockets.clone() {
-            self.cut(socket);
         }
     }
 
@@ -323,11 +302,11 @@ impl World {
         }
         self.objects[object].sockets.insert(socket);
         self.send_to_client(socket, Report::Opened);
-        self.step(object, event, None, Some(socket));
+        self.step(object, event, None, Origin::Socket(socket));
     }
 
     /// Sends to the client's end: it arrives after what was sent before.
-    fn send_to_client(&mut self, socket: u64, report: Report) {
+    pub(super) fn send_to_client(&mut self, socket: u64, report: Report) {
         let is_frame = matches!(report, Report::Frame(_));
         let lost = is_frame && Faults::strikes(&mut self.random, self.faults.lose_frame);
         let twice = is_frame && Faults::strikes(&mut self.random, self.faults.repeat_frame);
@@ -405,7 +384,8 @@ impl World {
         let key = serde_json::from_str::<Value>(&text).ok();
         let key = key.as_ref().and_then(|message| message["write"]["id"].as_str());
         self.note(format_args!("object {object}: raw write {key:?}"));
-        self.step(object, ObjectEvent::Message { text: text.clone() }, key, Some(socket));
+        let event = ObjectEvent::Message { text: text.clone() };
+        self.step(object, event, key, Origin::Socket(socket));
     }
 
     pub(super) fn hangup_arrives(&mut self, socket: u64) {
@@ -445,6 +425,8 @@ impl World {
             self.stats.count("wipe");
             self.note(format_args!("object {object}: loses everything"));
             self.objects[object].wipe();
+            // Its next history is a later one.
+            self.objects[object].clock = 2_000_000;
             self.crash(object);
         }
         if let (true, Some(socket)) = (cut, self.peers[peer].socket) {
@@ -456,6 +438,7 @@ impl World {
         if reload {
             self.reload(client);
         }
+        self.tick_indexes();
         self.queue.after(500_000, Happening::Tick);
     }
 
@@ -495,7 +478,7 @@ impl World {
             if self.peers[number].client != client {
                 continue;
             }
-            self.fetches.retain(|_, fetch| fetch.peer != number);
+            self.fetches.retain(|_, fetch| !fetch.is_of(number));
             if let Some(socket) = self.peers[number].socket {
                 let delay = self.delay();
                 self.queue.after(delay, Happening::Hangup { socket });

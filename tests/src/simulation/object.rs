@@ -4,6 +4,7 @@ use super::history::History;
 use blaze_client::http;
 use blaze_engine::document::{Document, Effect, Event};
 use blaze_engine::http::{Headers, Request};
+use blaze_engine::index::settings::Settings;
 use blaze_engine::store::memory::MemoryStore;
 use blaze_engine::store::{Change, Range, Row, Store, StoreError};
 use blaze_schema::path::DocumentPath;
@@ -45,6 +46,7 @@ impl Store for Disk {
 /// The object.
 pub(super) struct Object {
     pub(super) path: DocumentPath,
+    pub(super) settings: Settings,
     document: Document,
     pub(super) disk: Disk,
     /// The rows before the last step: what a disk that lies about its commits would have after a crash.
@@ -54,18 +56,31 @@ pub(super) struct Object {
     pub(super) sockets: BTreeSet<u64>,
     /// How far its clock is off, in microseconds; another one after every start.
     pub(super) clock: i64,
+    /// How often it has started.
+    pub(super) starts: u64,
+    /// Whether anything has happened since its memory was lost.
+    pub(super) is_awake: bool,
+    /// The alarm that is set: durable, as its rows.
+    pub(super) alarm: Option<u64>,
+    /// The alarm that it is being told of.
+    pub(super) ringing: Option<u64>,
 }
 
 impl Object {
-    pub(super) fn new(path: DocumentPath) -> Self {
+    pub(super) fn new(path: DocumentPath, settings: Settings) -> Self {
         Object {
-            document: Document::new(path.clone()),
+            document: Document::new(path.clone()).under(settings.clone()),
             path,
+            settings,
             disk: Disk::default(),
             before: MemoryStore::default(),
             history: History::default(),
             sockets: BTreeSet::new(),
             clock: 0,
+            starts: 0,
+            is_awake: false,
+            alarm: None,
+            ringing: None,
         }
     }
 
@@ -78,6 +93,7 @@ impl Object {
         key: Option<&str>,
     ) -> Vec<Effect> {
         self.before = self.disk.rows.clone();
+        self.is_awake = true;
         let now = Timestamp::from_micros(now + self.clock);
         let effects = self.document.handle(&mut self.disk, now, random, event);
         self.history.observe(&self.disk.rows, key, &effects);
@@ -86,12 +102,14 @@ impl Object {
 
     /// Its memory is gone.
     pub(super) fn forget(&mut self) {
-        self.document = Document::new(self.path.clone());
+        self.document = Document::new(self.path.clone()).under(self.settings.clone());
+        self.is_awake = false;
     }
 
     /// Everything it stored is gone.
     pub(super) fn wipe(&mut self) {
         self.disk.rows = MemoryStore::default();
+        self.alarm = None;
         self.history.wipe();
         self.forget();
     }

@@ -15,4 +15,16 @@ pub enum Sabotage {
     ForgetMissed,
     /// Answers to writes say another version.
     LieAboutVersions,
+    /// Alarms do not ring.
+    NoAlarm,
+    /// What is repeated after it was done is answered without a look at the indexes.
+    TrustRepetitions,
+    /// An index takes whatever comes, be it older than what it has.
+    ApplyOlder,
+    /// An index forgets at once that a document was deleted.
+    ForgetTombstones,
+    /// Now and then the listeners of a query are not told of a change.
+    SkipPublishing,
+    /// An index that lost its memory does not look which queries its sockets are of.
+    ForgetSubscriptions,
 }

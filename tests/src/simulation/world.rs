@@ -2,17 +2,21 @@
 
 use super::faults::Faults;
 use super::history;
+use super::indexes::IndexObject;
 use super::network::{Fetch, Wire};
 use super::object::Object;
 use super::peer::{Own, Peer, Stage, Tokens};
 use super::queue::Queue;
 use super::sabotage::Sabotage;
+use super::scene::{self, Frame};
+use super::steps::{Origin, Tell, Telling};
 use super::trace::Trace;
 use super::writes;
 use crate::random::Random;
 use blaze_client::event::{Effect, Event, Timer};
-use blaze_client::http::{Request, Response};
-use blaze_schema::path::DocumentPath;
+use blaze_client::http::{Request, Response, write_request};
+use blaze_engine::document::Answer;
+use blaze_engine::index::settings::Collections;
 use blaze_schema::timestamp::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -75,6 +79,22 @@ pub(super) enum Happening {
     ToObject { socket: u64, text: String },
     /// The object hears that the client closed the socket.
     Hangup { socket: u64 },
+    /// An object dies, if it has not meanwhile.
+    Crash { object: usize, started: u64 },
+    /// A document's alarm rings, unless another one was set.
+    Alarm { object: usize, number: u64 },
+    /// It rings whatever was set.
+    StrayAlarm { object: usize },
+    /// What a document tells reaches an index.
+    Tell(Tell),
+    /// The document hears whether the index has it.
+    Told { telling: u64, place: usize, attempt: usize, done: bool },
+    /// An index is told again.
+    TellAgain { telling: u64, place: usize, attempt: usize },
+    /// Answers have waited for the indexes for too long.
+    Late { telling: u64 },
+    /// An index's alarm rings, unless another one was set.
+    IndexAlarm { name: String, number: u64 },
 }
 
 /// What a socket tells the client.
@@ -91,9 +111,18 @@ pub(super) struct World {
     pub(super) queue: Queue<Happening>,
     pub(super) trace: Trace,
     pub(super) stats: Stats,
-    /// The first is the ledger.
+    pub(super) frame: Frame,
+    pub(super) collections: Rc<Collections>,
+    /// The first is the ledger. Clients have replicas of the first few.
     pub(super) objects: Vec<Object>,
-    /// Every client's replica of every document.
+    pub(super) indexes: BTreeMap<String, IndexObject>,
+    /// Documents that are telling their indexes.
+    pub(super) tellings: BTreeMap<u64, Telling>,
+    /// The first answers to writes, by their keys.
+    pub(super) first_answers: BTreeMap<String, Answer>,
+    /// How many documents clients have replicas of.
+    replicated: usize,
+    /// Every client's replica of every one of these.
     pub(super) peers: Vec<Peer>,
     /// Clients without a network.
     pub(super) offline: BTreeSet<usize>,
@@ -111,16 +140,29 @@ impl World {
     pub(super) fn new(seed: u64, sabotage: Option<Sabotage>, print: bool) -> Self {
         let mut random = Random::new(seed);
         let faults = Faults::random(&mut random);
-        let (clients, documents) = (2 + random.below(3), 1 + random.below(3));
-        let path = |number| DocumentPath::parse(&format!("room s/{number}")).expect("a path");
+        let frame = Frame::random(&mut random);
+        let collections = frame.collections(&mut random);
+        let collections_text = collections.to_string();
+        let collections = scene::parse(&collections);
+        let (clients, replicated) = (2 + random.below(3), 1 + random.below(3));
+        let documents = replicated + random.below(5);
         let peers = (0..clients)
-            .flat_map(|client| (0..documents).map(move |object| (client, object)))
-            .map(|(client, object)| Peer::new(client, object, path(object)));
+            .flat_map(|client| (0..replicated).map(move |object| (client, object)))
+            .map(|(client, object)| Peer::new(client, object, scene::path(object, replicated)));
+        let object = |number| {
+            let path = scene::path(number, replicated);
+            let settings = collections.of(path.collection().id());
+            Object::new(path, settings)
+        };
         let mut world = World {
             queue: Queue::new(START),
             trace: Trace::new(print),
             stats: Stats::default(),
-            objects: (0..documents).map(|number| Object::new(path(number))).collect(),
+            objects: (0..documents).map(object).collect(),
+            indexes: BTreeMap::new(),
+            tellings: BTreeMap::new(),
+            first_answers: BTreeMap::new(),
+            replicated,
             peers: peers.collect(),
             offline: BTreeSet::new(),
             wires: BTreeMap::new(),
@@ -132,7 +174,10 @@ impl World {
             random,
             faults,
             sabotage,
+            frame,
+            collections: Rc::new(collections),
         };
+        world.note(format_args!("{collections_text}"));
         world.note(format_args!("{:?}", world.faults.clone()));
         for client in 0..clients {
             world.queue.after(0, Happening::Act { client });
@@ -159,9 +204,14 @@ impl World {
         if !frames_were_lost {
             self.check_quiet();
         }
+        // What a lost object had, its indexes have until it writes again.
+        if !self.objects.iter().any(|object| object.history.is_lost()) {
+            self.check_indexes();
+        }
         self.write_last();
         self.run_until(self.queue.now() + PEACE, |_| false);
         self.check_quiet();
+        self.check_indexes();
         Outcome { trace: self.trace.hash(), lines: self.trace.lines(), stats: self.stats }
     }
 
@@ -193,6 +243,30 @@ impl World {
             Happening::ToClient { socket, report } => self.report_arrives(socket, report),
             Happening::ToObject { socket, text } => self.frame_arrives(socket, text),
             Happening::Hangup { socket } => self.hangup_arrives(socket),
+            happening => self.happen_to_indexes(happening),
+        }
+    }
+
+    fn happen_to_indexes(&mut self, happening: Happening) {
+        match happening {
+            Happening::Crash { object, started } => {
+                if self.objects[object].starts == started {
+                    self.stats.count("crash while telling");
+                    self.crash(object);
+                }
+            }
+            Happening::Alarm { object, number } => self.alarm_rings(object, number),
+            Happening::StrayAlarm { object } => self.stray_alarm_rings(object),
+            Happening::Tell(tell) => self.tell_arrives(tell),
+            Happening::Told { telling, place, attempt, done } => {
+                self.told_arrives(telling, place, attempt, done);
+            }
+            Happening::TellAgain { telling, place, attempt } => {
+                self.tell_index(telling, place, attempt);
+            }
+            Happening::Late { telling } => self.late(telling),
+            Happening::IndexAlarm { name, number } => self.index_alarm_rings(&name, number),
+            _ => {}
         }
     }
 
@@ -203,8 +277,9 @@ impl World {
         }
         self.acts -= 1;
         let object = self.random.below(self.objects.len());
-        let peer = client * self.objects.len() + object;
+        let peer = client * self.replicated + object.min(self.replicated - 1);
         match self.random.below(100) {
+            _ if object >= self.replicated => self.write_plain(object),
             0..=14 => self.toggle_listening(peer),
             15..=20 => {
                 let id = self.new_id();
@@ -254,6 +329,18 @@ impl World {
             stage: Stage::Open,
         });
         self.tell(peer, Event::Write { id, change });
+    }
+
+    /// A write to a document that nobody has a replica of.
+    fn write_plain(&mut self, object: usize) {
+        let token = format!("p{}", self.new_id());
+        let change = writes::free(&mut self.random, &token);
+        self.note(format_args!("plain write {token} to object {object}: {:?}", change.operation()));
+        self.stats.count("plain write");
+        let keyed = self.random.chance(70);
+        let (_, mut request) = write_request(&self.objects[object].path, change, token);
+        request.headers.retain(|(name, _)| keyed || *name != "Idempotency-Key");
+        self.fetch_plain(object, request);
     }
 
     /// A write to the ledger over the peer's socket, past its replica.
@@ -341,6 +428,7 @@ impl World {
         for client in self.offline.clone() {
             self.queue.after(0, Happening::Online { client });
         }
+        self.wake_indexes();
     }
 
     /// One more write to every document: who missed a frame without knowing learns of it.
@@ -349,7 +437,7 @@ impl World {
             let token = format!("last{object}");
             let event = writes::last(&token);
             self.tokens.unknown.extend((object == 0).then(|| token.clone()));
-            self.step(object, event, Some(&token), None);
+            self.step(object, event, Some(&token), Origin::Nobody);
         }
     }
 

@@ -3,4 +3,6 @@
 mod atlas;
 mod npm;
 mod optimism;
+mod queries;
 mod reconnect;
+mod table;

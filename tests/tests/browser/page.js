@@ -23,6 +23,28 @@ window.listen = (doc) => {
   return seen;
 };
 
+/** Listens to a query; returns what the listener was told: each result, and each change. */
+window.follow = (query) => {
+  const told = { results: [], changes: [], list: [], pending: [], wrong: [] };
+  told.stop = query.onUpdate(
+    (snapshot) => {
+      // What an application does that draws only what has changed.
+      for (const { type, doc, oldIndex, newIndex } of snapshot.docChanges()) {
+        if (oldIndex >= 0 && told.list.splice(oldIndex, 1)[0] !== doc.id) told.wrong.push(doc.id);
+        if (newIndex >= 0) told.list.splice(newIndex, 0, doc.id);
+        told.changes.push(`${type} ${doc.id} ${oldIndex} ${newIndex}`);
+      }
+      const ids = snapshot.docs.map(({ id }) => id).join(" ");
+      if (told.list.join(" ") !== ids) told.wrong.push(ids);
+      told.results.push(ids);
+      told.pending.push(snapshot.metadata.hasPendingWrites);
+      told.last = snapshot;
+    },
+    (error) => (told.error = error),
+  );
+  return told;
+};
+
 /** What came of a promise, as something that WebDriver can carry. */
 window.outcome = (promise) =>
   promise.then(

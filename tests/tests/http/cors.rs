@@ -57,7 +57,11 @@ fn errors_can_be_read_across_origins_too() {
         (from("PUT", &path).body(JSON, "{"), 400),
         (from("PUT", "/v1/docs/cors/__x__").body(JSON, "{}"), 400),
         (from("DELETE", &path).header("if-match", "\"1\""), 412),
-        (from("POST", "/v1/query").body(JSON, "{}"), 501),
+        (from("POST", "/v1/query").body(JSON, "{}"), 400),
+        (from("POST", "/v1/query").body(JSON, r#"{"from":{"group":"none"}}"#), 409),
+        (from("POST", "/v1/aggregate").body(JSON, "{}"), 400),
+        (from("GET", "/v1/docs/cors?limit=0"), 400),
+        (from("POST", "/v1/commit").body(JSON, "{}"), 501),
     ] {
         let reply = call.send();
         assert_eq!((reply.status, allowed(&reply)), (status, Some(FOREIGN)), "{reply:?}");

@@ -29,6 +29,18 @@ fn document(url: &str) -> &str {
     url.strip_prefix("/v1/docs/").expect("a document's URL")
 }
 
+/// The answer to a write, and the frames that come before it: a listener is told of a write at once, its answer waits for
+/// the index.
+fn answer(socket: &mut Socket) -> (Value, Vec<Value>) {
+    let mut before = Vec::new();
+    loop {
+        match socket.receive() {
+            message if message.get("id").is_some() => return (message, before),
+            message => before.push(message),
+        }
+    }
+}
+
 /// Asserts that a message is `{"type":"error"}` with this code and a detail.
 fn assert_error(message: &Value, code: &str) {
     let keys: Vec<&String> = message.as_object().expect("an object").keys().collect();

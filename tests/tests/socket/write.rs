@@ -1,21 +1,30 @@
 //! Writes over the socket.
 
-use crate::{assert_error, client, document, open};
+use crate::{answer, assert_error, client, document, open};
 use blaze_tests::client::fresh;
 use blaze_tests::socket::{Listener, Socket};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
-/// Sends a write, and returns its answer; a patch before the answer is a failure.
-fn write(socket: &mut Socket, id: &str, write: Value) -> Value {
+/// Sends a write, and returns its answer and the frames before it.
+fn write_among(socket: &mut Socket, id: &str, write: Value) -> (Value, Vec<Value>) {
     let Value::Object(mut write) = write else { panic!("a write is an object") };
     write.insert("id".to_owned(), json!(id));
-    let answer = socket.ask(&json!({"write": write}));
+    socket.send(&json!({"write": write}));
+    let (answer, before) = answer(socket);
     assert_eq!(answer["id"], id, "{answer}");
+    (answer, before)
+}
+
+/// Sends a write that changes nothing, and returns its answer; a frame before the answer is a failure.
+fn write(socket: &mut Socket, id: &str, write: Value) -> Value {
+    let (answer, before) = write_among(socket, id, write);
+    assert_eq!(before, Vec::<Value>::new());
     answer
 }
 
 #[test]
-fn every_kind_of_write_is_answered_and_then_told() {
+fn every_kind_of_write_is_told_and_answered() {
     let path = fresh("socket-write");
     let name = document(&path);
     let (mut socket, mut other) = (open(&path), open(&path));
@@ -42,8 +51,9 @@ fn every_kind_of_write_is_answered_and_then_told() {
         (json!({"set": name, "data": {}, "ifVersion": 0}), 7, json!({})),
     ] {
         let id = format!("w{version}");
-        let answer = write(&mut socket, &id, operation);
+        let (answer, before) = write_among(&mut socket, &id, operation);
         assert_eq!(answer, json!({"id": id, "result": {"path": name, "version": version}}));
+        before.iter().for_each(|frame| listener.apply(frame));
         listener.follow(&mut socket, version);
         witness.follow(&mut other, version);
         assert_eq!((&listener.state, &witness.state), (&data, &data));
@@ -133,7 +143,7 @@ fn a_path_in_a_message_is_not_percent_decoded() {
     let name = document(&path).replace("%25", "%");
     let mut socket = open(&path);
     socket.receive();
-    let answer = write(&mut socket, "w", json!({"set": name, "data": {"n": 1}}));
+    let (answer, _) = write_among(&mut socket, "w", json!({"set": name, "data": {"n": 1}}));
     assert_eq!(answer["result"], json!({"path": name, "version": 1}));
     let encoded = write(&mut socket_after(&path), "w", json!({"set": document(&path), "data": {}}));
     assert_eq!(encoded["error"]["code"], "invalid-argument");
@@ -155,12 +165,23 @@ fn many_writes_may_be_on_their_way_at_once() {
         let write = json!({"id": format!("w{n}"), "merge": document(&path), "data": {"n": n}});
         socket.send(&json!({"write": write}));
     }
-    for n in 0..100_u64 {
-        let answer = socket.receive();
+    // Each is answered once, and told in its order.
+    let mut answers = BTreeMap::new();
+    while answers.len() < 100 || listener.version < Some(100) {
+        let message = socket.receive();
+        match message["id"].as_str() {
+            Some(id) => {
+                assert_eq!(answers.insert(id.to_owned(), message["result"].clone()), None, "{id}");
+            }
+            None => {
+                listener.apply(&message);
+                assert_eq!(listener.state, json!({"n": listener.version.unwrap() - 1}));
+            }
+        }
+    }
+    for n in 0..100 {
         let expected = json!({"path": document(&path), "version": n + 1});
-        assert_eq!(answer, json!({"id": format!("w{n}"), "result": expected}));
-        listener.apply(&socket.receive());
-        assert_eq!((listener.version, &listener.state), (Some(n + 1), &json!({"n": n})));
+        assert_eq!(answers[&format!("w{n}")], expected);
     }
     assert_error(&socket.ask(&json!({"write": {"id": 1}})), "invalid-argument");
 }

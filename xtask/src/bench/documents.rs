@@ -60,11 +60,7 @@ pub(crate) fn change(number: u64) -> String {
 ///
 /// # Errors
 /// If a request fails.
-pub(crate) async fn create(
-    subject: &Subject,
-    collection: &str,
-    numbers: Range<u64>,
-) -> Result<()> {
+pub(crate) async fn create(subject: &Subject, collection: &str, numbers: Range<u64>) -> Result<()> {
     let Range { start, end } = numbers;
     let numbers = Cell::new(start);
     let create = async |mut connection: Connection| {

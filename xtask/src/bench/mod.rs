@@ -5,12 +5,16 @@
 //! both, and ratios are taken round by round.
 
 mod chart;
+mod curve;
 mod documents;
 mod fanout;
+mod growth;
 mod http;
 mod load;
 mod machine;
 mod memory;
+mod native;
+mod prices;
 mod queries;
 mod report;
 mod rows;
@@ -31,13 +35,14 @@ use tokio::time::sleep;
 use crate::process::say;
 use crate::setup::{self, Packages};
 use crate::workspace::Workspace;
+use curve::Repetitions;
 use load::Workload;
 use machine::Machine;
 use stats::{Comparison, Pair};
 use subject::Contestant;
 
 /// An end for a run in which something hangs.
-const TIME_LIMIT: Duration = Duration::from_secs(900);
+const TIME_LIMIT: Duration = Duration::from_secs(1_800);
 
 /// What to measure, and how long.
 #[derive(clap::Args)]
@@ -59,6 +64,10 @@ enum Measurement {
     HotWrites,
     FanOut,
     Memory,
+    /// Queries of growing collections, and loading them.
+    Growth,
+    /// Queries of the engine alone.
+    Native,
     Sizes,
     Rows,
 }
@@ -77,12 +86,22 @@ pub(crate) struct Effort {
     updates: u32,
     /// Processes of each contestant whose memory is measured.
     memory_rounds: usize,
+    /// The sizes of the collections that are queried through the server, ascending.
+    sizes: &'static [u64],
+    /// The sizes of those that the engine alone is asked about, ascending.
+    native_sizes: &'static [u64],
+    /// How often each is asked each query.
+    curve: Repetitions,
+    /// How long other requests are watched after a bulk load.
+    watch: Duration,
 }
 
 /// All that was measured.
 #[derive(Default)]
 pub(crate) struct Results {
     comparisons: Vec<Comparison>,
+    growth: Option<growth::Growth>,
+    native: Vec<curve::Curve>,
     sizes: Vec<sizes::Size>,
     rows: Vec<rows::Cost>,
 }
@@ -95,6 +114,10 @@ impl Effort {
         fan_out_rounds: 3,
         updates: 200,
         memory_rounds: 3,
+        sizes: &[200, 2_000, 20_000],
+        native_sizes: &[200, 2_000, 20_000, 200_000],
+        curve: Repetitions { rounds: 7, queries: 100 },
+        watch: Duration::from_secs(60),
     };
     const QUICK: Self = Self {
         load_rounds: 3,
@@ -103,6 +126,10 @@ impl Effort {
         fan_out_rounds: 1,
         updates: 40,
         memory_rounds: 1,
+        sizes: &[200, 2_000],
+        native_sizes: &[200, 2_000, 20_000],
+        curve: Repetitions { rounds: 3, queries: 50 },
+        watch: Duration::from_secs(20),
     };
 }
 
@@ -169,6 +196,12 @@ async fn measure(
     }
     if wanted(Measurement::Memory) {
         results.comparisons.extend(memory::compare(contestants, effort).await?);
+    }
+    if wanted(Measurement::Growth) {
+        results.growth = Some(growth::measure(&contestants.blaze, effort).await?);
+    }
+    if wanted(Measurement::Native) {
+        results.native = native::measure(effort).await?;
     }
     Ok(results)
 }

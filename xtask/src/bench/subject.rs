@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use serde_json::Value;
 use tempfile::TempDir;
 use xtask::workerd::{Log, Module, ObjectClass, Options, Server, Service};
 
@@ -18,6 +19,18 @@ pub(crate) struct Contestant {
     service: Service,
     workerd: PathBuf,
 }
+
+/// How a contestant is started otherwise than it is deployed. Only Blaze knows these settings.
+#[derive(Default)]
+pub(crate) struct Variant {
+    /// Whether it tells each request's rows in headers.
+    pub(crate) counts_rows: bool,
+    /// What `collections.json` says, instead of the file in the checkout.
+    pub(crate) collections: Option<Value>,
+}
+
+/// The module with the settings of the collections.
+const COLLECTIONS: &str = "collections.json";
 
 /// A contestant, running on an empty data directory. Dropping it ends the process and removes the data.
 pub(crate) struct Subject {
@@ -69,21 +82,25 @@ impl Contestant {
     /// # Errors
     /// If it does not get ready; the text has what it printed.
     pub(crate) fn start(&self) -> Result<Subject> {
-        self.serve(&self.service)
+        self.start_as(&Variant::default())
     }
 
-    /// Starts it with the variable that makes Blaze tell each request's rows in headers.
+    /// Starts it otherwise than it is deployed.
     ///
     /// # Errors
     /// As [`Contestant::start`].
-    pub(crate) fn start_counting_rows(&self) -> Result<Subject> {
-        let mut service = self.service.clone();
-        service.vars.insert("COUNT_ROWS".to_owned(), "1".into());
-        self.serve(&service)
-    }
-
-    fn serve(&self, service: &Service) -> Result<Subject> {
+    pub(crate) fn start_as(&self, variant: &Variant) -> Result<Subject> {
         let data = tempfile::tempdir().context("creating a directory for the data")?;
+        let mut service = self.service.clone();
+        if variant.counts_rows {
+            service.vars.insert("COUNT_ROWS".to_owned(), "1".into());
+        }
+        if let Some(collections) = &variant.collections {
+            let file = data.path().join(COLLECTIONS);
+            fs::write(&file, collections.to_string()).context("writing the settings")?;
+            let settings = service.modules.iter_mut().find(|module| module.name == COLLECTIONS);
+            settings.with_context(|| format!("{} has no {COLLECTIONS}", self.name))?.path = file;
+        }
         let options = Options {
             // The baseline has no health check; one that listens is ready.
             health_path: None,
@@ -93,7 +110,7 @@ impl Contestant {
             ..Options::default()
         };
         let host = options.host;
-        let server = Server::start(service, data.path(), options)?;
+        let server = Server::start(&service, data.path(), options)?;
         let address = SocketAddr::new(host, server.port());
         Ok(Subject { name: self.name, address, server, _data: data })
     }

@@ -1,47 +1,57 @@
 //! Which live queries a document may concern, found without trying them all.
 //!
-//! Each disjunction of a query is found by one of its terms: by the value that equality asks for, else by the range that
-//! a field must lie in. A document's index entries are its values; so a query is found when an entry of the document,
-//! before or after its change, is such a value or lies in such a range.
+//! Each disjunction of a query is found by one of its terms: by the values that equality or an array asks for, else by
+//! the range that a field must lie in. The fields that have terms are a tree, which is walked beside the document: what
+//! no query speaks of is not looked at.
 
-use crate::index::bounds::{Bounds, elements, indexed};
-use crate::index::entries::{self, ELEMENT, FIELD, field_prefix};
+use super::ranges::Ranges;
+use crate::index::bounds::{Bounds, Ranges as Span, elements, indexed};
+use crate::index::entries::is_findable;
 use crate::index::request::Request;
-use crate::index::settings::Settings;
+use blaze_schema::field_path::FieldPath;
 use blaze_schema::path::DocumentPath;
 use blaze_schema::query::{Field, FieldFilter, Operator};
-use blaze_schema::value::Map;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use blaze_schema::value::{Map, as_plain_map};
+use serde_json::Value;
+use std::collections::{BTreeSet, HashMap};
 
 /// The number of a live query.
 pub(crate) type Id = u32;
 
-/// Ranges in one block have their greatest end noted, so that a block that ends too early is skipped.
-const BLOCK: usize = 64;
-
 /// The terms of all live queries of an index.
 #[derive(Debug, Default)]
 pub(crate) struct Matcher {
-    values: HashMap<Vec<u8>, Vec<Id>>,
-    ranges: BTreeMap<Vec<u8>, Ranges>,
+    /// By the path of the only documents that they may concern.
+    names: Owners<String>,
+    fields: HashMap<String, Node>,
     /// Queries that any document may concern.
     always: Vec<Id>,
 }
 
-/// The ranges of one field.
+/// Whose a value is.
+type Owners<K> = HashMap<K, Vec<Id>>;
+
+/// The terms on one field, and the fields inside of it.
 #[derive(Debug, Default)]
-struct Ranges {
-    /// By their start.
-    sorted: Vec<(Vec<u8>, Vec<u8>, Id)>,
-    /// The greatest end in each block of `sorted`; empty when it is to be found again.
-    ends: Vec<Vec<u8>>,
+struct Node {
+    values: Owners<Vec<u8>>,
+    elements: Owners<Vec<u8>>,
+    ranges: Ranges,
+    inside: HashMap<String, Node>,
 }
 
 /// What a query is found by.
-enum Term {
-    Values(Vec<Vec<u8>>),
-    Range(Vec<u8>, Vec<(Vec<u8>, Vec<u8>)>),
+enum Term<'a> {
+    Names(Vec<String>),
+    Field(&'a FieldPath, On),
     Always,
+}
+
+/// What a field must have.
+enum On {
+    Values(Vec<Vec<u8>>),
+    Elements(Vec<Vec<u8>>),
+    Ranges(Span),
 }
 
 impl Matcher {
@@ -49,20 +59,8 @@ impl Matcher {
     pub(crate) fn add(&mut self, id: Id, request: &Request<'_>) {
         for filters in request.query.disjunctions() {
             match term(request, &filters) {
-                Term::Values(values) => {
-                    for value in values {
-                        self.values.entry(value).or_default().push(id);
-                    }
-                }
-                Term::Range(field, ranges) => {
-                    let known = self.ranges.entry(field).or_default();
-                    for (start, end) in ranges {
-                        let range = (start, end, id);
-                        let place = known.sorted.partition_point(|one| *one < range);
-                        known.sorted.insert(place, range);
-                        known.ends.clear();
-                    }
-                }
+                Term::Names(paths) => own(&mut self.names, paths, id),
+                Term::Field(path, on) => add(&mut self.fields, path.keys(), on, id),
                 Term::Always => self.always.push(id),
             }
         }
@@ -72,25 +70,8 @@ impl Matcher {
     pub(crate) fn remove(&mut self, id: Id, request: &Request<'_>) {
         for filters in request.query.disjunctions() {
             match term(request, &filters) {
-                Term::Values(values) => {
-                    for value in values {
-                        if let Some(ids) = self.values.get_mut(&value) {
-                            ids.retain(|one| *one != id);
-                            if ids.is_empty() {
-                                self.values.remove(&value);
-                            }
-                        }
-                    }
-                }
-                Term::Range(field, _) => {
-                    if let Some(known) = self.ranges.get_mut(&field) {
-                        known.sorted.retain(|(_, _, one)| *one != id);
-                        known.ends.clear();
-                        if known.sorted.is_empty() {
-                            self.ranges.remove(&field);
-                        }
-                    }
-                }
+                Term::Names(paths) => disown(&mut self.names, &paths, id),
+                Term::Field(path, on) => remove(&mut self.fields, path.keys(), &on, id),
                 Term::Always => self.always.retain(|one| *one != id),
             }
         }
@@ -99,88 +80,147 @@ impl Matcher {
     /// Adds the queries that a document may be in.
     pub(crate) fn find(&mut self, path: &DocumentPath, data: &Map, found: &mut BTreeSet<Id>) {
         found.extend(&self.always);
-        if self.values.is_empty() && self.ranges.is_empty() {
-            return;
-        }
-        if let Some(ids) = self.values.get(path.as_str().as_bytes()) {
-            found.extend(ids);
-        }
-        for entry in entries::entries(data, b"", &Settings::default()) {
-            if let Some(ids) = self.values.get(&entry) {
-                found.extend(ids);
-            }
-            for (field, ranges) in &mut self.ranges {
-                if let Some(value) = entry.strip_prefix(field.as_slice()) {
-                    ranges.find(value, found);
-                }
+        found.extend(self.names.get(path.as_str()).into_iter().flatten());
+        find(&mut self.fields, data, found);
+    }
+}
+
+/// Notes under each of `keys` that it is `id`'s.
+fn own<K: std::hash::Hash + Eq>(owners: &mut Owners<K>, keys: Vec<K>, id: Id) {
+    for key in keys {
+        owners.entry(key).or_default().push(id);
+    }
+}
+
+fn disown<K: std::hash::Hash + Eq>(owners: &mut Owners<K>, keys: &[K], id: Id) {
+    for key in keys {
+        if let Some(ids) = owners.get_mut(key) {
+            ids.retain(|one| *one != id);
+            if ids.is_empty() {
+                owners.remove(key);
             }
         }
     }
 }
 
-impl Ranges {
-    fn find(&mut self, value: &[u8], found: &mut BTreeSet<Id>) {
-        if self.ends.is_empty() {
-            let end = |block: &[(Vec<u8>, Vec<u8>, Id)]| {
-                block.iter().map(|(_, end, _)| end.clone()).max().unwrap_or_default()
-            };
-            self.ends = self.sorted.chunks(BLOCK).map(end).collect();
-        }
-        for (block, last) in self.sorted.chunks(BLOCK).zip(&self.ends) {
-            if block.first().is_none_or(|(start, _, _)| start.as_slice() > value) {
-                break;
-            }
-            if last.as_slice() > value {
-                let holds = |range: &&(Vec<u8>, Vec<u8>, Id)| {
-                    range.0.as_slice() <= value && value < range.1.as_slice()
-                };
-                found.extend(block.iter().filter(holds).map(|(_, _, id)| *id));
+fn add(fields: &mut HashMap<String, Node>, keys: &[String], on: On, id: Id) {
+    let Some((first, rest)) = keys.split_first() else { return };
+    let node = fields.entry(first.clone()).or_default();
+    if !rest.is_empty() {
+        return add(&mut node.inside, rest, on, id);
+    }
+    match on {
+        On::Values(keys) => own(&mut node.values, keys, id),
+        On::Elements(keys) => own(&mut node.elements, keys, id),
+        On::Ranges(ranges) => {
+            for (start, end) in ranges {
+                node.ranges.add(start, end, id);
             }
         }
     }
 }
 
-fn term(request: &Request<'_>, filters: &[&FieldFilter]) -> Term {
+fn remove(fields: &mut HashMap<String, Node>, keys: &[String], on: &On, id: Id) {
+    let Some((first, rest)) = keys.split_first() else { return };
+    let Some(node) = fields.get_mut(first) else { return };
+    match on {
+        _ if !rest.is_empty() => remove(&mut node.inside, rest, on, id),
+        On::Values(keys) => disown(&mut node.values, keys, id),
+        On::Elements(keys) => disown(&mut node.elements, keys, id),
+        On::Ranges(_) => node.ranges.remove(id),
+    }
+    if node.is_empty() {
+        fields.remove(first);
+    }
+}
+
+/// Walks the tree of fields and the data side by side: over the keys of whichever has fewer.
+fn find(fields: &mut HashMap<String, Node>, data: &Map, found: &mut BTreeSet<Id>) {
+    if fields.len() <= data.len() {
+        for (key, node) in fields {
+            if let Some(value) = data.get(key) {
+                node.find(value, found);
+            }
+        }
+    } else {
+        for (key, value) in data {
+            if let Some(node) = fields.get_mut(key) {
+                node.find(value, found);
+            }
+        }
+    }
+}
+
+impl Node {
+    fn is_empty(&self) -> bool {
+        self.values.is_empty()
+            && self.elements.is_empty()
+            && self.ranges.is_empty()
+            && self.inside.is_empty()
+    }
+
+    fn find(&mut self, value: &Value, found: &mut BTreeSet<Id>) {
+        if !self.values.is_empty() || !self.ranges.is_empty() {
+            let (key, _) = indexed(value);
+            found.extend(self.values.get(&key).into_iter().flatten());
+            self.ranges.find(&key, found);
+        }
+        if !self.elements.is_empty() {
+            for element in value.as_array().into_iter().flatten() {
+                found.extend(self.elements.get(&indexed(element).0).into_iter().flatten());
+            }
+        }
+        if !self.inside.is_empty()
+            && let Some(map) = as_plain_map(value)
+        {
+            find(&mut self.inside, map, found);
+        }
+    }
+}
+
+/// The best term of a disjunction: the one that the fewest documents are expected to have.
+fn term<'a>(request: &'a Request<'_>, filters: &[&'a FieldFilter]) -> Term<'a> {
     for filter in filters {
         match (&filter.field, filter.op) {
-            (Field::Name, Operator::Equal) => {
-                let path = filter.value.get("$ref").and_then(serde_json::Value::as_str);
-                return Term::Values(
-                    path.map(|path| path.as_bytes().to_vec()).into_iter().collect(),
-                );
-            }
+            (Field::Name, Operator::Equal | Operator::In) => return Term::Names(paths(filter)),
             (Field::Path(path), Operator::ArrayContains | Operator::ArrayContainsAny) => {
-                let wanted: Vec<_> = match filter.op {
-                    Operator::ArrayContains => vec![&filter.value],
-                    _ => elements(filter).collect(),
-                };
-                let prefix = field_prefix(ELEMENT, &path.to_string());
-                let keys = wanted.into_iter().filter(|one| entries::is_findable(one));
-                return Term::Values(
-                    keys.map(|one| [prefix.as_slice(), &indexed(one).0].concat()).collect(),
-                );
+                let findable = values(filter).into_iter().filter(|one| is_findable(one));
+                let mut keys: Vec<_> = findable.map(|one| indexed(one).0).collect();
+                keys.sort();
+                keys.dedup();
+                return Term::Field(path, On::Elements(keys));
             }
             _ => {}
         }
     }
-    let fields = || {
-        let filtered = filters.iter().map(|filter| &filter.field);
-        filtered.chain(request.orders.iter().map(|order| &order.field))
-    };
+    let filtered = filters.iter().map(|filter| &filter.field);
+    let fields = filtered.chain(request.orders.iter().map(|order| &order.field));
     let mut range = Term::Always;
-    for field in fields() {
+    for field in fields {
         let Field::Path(path) = field else { continue };
-        let prefix = field_prefix(FIELD, &path.to_string());
         let bounds = Bounds::of(filters.iter().copied().filter(|filter| &filter.field == field));
         if bounds.points.is_some() {
-            let keys = bounds.ranges.iter();
-            return Term::Values(
-                keys.map(|(start, _)| [prefix.as_slice(), start].concat()).collect(),
-            );
+            // What other filters leave of the points' ranges begins where the points do.
+            let keys = bounds.ranges.into_iter().map(|(start, _)| start);
+            return Term::Field(path, On::Values(keys.collect()));
         }
         if matches!(range, Term::Always) {
-            range = Term::Range(prefix, bounds.ranges);
+            range = Term::Field(path, On::Ranges(bounds.ranges));
         }
     }
     range
+}
+
+/// The values that a filter asks for.
+fn values(filter: &FieldFilter) -> Vec<&Value> {
+    if filter.op.takes_values() { elements(filter).collect() } else { vec![&filter.value] }
+}
+
+/// The paths that a filter by name asks for.
+fn paths(filter: &FieldFilter) -> Vec<String> {
+    let path = |value: &Value| Some(value.get("$ref")?.as_str()?.to_owned());
+    let mut paths: Vec<String> = values(filter).into_iter().filter_map(path).collect();
+    paths.sort();
+    paths.dedup();
+    paths
 }

@@ -1,100 +1,26 @@
-//! The index against an oracle that looks at every document: random collections, settings and queries.
+//! Random queries of random collections against the oracle.
 
-use blaze_engine::index::aggregate::{Aggregation, read_partial};
-use blaze_engine::index::page::{Page, for_shard};
-use blaze_engine::index::settings::Collections;
-use blaze_engine::index::{Effect, Event, Index, shard};
+use blaze_engine::index::aggregate::Aggregation;
 use blaze_engine::store::Store;
 use blaze_engine::store::memory::MemoryStore;
-use blaze_schema::error::Error;
 use blaze_schema::query::{Limit, Query};
-use blaze_schema::timestamp::Timestamp;
+use blaze_schema::value::Map;
 use blaze_tests::generate_queries::World;
-use blaze_tests::query_oracle::{State, answer, documents_text, found, is_aggregate};
+use blaze_tests::indexes::{Indexes, now};
+use blaze_tests::query_oracle::{State, answer, documents_text, is_aggregate};
 use blaze_tests::random::Random;
 use blaze_tests::rusqlite_store::RusqliteStore;
 use blaze_tests::seed::seed;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::panic::resume_unwind;
+use std::thread;
 
 /// Collections that are looked at in memory, and queries of each.
 const WORLDS: u64 = 2_000;
 const QUERIES: u64 = 50;
-
-fn now() -> Timestamp {
-    Timestamp::parse("2026-11-21T10:00:00Z").unwrap()
-}
-
-/// The only effect, which is an answer.
-fn answered(mut effects: Vec<Effect>) -> Result<String, Error> {
-    match (effects.pop(), effects.is_empty()) {
-        (Some(Effect::Answer(answer)), true) => answer,
-        (effect, _) => panic!("{effect:?} after {effects:?}"),
-    }
-}
-
-/// The index objects of one source.
-struct Indexes<S> {
-    collections: Collections,
-    parts: BTreeMap<String, (Index, S)>,
-}
-
-impl<S: Store> Indexes<S> {
-    fn new(from: &Value, collections: &Value, mut fresh: impl FnMut() -> S) -> Self {
-        let collections = Collections::parse(&collections.to_string()).unwrap();
-        let source = Query::from_json(json!({ "from": from })).unwrap().from;
-        let names = shard::of_source(&source, &collections).unwrap();
-        let parts = names.into_iter().map(|name| {
-            let (source, settings) = shard::by_name(&name, &collections).unwrap();
-            (name, (Index::new(source, settings), fresh()))
-        });
-        let parts = parts.collect();
-        Indexes { collections, parts }
-    }
-
-    fn update(&mut self, state: &State) {
-        for name in shard::of_document(&state.path, &self.collections) {
-            if let Some((index, store)) = self.parts.get_mut(&name) {
-                let event = Event::Update { row: state.row() };
-                assert_eq!(answered(index.handle(store, now(), 0, event)), Ok(String::new()));
-            }
-        }
-    }
-
-    fn each(&mut self, event: impl Fn() -> Event) -> Vec<String> {
-        let parts = self.parts.values_mut();
-        parts
-            .map(|(index, store)| answered(index.handle(store, now(), 0, event())).unwrap())
-            .collect()
-    }
-
-    fn query(&mut self, query: &Query) -> Result<String, Error> {
-        if self.parts.len() == 1 {
-            let (index, store) = self.parts.values_mut().next().unwrap();
-            let event = Event::Query { query: query.clone(), is_shard: false };
-            return answered(index.handle(store, now(), 0, event));
-        }
-        let parts = self.each(|| Event::Query { query: for_shard(query), is_shard: true });
-        Page::merge(query, &parts)?.render(query, now())
-    }
-
-    fn aggregate(&mut self, aggregation: &Aggregation) -> Result<String, Error> {
-        if self.parts.len() == 1 {
-            let (index, store) = self.parts.values_mut().next().unwrap();
-            let event = Event::Aggregate { aggregation: aggregation.clone(), is_shard: false };
-            return answered(index.handle(store, now(), 0, event));
-        }
-        if !aggregation.adds_up() {
-            let query = &aggregation.query;
-            let parts = self.each(|| Event::Query { query: for_shard(query), is_shard: true });
-            return aggregation.of_page(&Page::merge(query, &parts)?);
-        }
-        let parts =
-            self.each(|| Event::Aggregate { aggregation: aggregation.for_shard(), is_shard: true });
-        let partials: Vec<_> = parts.iter().map(|part| read_partial(part).unwrap()).collect();
-        Ok(aggregation.render(&partials))
-    }
-}
+/// Threads that share them.
+const THREADS: u64 = 2;
 
 /// What was seen on the way.
 #[derive(Debug, Default)]
@@ -107,6 +33,17 @@ struct Seen {
 }
 
 impl Seen {
+    fn with(mut self, other: Seen) -> Self {
+        self.pairs += other.pairs;
+        self.found += other.found;
+        self.paged += other.paged;
+        self.aggregated += other.aggregated;
+        for (plan, count) in other.plans {
+            *self.plans.entry(plan).or_default() += count;
+        }
+        self
+    }
+
     fn plan(&mut self, index: &str) {
         for part in index.split(" | ") {
             let (name, rest) = part.split_once(" (").unwrap_or((part, ""));
@@ -217,8 +154,6 @@ fn states_of(world: &World) -> Vec<State> {
     world.documents.iter().map(state).collect()
 }
 
-type Map = blaze_schema::value::Map;
-
 /// `text` with its long repetitions cut.
 fn shortened(text: &str) -> String {
     ["x", "l", "AAAA", "a"].iter().fold(text.to_owned(), |text, part| {
@@ -229,7 +164,7 @@ fn shortened(text: &str) -> String {
 /// All about one random collection.
 fn check_world<S: Store>(seed: u64, queries: u64, mut fresh: impl FnMut() -> S, seen: &mut Seen) {
     let mut random = Random::new(seed);
-    let mut world = World::new(&mut random);
+    let world = World::new(&mut random);
     let states = states_of(&world);
     let mut sharded = world.collections.clone();
     sharded["c"]["shards"] = json!(random.between(1, 8));
@@ -263,8 +198,8 @@ fn check_world<S: Store>(seed: u64, queries: u64, mut fresh: impl FnMut() -> S, 
         {
             fail("shards", error);
         }
-        if random.chance(10) && !matches!(query.limit, Some(Limit::Last(_))) {
-            let length = random.between(1, 7);
+        if random.chance(6) && !matches!(query.limit, Some(Limit::Last(_))) {
+            let length = random.between(1, 9);
             seen.paged += 1;
             if let Err(error) = check_pages(&mut alone, &states, &query, length) {
                 fail("pages", error);
@@ -288,10 +223,20 @@ fn check_world<S: Store>(seed: u64, queries: u64, mut fresh: impl FnMut() -> S, 
 
 #[test]
 fn an_index_answers_as_if_it_looked_at_every_document() {
-    let (seed, mut seen) = (seed(), Seen::default());
-    for world in 0..WORLDS {
-        check_world(seed.wrapping_add(world), QUERIES, MemoryStore::default, &mut seen);
-    }
+    let first = seed();
+    let part = |number: u64| {
+        let mut seen = Seen::default();
+        for world in 0..WORLDS / THREADS {
+            let seed = first.wrapping_add(world * THREADS + number);
+            check_world(seed, QUERIES, MemoryStore::default, &mut seen);
+        }
+        seen
+    };
+    let seen = thread::scope(|scope| {
+        let threads: Vec<_> = (1..THREADS).map(|number| scope.spawn(move || part(number))).collect();
+        let others = threads.into_iter().map(|thread| thread.join());
+        others.fold(part(0), |seen, other| seen.with(other.unwrap_or_else(|panic| resume_unwind(panic))))
+    });
     println!("{seen:?}");
     assert!(seen.pairs >= 100_000);
     assert!(seen.found * 100 > seen.pairs * 40, "{} of {} found something", seen.found, seen.pairs);

@@ -1,0 +1,437 @@
+//! What a document's object does with an event, as the shell carries it out: what is answered waits for the indexes.
+
+use super::faults::Faults;
+use super::object::Arrived;
+use super::sabotage::Sabotage;
+use super::world::{Happening, Report, World};
+use blaze_client::http::{Method, Request};
+use blaze_engine::document::{Answer, Effect, Event};
+use blaze_engine::http::reply::Reply;
+use blaze_engine::index::shard;
+use blaze_schema::error::Code;
+use blaze_schema::message::{ServerMessage, base_of};
+use std::rc::Rc;
+
+/// A write's answer waits no longer for the indexes, in microseconds: `INDEX_WAIT` of `server/shim.js`.
+const WAIT: i64 = 10_000_000;
+/// An index that fails is told again after so long: `INDEX_RETRY`.
+const RETRIES: [i64; 4] = [20_000, 100_000, 500_000, 2_000_000];
+/// The platform calls an alarm's handler again that did not end, after so long.
+const RING_AGAIN: i64 = 2_000_000;
+
+/// Where an event comes from, and so where its answer goes.
+pub(super) enum Origin {
+    /// Nobody waits.
+    Nobody,
+    /// A request.
+    Request { fetch: u64, request: Rc<Request> },
+    /// A socket of the document.
+    Socket(u64),
+    /// A write on `/v1/listen`: the connection.
+    Link(u64),
+    /// The alarm of this number.
+    Alarm(u64),
+}
+
+/// What is given when the indexes know.
+pub(super) enum Held {
+    Answer { fetch: u64, request: Rc<Request>, answer: Answer },
+    Frame { socket: u64, text: String },
+    /// The answer to a write on `/v1/listen`.
+    Remote { link: u64, text: String },
+}
+
+/// What whoever is told that a write is done may count on: every query from then on knows this version, or a later one.
+pub(super) struct Promise {
+    pub(super) epoch: String,
+    pub(super) version: u64,
+}
+
+/// A document is telling its indexes.
+pub(super) struct Telling {
+    object: usize,
+    version: u64,
+    row: Rc<[u8]>,
+    /// The indexes, those that have confirmed being `None`.
+    names: Vec<Option<String>>,
+    held: Vec<Held>,
+    promise: Option<Promise>,
+    alarm: Option<u64>,
+}
+
+/// What goes to an index.
+pub(super) struct Tell {
+    telling: u64,
+    place: usize,
+    attempt: usize,
+    name: String,
+    row: Rc<[u8]>,
+    /// Whether anybody waits for what comes of it.
+    is_first: bool,
+}
+
+impl World {
+    /// One step of an object, and its effects. A write has a `key`.
+    pub(super) fn step(&mut self, object: usize, event: Event, key: Option<&str>, origin: Origin) {
+        let random = self.random.wide();
+        let full = Faults::strikes(&mut self.random, self.faults.disk_full);
+        self.objects[object].disk.full = full;
+        let connects = matches!(event, Event::Connect { .. });
+        let repeats = key.is_some_and(|key| self.objects[object].history.fate(key).is_some());
+        let mut effects = self.objects[object].step(self.queue.now(), random, event, key);
+        if let (true, Some(Effect::Send(frame))) = (connects, effects.first())
+            && base_of(frame).is_some()
+        {
+            self.stats.count("missed frames served");
+        }
+        if self.sabotage == Some(Sabotage::TrustRepetitions) && repeats {
+            effects.retain(|effect| !matches!(effect, Effect::Index { .. }));
+        }
+        // It is part of the commit, wherever the object dies.
+        let alarm = effects.iter().find_map(|effect| match effect {
+            Effect::SetAlarm(at) => Some(at.micros() - self.objects[object].clock),
+            _ => None,
+        });
+        if let Some(at) = alarm {
+            self.set_alarm(object, at);
+        }
+        let dies = Faults::strikes(&mut self.random, self.faults.crash_in_step);
+        let carried_out = if dies { self.random.below(effects.len() + 1) } else { effects.len() };
+        let ended = self.carry_out(object, effects, carried_out, &origin);
+        if dies {
+            self.stats.count("crash within a step");
+            self.crash(object);
+        }
+        match origin {
+            Origin::Request { fetch, .. } if !ended.answered => self.answer(fetch, None),
+            Origin::Link(link) if !ended.answered => self.end_link(link),
+            Origin::Alarm(number) if !ended.telling && !dies => self.end_alarm(object, number),
+            _ => {}
+        }
+    }
+
+    fn carry_out(
+        &mut self,
+        object: usize,
+        effects: Vec<Effect>,
+        count: usize,
+        origin: &Origin,
+    ) -> Ended {
+        let promise = self.promise(object, &effects);
+        let (mut telling, mut held) = (None, Vec::new());
+        for effect in effects.into_iter().take(count) {
+            match (effect, origin) {
+                (Effect::SetAlarm(_), _) => {}
+                (Effect::Index { version, row }, _) => telling = Some((version, row)),
+                (Effect::Answer(answer), Origin::Request { fetch, request }) => {
+                    let (fetch, request) = (*fetch, Rc::clone(request));
+                    self.note_first_answer(object, &request, &answer);
+                    held.push(Held::Answer { fetch, request, answer });
+                }
+                (Effect::Answer(_), _) => {}
+                (Effect::Send(text), Origin::Socket(socket)) => {
+                    held.push(Held::Frame { socket: *socket, text });
+                    if telling.is_none() {
+                        let all = held.drain(..).collect();
+                        self.release(object, all, promise.as_ref());
+                    }
+                }
+                (Effect::Send(text), Origin::Link(link)) => {
+                    held.push(Held::Remote { link: *link, text });
+                }
+                (Effect::Send(frame), _) => panic!("{frame} to nobody"),
+                (Effect::Broadcast(frame), _) => self.broadcast(object, &frame),
+            }
+        }
+        let ended = Ended { answered: !held.is_empty(), telling: telling.is_some() };
+        match telling {
+            None => self.release(object, held, promise.as_ref()),
+            Some((version, row)) => {
+                let alarm = match origin {
+                    Origin::Alarm(number) => Some(*number),
+                    _ => None,
+                };
+                self.start_telling(object, version, row, held, promise, alarm);
+            }
+        }
+        ended
+    }
+
+    /// What the answer to a write promises.
+    fn promise(&self, object: usize, effects: &[Effect]) -> Option<Promise> {
+        let version = effects.iter().find_map(|effect| match effect {
+            Effect::Answer(Answer::Written { version, .. } | Answer::Deleted { version }) => {
+                Some(*version)
+            }
+            Effect::Send(text) => match ServerMessage::parse(text) {
+                Ok(ServerMessage::Written { result, .. }) => result.ok(),
+                _ => None,
+            },
+            _ => None,
+        });
+        let version = version.filter(|version| *version > 0)?;
+        Some(Promise { epoch: self.objects[object].history.present()?.name.clone(), version })
+    }
+
+    /// A repetition gets the first answer.
+    fn note_first_answer(&mut self, object: usize, request: &Request, answer: &Answer) {
+        let is_kept = match answer {
+            Answer::Refused(error) => error.code != Code::Internal,
+            _ => true,
+        };
+        let mut headers = request.headers.iter();
+        let key = headers.find(|(name, _)| *name == "Idempotency-Key");
+        let Some((_, key)) = key.filter(|_| is_kept) else { return };
+        if self.objects[object].history.is_rewritten() {
+            return;
+        }
+        let first = self.first_answers.entry(key.clone()).or_insert_with(|| answer.clone());
+        assert_eq!(first, answer, "the first answer to {key}, and another one");
+    }
+
+    fn start_telling(
+        &mut self,
+        object: usize,
+        version: u64,
+        row: String,
+        held: Vec<Held>,
+        promise: Option<Promise>,
+        alarm: Option<u64>,
+    ) {
+        let telling = self.new_id();
+        let names = shard::of_document(&self.objects[object].path, &self.collections);
+        self.note(format_args!("object {object}: telling {telling} of version {version}: {names:?}"));
+        let names: Vec<_> = names.into_iter().map(Some).collect();
+        let count = names.len();
+        let row = row.into_bytes().into();
+        let started = Telling { object, version, row, names, held, promise, alarm };
+        self.tellings.insert(telling, started);
+        self.queue.after(WAIT, Happening::Late { telling });
+        for place in 0..count {
+            self.tell_index(telling, place, 0);
+        }
+        if Faults::strikes(&mut self.random, self.faults.crash_telling) {
+            let delay = self.random.below(60_000) as i64;
+            let started = self.objects[object].starts;
+            self.queue.after(delay, Happening::Crash { object, started });
+        }
+    }
+
+    pub(super) fn tell_index(&mut self, telling: u64, place: usize, attempt: usize) {
+        let Some(Telling { names, row, .. }) = self.tellings.get(&telling) else { return };
+        let Some(name) = names[place].clone() else { return };
+        let row = Rc::clone(row);
+        if attempt > 0 {
+            self.stats.count("index told again");
+        }
+        let twice = Faults::strikes(&mut self.random, self.faults.repeat_tell);
+        if twice {
+            self.stats.count("index told twice");
+            // It has been on its way for so long that others may have passed it.
+            let delay = self.random.below(20_000_000) as i64;
+            let (name, row) = (name.clone(), Rc::clone(&row));
+            let tell = Tell { telling, place, attempt, name, row, is_first: false };
+            self.queue.after(delay, Happening::Tell(tell));
+        }
+        let delay = self.delay();
+        if Faults::strikes(&mut self.random, self.faults.lose_tell) {
+            self.stats.count("index not told");
+            self.queue.after(delay, Happening::Told { telling, place, attempt, done: false });
+            return;
+        }
+        let tell = Tell { telling, place, attempt, name, row, is_first: true };
+        self.queue.after(delay, Happening::Tell(tell));
+    }
+
+    pub(super) fn tell_arrives(&mut self, tell: Tell) {
+        let Tell { telling, place, attempt, name, row, is_first } = tell;
+        let mut done = self.update_index(&name, &row);
+        self.note(format_args!("index {name}: telling {telling} arrives: {done}"));
+        if !is_first {
+            return;
+        }
+        if Faults::strikes(&mut self.random, self.faults.lose_told) {
+            self.stats.count("index's answer lost");
+            done = false;
+        }
+        let delay = self.delay();
+        self.queue.after(delay, Happening::Told { telling, place, attempt, done });
+    }
+
+    pub(super) fn told_arrives(&mut self, telling: u64, place: usize, attempt: usize, done: bool) {
+        let Some(told) = self.tellings.get_mut(&telling) else { return };
+        if done {
+            told.names[place] = None;
+            if told.names.iter().all(Option::is_none) {
+                self.end_telling(telling, true);
+            }
+        } else if let Some(pause) = RETRIES.get(attempt) {
+            let again = Happening::TellAgain { telling, place, attempt: attempt + 1 };
+            self.queue.after(*pause, again);
+        } else {
+            self.stats.count("index given up");
+            self.end_telling(telling, false);
+        }
+    }
+
+    fn end_telling(&mut self, telling: u64, done: bool) {
+        let Some(told) = self.tellings.remove(&telling) else { return };
+        let Telling { object, version, held, promise, alarm, .. } = told;
+        self.note(format_args!("object {object}: telling {telling} ends: {done}"));
+        let started = self.objects[object].starts;
+        // Without an engine the memory was lost meanwhile.
+        if self.objects[object].is_awake {
+            self.step(object, Event::Indexed { version, done }, None, Origin::Nobody);
+        }
+        if self.objects[object].starts != started {
+            self.drop_held(held);
+            return;
+        }
+        if !held.is_empty() {
+            self.stats.count(if done { "answered after the index" } else { "answered before it" });
+        }
+        self.release(object, held, promise.as_ref().filter(|_| done));
+        if let Some(number) = alarm {
+            self.end_alarm(object, number);
+        }
+    }
+
+    /// Whoever waits for the indexes waits no longer.
+    pub(super) fn late(&mut self, telling: u64) {
+        let Some(told) = self.tellings.get_mut(&telling) else { return };
+        let (object, alarm) = (told.object, told.alarm);
+        let held: Vec<Held> = told.held.drain(..).collect();
+        if !held.is_empty() {
+            self.stats.count("answered before it");
+        }
+        self.note(format_args!("object {object}: telling {telling} is late"));
+        self.release(object, held, None);
+        if let Some(number) = alarm {
+            self.end_alarm(object, number);
+        }
+    }
+
+    fn release(&mut self, object: usize, held: Vec<Held>, promise: Option<&Promise>) {
+        if let (Some(promise), false) = (promise, held.is_empty()) {
+            self.check_promise(object, promise);
+        }
+        for held in held {
+            match held {
+                Held::Answer { fetch, request, answer } => {
+                    self.note(format_args!("object {object}: request {fetch}: {answer:?}"));
+                    let arrived = Arrived { request: &request, keyed: true };
+                    let path = &self.objects[object].path;
+                    let reply = Reply::of(answer, path, &arrived.parts());
+                    if request.method == Method::Get {
+                        self.objects[object].history.check_read(&reply);
+                    }
+                    self.answer(fetch, Some(reply));
+                }
+                Held::Frame { socket, text } => self.send_to_client(socket, Report::Frame(text)),
+                Held::Remote { link, text } => self.send_to_link(link, text, None),
+            }
+        }
+    }
+
+    fn drop_held(&mut self, held: Vec<Held>) {
+        for held in held {
+            match held {
+                Held::Answer { fetch, .. } => self.answer(fetch, None),
+                // The socket was cut with the object.
+                Held::Frame { .. } => {}
+                Held::Remote { link, .. } => self.end_link(link),
+            }
+        }
+    }
+
+    fn broadcast(&mut self, object: usize, frame: &str) {
+        for socket in self.objects[object].sockets.clone() {
+            let skips = self.sabotage == Some(Sabotage::SkipBroadcasts) && self.random.chance(5);
+            if !skips {
+                self.send_to_client(socket, Report::Frame(frame.to_owned()));
+            }
+        }
+    }
+
+    /// The object dies: its sockets are cut, and nobody hears what it was about to say.
+    pub(super) fn crash(&mut self, object: usize) {
+        self.note(format_args!("object {object}: crashes"));
+        if self.sabotage == Some(Sabotage::LoseCommits) {
+            self.objects[object].undo_last_step();
+        }
+        self.objects[object].forget();
+        self.objects[object].starts += 1;
+        if !self.objects[object].history.is_lost() {
+            self.objects[object].clock = self.random.below(4_000_000) as i64 - 2_000_000;
+        }
+        for socket in self.objects[object].sockets.clone() {
+            self.cut(socket);
+        }
+        let own = self.tellings.iter().filter(|(_, telling)| telling.object == object);
+        for telling in own.map(|(id, _)| *id).collect::<Vec<_>>() {
+            let held = self.tellings.remove(&telling).map(|telling| telling.held);
+            self.drop_held(held.unwrap_or_default());
+        }
+        // An alarm whose handler did not end rings again.
+        if let Some(number) = self.objects[object].ringing.take() {
+            self.queue.after(RING_AGAIN, Happening::Alarm { object, number });
+        }
+    }
+
+    /// Instead of any other.
+    fn set_alarm(&mut self, object: usize, at: i64) {
+        if self.sabotage == Some(Sabotage::NoAlarm) {
+            return;
+        }
+        let number = self.new_id();
+        self.note(format_args!("object {object}: sets alarm {number}"));
+        self.objects[object].alarm = Some(number);
+        let late = Faults::strikes(&mut self.random, self.faults.late_alarm);
+        let late = self.random.below(if late { 30_000_000 } else { 20_000 }) as i64;
+        self.queue.at(at + late, Happening::Alarm { object, number });
+        if Faults::strikes(&mut self.random, self.faults.repeat_alarm) {
+            let later = self.random.below(10_000_000) as i64;
+            self.queue.at(at + late + later, Happening::StrayAlarm { object });
+        }
+    }
+
+    pub(super) fn alarm_rings(&mut self, object: usize, number: u64) {
+        if self.objects[object].alarm != Some(number) {
+            return;
+        }
+        if self.objects[object].ringing.is_some() {
+            // One at a time.
+            self.queue.after(500_000, Happening::Alarm { object, number });
+            return;
+        }
+        self.stats.count("alarm");
+        self.note(format_args!("object {object}: alarm {number} rings"));
+        self.objects[object].ringing = Some(number);
+        self.step(object, Event::Alarm, None, Origin::Alarm(number));
+    }
+
+    /// One that rings though its handler ended: alarms are promised at least once.
+    pub(super) fn stray_alarm_rings(&mut self, object: usize) {
+        self.stats.count("alarm once more");
+        self.note(format_args!("object {object}: an alarm rings once more"));
+        self.step(object, Event::Alarm, None, Origin::Nobody);
+    }
+
+    fn end_alarm(&mut self, object: usize, number: u64) {
+        let object = &mut self.objects[object];
+        if object.ringing == Some(number) {
+            object.ringing = None;
+            // One that was set meanwhile stays.
+            if object.alarm == Some(number) {
+                object.alarm = None;
+            }
+        }
+    }
+}
+
+/// What a step came to.
+struct Ended {
+    /// Whether there is an answer, now or later.
+    answered: bool,
+    telling: bool,
+}

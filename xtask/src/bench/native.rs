@@ -1,0 +1,142 @@
+//! The engine's index as a library, over SQLite in a file: what queries cost without the platform, over more documents
+//! than can be loaded through it.
+
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use blaze_engine::index::settings::Collections;
+use blaze_engine::index::{Effect, Event, Index, row};
+use blaze_schema::document::document_text;
+use blaze_schema::id::ulid;
+use blaze_schema::path::{CollectionPath, DocumentPath};
+use blaze_schema::query::{Query, Source};
+use blaze_schema::timestamp::Timestamp;
+use rusqlite::Connection;
+use serde_json::{Value, json};
+use tokio::task::yield_now;
+use xtask::rusqlite_store::RusqliteStore;
+
+use super::Effort;
+use super::curve::{self, Curve, collection};
+use super::documents;
+use super::queries::composite;
+
+/// When everything happens, in microseconds: nothing here depends on the time.
+const NOW: i64 = 1_700_000_000_000_000;
+/// How many documents are loaded before something else may run: Ctrl-C, for one.
+const STRIDE: u64 = 500;
+
+/// One index and its rows.
+pub(crate) struct Native {
+    index: Index,
+    store: RusqliteStore,
+}
+
+/// Measures queries of collections of several sizes.
+///
+/// # Errors
+/// If the engine refuses something.
+pub(crate) async fn measure(effort: &Effort) -> Result<Vec<Curve>> {
+    let directory = tempfile::tempdir().context("creating a directory for the databases")?;
+    let settings = json!({curve::ID: {"indexes": composite()}});
+    let mut indexes = Vec::new();
+    for size in effort.native_sizes {
+        let file = directory.path().join(format!("{size}.sqlite"));
+        indexes.push(Native::load(&file, &collection(*size), &settings, *size).await?);
+    }
+    curve::measure(effort.native_sizes, effort.curve, async |place, query| {
+        // A turn for others.
+        yield_now().await;
+        let native: &mut Native = indexes.get_mut(place).context("no such size")?;
+        let event = query_event(query)?;
+        let start = Instant::now();
+        let answer = native.answer(event)?;
+        Ok((start.elapsed(), answer.into_bytes()))
+    })
+    .await
+}
+
+impl Native {
+    /// An index in this file that holds so many documents of a collection.
+    ///
+    /// # Errors
+    /// SQLite's and the engine's.
+    pub(crate) async fn load(
+        file: &Path,
+        collection: &str,
+        settings: &Value,
+        documents: u64,
+    ) -> Result<Self> {
+        let path = CollectionPath::parse(collection)?;
+        let of_collection = Collections::parse(&settings.to_string())?.of(path.id());
+        let index = Index::new(Source::Collection(path), of_collection);
+        // Loading is not what is measured: all in one transaction, and in memory.
+        let connection = Connection::open(file)?;
+        connection.execute_batch(
+            "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -500000; BEGIN",
+        )?;
+        let mut native = Native { index, store: RusqliteStore::over(connection) };
+        for number in 0..documents {
+            native.update(collection, number, 1, &documents::data(number))?;
+            if number % STRIDE == 0 {
+                yield_now().await;
+            }
+        }
+        native.store.into_connection().execute_batch("COMMIT")?;
+        native.store = RusqliteStore::open(file)?;
+        Ok(native)
+    }
+
+    /// Tells it a document's state. Gives what is to be sent.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub(crate) fn update(
+        &mut self,
+        collection: &str,
+        number: u64,
+        version: u64,
+        data: &str,
+    ) -> Result<Vec<Effect>> {
+        let (now, path) = (now(), format!("{collection}/document-{number}"));
+        let (path, time) = (DocumentPath::parse(&path)?, now.to_string());
+        let resource = document_text(&path, version, &time, &time, Some(data));
+        let row = row::of(&ulid(now, u128::from(number)), &resource).into_bytes();
+        let mut effects = self.handle(Event::Update { row });
+        effects.retain(|effect| *effect != Effect::Answer(Ok(String::new())));
+        match effects.iter().find_map(refused) {
+            Some(error) => bail!("an update was refused: {error}"),
+            None => Ok(effects),
+        }
+    }
+
+    /// One step.
+    pub(crate) fn handle(&mut self, event: Event) -> Vec<Effect> {
+        self.index.handle(&mut self.store, now(), 1, event)
+    }
+
+    fn answer(&mut self, event: Event) -> Result<String> {
+        let effects = self.handle(event);
+        match effects.into_iter().next() {
+            Some(Effect::Answer(answer)) => Ok(answer?),
+            other => bail!("a query was answered by {other:?}"),
+        }
+    }
+}
+
+/// The error that an effect says.
+fn refused(effect: &Effect) -> Option<&blaze_schema::error::Error> {
+    match effect {
+        Effect::Answer(Err(error)) => Some(error),
+        _ => None,
+    }
+}
+
+fn now() -> Timestamp {
+    Timestamp::from_micros(NOW)
+}
+
+fn query_event(query: Value) -> Result<Event> {
+    Ok(Event::Query { query: Query::from_json(query)?, is_shard: false })
+}
