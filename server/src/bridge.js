@@ -89,6 +89,14 @@ export function isListenedTo(state, tag, socket) {
   return state.getWebSockets(tag).some((other) => other !== socket);
 }
 
+/** The value of a key, or undefined. Adds to `counts`. */
+export function valueOf(sql, query, key, counts) {
+  const cursor = sql.exec(query, key);
+  const { value: row } = cursor.raw().next();
+  count(cursor, counts);
+  return row === undefined ? undefined : new Uint8Array(row[0]);
+}
+
 /** The one value of a statement over a range: a number, bytes or null. Adds to `counts`. */
 export function valueOfRange(sql, query, start, end, limit, counts) {
   const cursor = sql.exec(query, start, end, limit);
@@ -131,7 +139,7 @@ export function runAll(storage, statements, packed, counts) {
   const next = () => {
     const start = offset + 4;
     offset = start + view.getUint32(offset);
-    return packed.slice(start, offset);
+    return packed.subarray(start, offset);
   };
   const run = (statement, ...bindings) => {
     const cursor = sql.exec(statements[statement], ...bindings);

@@ -1,6 +1,6 @@
 //! The platform as the shell uses it: every call that may throw is bound with `catch`.
 
-use js_sys::{Array, ArrayBuffer, Float64Array, Promise, Uint8Array};
+use js_sys::{Array, Float64Array, Promise, Uint8Array};
 use std::cell::RefCell;
 use wasm_bindgen::prelude::*;
 use web_sys::{Request, Response, WebSocket};
@@ -73,6 +73,15 @@ extern "C" {
         tag: &str,
         socket: &JsValue,
     ) -> Result<bool, JsValue>;
+
+    /// The value of a key, if there is one.
+    #[wasm_bindgen(catch, js_name = valueOf)]
+    pub(crate) fn value_of(
+        sql: &Sql,
+        query: &JsValue,
+        key: &[u8],
+        counts: &Float64Array,
+    ) -> Result<Option<Uint8Array>, JsValue>;
 
     /// The one value of a statement over a range.
     #[wasm_bindgen(catch, js_name = valueOfRange)]
@@ -149,11 +158,6 @@ extern "C" {
 
     #[wasm_bindgen(catch, js_namespace = crypto, js_name = getRandomValues)]
     fn get_random_values(bytes: &Uint8Array) -> Result<JsValue, JsValue>;
-}
-
-/// The bytes of a column.
-pub(crate) fn column_bytes(column: &JsValue) -> Option<Vec<u8>> {
-    column.dyn_ref::<ArrayBuffer>().map(|buffer| Uint8Array::new(buffer).to_vec())
 }
 
 /// What a thrown value says.

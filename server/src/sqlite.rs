@@ -1,6 +1,6 @@
 //! The engine's store over the Durable Object's SQLite.
 
-use crate::bridge::{self, Cursor, Sql, column_bytes};
+use crate::bridge::{self, Cursor, Sql};
 use blaze_engine::store::{Change, Range, Row, Store, StoreError, sql};
 use js_sys::{Array, Float64Array, Uint8Array};
 use std::cell::Cell;
@@ -118,14 +118,9 @@ impl Store for SqliteStore {
         if !self.has_table()? {
             return Ok(None);
         }
-        let rows = self.run(sql::GET, &Array::of1(&Uint8Array::from(key)))?;
-        if rows.length() == 0 {
-            return Ok(None);
-        }
-        let row = Array::from(&rows.get(0));
-        column_bytes(&row.get(0))
-            .map(Some)
-            .ok_or_else(|| StoreError("a value that is no blob".to_owned()))
+        let get = bridge::constant(sql::GET);
+        let value = bridge::value_of(&self.sql, &get, key, &self.counts).map_err(failed)?;
+        Ok(value.map(|bytes| bytes.to_vec()))
     }
 
     fn commit(&mut self, changes: &[Change<'_>]) -> Result<(), StoreError> {

@@ -28,12 +28,10 @@ pub const DELETE: &str = "DELETE FROM store WHERE key = ?1";
 pub const MOVE: &str = "UPDATE OR REPLACE store SET key = ?2, value = ?3 WHERE key = ?1";
 
 /// The first ?3 rows from key ?1 to before key ?2.
-pub const SCAN: &str =
-    "SELECT key, value FROM store WHERE key >= (SELECT ?1) AND key < (SELECT ?2) ORDER BY key LIMIT (SELECT ?3)";
+pub const SCAN: &str = "SELECT key, value FROM store WHERE key >= (SELECT ?1) AND key < (SELECT ?2) ORDER BY key LIMIT (SELECT ?3)";
 
 /// The last ones, last first.
-pub const SCAN_REVERSE: &str =
-    "SELECT key, value FROM store WHERE key >= (SELECT ?1) AND key < (SELECT ?2) ORDER BY key DESC LIMIT (SELECT ?3)";
+pub const SCAN_REVERSE: &str = "SELECT key, value FROM store WHERE key >= (SELECT ?1) AND key < (SELECT ?2) ORDER BY key DESC LIMIT (SELECT ?3)";
 
 /// As [`SCAN`], with the values of the rows that the values name. `CROSS JOIN` keeps the order of the two.
 pub const FOLLOW: &str = "SELECT a.key, b.value FROM store a CROSS JOIN store b ON b.key = a.value \
@@ -44,8 +42,7 @@ pub const FOLLOW_REVERSE: &str = "SELECT a.key, b.value FROM store a CROSS JOIN 
                                   WHERE a.key >= (SELECT ?1) AND a.key < (SELECT ?2) ORDER BY a.key DESC LIMIT (SELECT ?3)";
 
 /// How many rows there are from key ?1 to before key ?2, at most ?3.
-pub const COUNT: &str =
-    "SELECT count(*) FROM (SELECT 1 FROM store WHERE key >= (SELECT ?1) AND key < (SELECT ?2) LIMIT (SELECT ?3))";
+pub const COUNT: &str = "SELECT count(*) FROM (SELECT 1 FROM store WHERE key >= (SELECT ?1) AND key < (SELECT ?2) LIMIT (SELECT ?3))";
 
 /// As [`SCAN`], all rows in one value: for each the key in hexadecimal, a space, the value, and between rows a byte 30,
 /// which no value has. One value crosses into the program faster than many. An error when the text is too long.

@@ -224,3 +224,247 @@ fn paths(filter: &FieldFilter) -> Vec<String> {
     paths.dedup();
     paths
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use blaze_schema::query::Query;
+    use blaze_schema::value::{Transforms, check_data};
+    use proptest::prelude::*;
+    use proptest::sample::{select, subsequence};
+    use serde_json::json;
+
+    fn request(keys: &Value) -> Option<Request<'static>> {
+        let mut keys = keys.clone();
+        keys["from"] = json!("c");
+        Request::owned(Query::from_json(keys).ok()?).ok()
+    }
+
+    fn data(value: Value) -> Map {
+        check_data(value, Transforms::Refused, "data").unwrap()
+    }
+
+    fn path(id: &str) -> DocumentPath {
+        DocumentPath::parse(&format!("c/{id}")).unwrap()
+    }
+
+    fn found(matcher: &mut Matcher, id: &str, document: &Value) -> BTreeSet<Id> {
+        let mut found = BTreeSet::new();
+        matcher.find(&path(id), &data(document.clone()), &mut found);
+        found
+    }
+
+    /// Values of every type, some of which share a key.
+    fn values() -> Vec<Value> {
+        let long = "x".repeat(1_500);
+        vec![
+            json!(null),
+            json!(false),
+            json!(true),
+            json!({"$number": "NaN"}),
+            json!(1),
+            json!(1.0),
+            json!(2),
+            json!("a"),
+            json!(format!("{long}a")),
+            json!(format!("{long}b")),
+            json!({"$ref": "c/a"}),
+            json!([]),
+            json!([1, "a"]),
+            json!([null, [1]]),
+            json!({}),
+            json!({"x": 1}),
+            json!({"x": {"y": 2}}),
+        ]
+    }
+
+    const FIELDS: [&str; 5] = ["a", "b", "m.x", "m.x.y", "m"];
+
+    fn condition() -> impl Strategy<Value = Value> {
+        let ops = Operator::ALL.map(Operator::as_str).to_vec();
+        let fields = [FIELDS.as_slice(), &["__name__"]].concat();
+        let several = subsequence(values(), 1..4);
+        (select(fields), select(ops), select(values()), several, select(vec!["a", "b"])).prop_map(
+            |(field, op, one, several, id)| {
+                let takes_values = Operator::parse(op).is_some_and(Operator::takes_values);
+                let value = match (field == "__name__", takes_values) {
+                    (true, true) => json!([id, "z"]),
+                    (true, false) => json!(id),
+                    (false, true) => Value::from(several),
+                    (false, false) => one,
+                };
+                json!({"field": field, "op": op, "value": value})
+            },
+        )
+    }
+
+    fn filter() -> impl Strategy<Value = Value> {
+        condition().prop_recursive(2, 6, 3, |inner| {
+            let several = prop::collection::vec(inner, 1..4);
+            (several, any::<bool>()).prop_map(|(filters, all)| {
+                if all { json!({ "and": filters }) } else { json!({ "or": filters }) }
+            })
+        })
+    }
+
+    fn queries() -> impl Strategy<Value = Request<'static>> {
+        let order = prop::option::of(select(FIELDS.to_vec()));
+        (prop::option::of(filter()), order).prop_filter_map("no query", |(filter, order)| {
+            let mut keys = json!({});
+            if let Some(filter) = filter {
+                keys["where"] = filter;
+            }
+            if let Some(order) = order {
+                keys["orderBy"] = json!([{ "field": order }]);
+            }
+            request(&keys)
+        })
+    }
+
+    fn documents() -> impl Strategy<Value = (String, Map)> {
+        let value = || prop::option::of(select(values()));
+        (select(vec!["a", "b", "c"]), value(), value(), value()).prop_map(|(id, a, b, m)| {
+            let fields = [("a", a), ("b", b), ("m", m)];
+            let fields =
+                fields.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
+            (id.to_owned(), data(Value::Object(fields.collect())))
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn every_query_that_wants_a_document_is_found(
+            queries in prop::collection::vec(queries(), 1..12),
+            documents in prop::collection::vec(documents(), 8),
+            leave in prop::collection::vec(any::<bool>(), 12),
+        ) {
+            let mut matcher = Matcher::default();
+            for (number, query) in queries.iter().enumerate() {
+                matcher.add(number as Id, query);
+            }
+            let stays = |number: usize| !leave[number];
+            for round in 0..2 {
+                for (id, data) in &documents {
+                    let mut found = BTreeSet::new();
+                    matcher.find(&path(id), data, &mut found);
+                    for (number, query) in queries.iter().enumerate() {
+                        let is_found = found.contains(&(number as Id));
+                        let is_here = round == 0 || stays(number);
+                        prop_assert!(is_found || !is_here || !query.wants(&path(id), data), "{:?}", query.query);
+                        prop_assert!(is_here || !is_found);
+                    }
+                }
+                for (number, query) in queries.iter().enumerate().filter(|(number, _)| !stays(*number)) {
+                    matcher.remove(number as Id, query);
+                }
+            }
+            for (number, query) in queries.iter().enumerate() {
+                matcher.remove(number as Id, query);
+            }
+            prop_assert!(matcher.names.is_empty() && matcher.fields.is_empty() && matcher.always.is_empty());
+        }
+    }
+
+    /// Of 10,000 queries few are looked at, and those that match among them.
+    #[test]
+    fn queries_are_not_looked_at_one_by_one() {
+        let count: Id = 10_000;
+        let equal = |n: Id| json!({"where": {"field": "a", "op": "==", "value": n / 5}});
+        let also = |n: Id| {
+            let filters = [
+                json!({"field": "b", "op": ">", "value": 0}),
+                json!({"field": "a", "op": "==", "value": n / 5}),
+            ];
+            json!({"where": {"and": filters}, "orderBy": [{"field": "b"}], "limit": 3})
+        };
+        let one_of = |n: Id| {
+            let values = [json!(n / 5), json!(format!("other {n}"))];
+            json!({"where": {"field": "a", "op": "in", "value": values}})
+        };
+        let either = |n: Id| {
+            let filters =
+                [equal(n)["where"].clone(), json!({"field": "c", "op": "==", "value": n})];
+            json!({"where": {"or": filters}})
+        };
+        let range = |n: Id| {
+            let filters = [
+                json!({"field": "a", "op": ">=", "value": n / 5}),
+                json!({"field": "a", "op": "<", "value": n / 5 + 1}),
+            ];
+            json!({"where": {"and": filters}})
+        };
+        let element =
+            |n: Id| json!({"where": {"field": "t", "op": "array-contains", "value": n / 5}});
+        let any_element = |n: Id| {
+            let values = [json!(n / 5), json!(format!("other {n}"))];
+            json!({"where": {"field": "t", "op": "array-contains-any", "value": values}})
+        };
+        let name = |n: Id| {
+            let ids = [(n / 5).to_string(), format!("other {n}")];
+            json!({"where": {"field": "__name__", "op": "in", "value": ids}})
+        };
+        let field = |n: Id| json!({"orderBy": [{"field": format!("f{}", n / 5)}]});
+        let document = json!({"a": 777, "b": 1, "t": [777, "x"], "f777": 1, "m": {"a": 778}});
+        let kinds: [(&str, &dyn Fn(Id) -> Value); 9] = [
+            ("equality", &equal),
+            ("equality beside a range", &also),
+            ("in", &one_of),
+            ("or", &either),
+            ("range", &range),
+            ("element", &element),
+            ("elements", &any_element),
+            ("name", &name),
+            ("field", &field),
+        ];
+        for (kind, query) in kinds {
+            let mut matcher = Matcher::default();
+            for id in 0..count {
+                matcher.add(id, &request(&query(id)).unwrap());
+            }
+            let found = found(&mut matcher, "777", &document);
+            let wanted: BTreeSet<Id> = (0..count).filter(|n| n / 5 == 777).collect();
+            assert_eq!(wanted.len(), 5);
+            assert!(found.is_superset(&wanted), "{kind}");
+            assert!(found.len() <= 24, "{kind}: {} are looked at", found.len());
+        }
+    }
+
+    #[test]
+    fn ranges_that_overlap_are_all_found() {
+        let mut matcher = Matcher::default();
+        let range = |from: i64, to: i64| {
+            let filters = [
+                json!({"field": "a", "op": ">=", "value": from}),
+                json!({"field": "a", "op": "<=", "value": to}),
+            ];
+            request(&json!({"where": {"and": filters}})).unwrap()
+        };
+        let ends = |id: i64| (id * 37 % 1_000, id * 37 % 1_000 + id * 13 % 301);
+        for id in 0..2_000 {
+            matcher.add(id as Id, &range(ends(id).0, ends(id).1));
+        }
+        for round in 0..2 {
+            for value in (-1..1_400).step_by(50) {
+                let holds = |id: &i64| ends(*id).0 <= value && value <= ends(*id).1;
+                let wanted = (0..2_000).filter(|id| round == 0 || id % 3 > 0).filter(holds);
+                let wanted: BTreeSet<Id> = wanted.map(|id| id as Id).collect();
+                assert_eq!(found(&mut matcher, "a", &json!({ "a": value })), wanted, "{value}");
+            }
+            for id in (0..2_000).step_by(3) {
+                matcher.remove(id as Id, &range(ends(id).0, ends(id).1));
+            }
+        }
+    }
+
+    #[test]
+    fn a_query_of_any_document_is_always_found() {
+        let mut matcher = Matcher::default();
+        matcher.add(1, &request(&json!({})).unwrap());
+        matcher.add(2, &request(&json!({"orderBy": [{"field": "__name__"}]})).unwrap());
+        matcher.add(3, &request(&json!({"orderBy": [{"field": "a"}]})).unwrap());
+        assert_eq!(found(&mut matcher, "x", &json!({})), BTreeSet::from([1, 2]));
+        assert_eq!(found(&mut matcher, "x", &json!({"a": null})), BTreeSet::from([1, 2, 3]));
+    }
+}

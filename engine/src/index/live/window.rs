@@ -189,3 +189,196 @@ impl Window {
 fn wanted(request: &Request<'_>) -> usize {
     request.wanted.map_or(usize::MAX, |wanted| usize::try_from(wanted).unwrap_or(usize::MAX))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::steps::steps;
+    use super::*;
+    use blaze_schema::query::Query;
+    use serde_json::json;
+
+    /// The query `orderBy n` with these keys besides.
+    fn request(mut keys: serde_json::Value) -> Request<'static> {
+        keys["from"] = json!("c");
+        keys["orderBy"] = json!([{"field": "n"}]);
+        Request::owned(Query::from_json(keys).unwrap()).unwrap()
+    }
+
+    /// The document `c/id` of which `n` is a number: the item, as the query has it.
+    fn item(request: &Request<'_>, id: char, n: i64, version: u64) -> Item {
+        let resource = format!(
+            "{{\"path\":\"c/{id}\",\"id\":\"{id}\",\"version\":{version},\"createTime\":\"\",\"updateTime\":\"\",\"data\":{{\"n\":{n}}}}}"
+        );
+        let document = Parsed::of("", &resource).unwrap();
+        Item::of(request, &document, state_of(&format!("c/{id}"), version, "")).unwrap()
+    }
+
+    /// Documents by their ids, `a` of 10, `b` of 20 and so on.
+    fn window(request: &Request<'_>, ids: &str) -> Window {
+        let mut window = Window::default();
+        let comes = ids.chars().map(|id| item(request, id, place(id), 1));
+        window.exchange(request, |_| false, comes);
+        window
+    }
+
+    fn place(id: char) -> i64 {
+        (i64::from(u32::from(id)) - 96) * 10
+    }
+
+    /// As listeners see it.
+    fn seen(window: &Window, request: &Request<'_>) -> String {
+        let entries = window.entries(request);
+        entries.iter().map(|(path, _)| path.trim_start_matches("c/")).collect()
+    }
+
+    fn shown(steps: &[Step]) -> String {
+        let text = |step: &Step| match step {
+            Step::Added { new, index } => format!("+{new}@{index}"),
+            Step::Modified { old_index, new_index, .. } => format!("{old_index}>{new_index}"),
+            Step::Removed { old, index } => format!("-{old}@{index}"),
+        };
+        steps.iter().map(text).collect::<Vec<_>>().join(" ")
+    }
+
+    /// What a change does: the document, its number before and after. `None`: the result must be read again.
+    type Row = (&'static str, char, Option<i64>, Option<i64>, Option<(&'static str, &'static str)>);
+
+    fn check(request: &Request<'_>, rows: &[Row]) {
+        for (number, (ids, id, old, new, wanted)) in rows.iter().enumerate() {
+            let mut window = window(request, ids);
+            let before = window.clone();
+            let old = old.map(|n| item(request, *id, n, 1));
+            let new = new.map(|n| item(request, *id, n, 2));
+            let applied = window.apply(request, old.as_ref(), new.as_ref());
+            let result = applied.map(|applied| {
+                let bytes: usize = window.items.iter().map(|item| item.bytes).sum();
+                assert_eq!(window.bytes, bytes, "row {number}");
+                let removed = applied.steps.iter().filter(|s| matches!(s, Step::Removed { .. }));
+                assert_eq!(removed.count(), applied.gone.len(), "row {number}");
+                // The general way comes to the same.
+                let (from, to) = (before.entries(request), window.entries(request));
+                assert_eq!(applied.steps, steps(&from, &to), "row {number}");
+                (shown(&applied.steps), seen(&window, request))
+            });
+            let result = result.as_ref().map(|(steps, seen)| (steps.as_str(), seen.as_str()));
+            assert_eq!(result, *wanted, "row {number}");
+            if wanted.is_none() {
+                assert_eq!(window, before, "row {number}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_result_without_a_limit_is_brought_on_without_reading() {
+        check(
+            &request(json!({})),
+            &[
+                ("", 'a', None, None, Some(("", ""))),
+                ("", 'a', None, Some(10), Some(("+0@0", "a"))),
+                ("ac", 'b', None, Some(20), Some(("+1@1", "abc"))),
+                ("ab", 'c', None, Some(30), Some(("+2@2", "abc"))),
+                ("abc", 'a', Some(10), None, Some(("-0@0", "bc"))),
+                ("abc", 'c', Some(30), None, Some(("-2@2", "ab"))),
+                ("a", 'a', Some(10), None, Some(("-0@0", ""))),
+                ("abc", 'b', Some(20), Some(20), Some(("1>1", "abc"))),
+                ("abc", 'b', Some(20), Some(21), Some(("1>1", "abc"))),
+                ("abc", 'b', Some(20), Some(5), Some(("1>0", "bac"))),
+                ("abc", 'b', Some(20), Some(35), Some(("1>2", "acb"))),
+                ("abc", 'a', Some(10), Some(35), Some(("0>2", "bca"))),
+                ("a", 'a', Some(10), Some(35), Some(("0>0", "a"))),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_full_window_is_read_again_only_where_somebody_unknown_may_come_in() {
+        check(
+            &request(json!({"limit": 3})),
+            &[
+                // Not full: all there are.
+                ("", 'a', None, Some(10), Some(("+0@0", "a"))),
+                ("ab", 'c', None, Some(30), Some(("+2@2", "abc"))),
+                ("ab", 'b', Some(20), None, Some(("-1@1", "a"))),
+                ("ab", 'a', Some(10), Some(30), Some(("0>1", "ba"))),
+                // Full: who comes in puts the last one out.
+                ("bcd", 'a', None, Some(10), Some(("-2@2 +0@0", "abc"))),
+                ("abd", 'c', None, Some(30), Some(("-2@2 +2@2", "abc"))),
+                ("abc", 'd', None, Some(40), Some(("", "abc"))),
+                // Who was beyond the window.
+                ("abc", 'e', Some(50), Some(15), Some(("-2@2 +1@1", "aeb"))),
+                ("abc", 'e', Some(50), Some(60), Some(("", "abc"))),
+                ("abc", 'e', Some(50), None, Some(("", "abc"))),
+                // Who leaves lets somebody in.
+                ("abc", 'a', Some(10), None, None),
+                ("abc", 'c', Some(30), None, None),
+                // Who moves stays in before the last one, whoever that is.
+                ("abc", 'a', Some(10), Some(25), Some(("0>1", "bac"))),
+                ("abc", 'c', Some(30), Some(5), Some(("2>0", "cab"))),
+                ("abc", 'b', Some(20), Some(20), Some(("1>1", "abc"))),
+                // And nobody knows whether the last one is still among the first.
+                ("abc", 'a', Some(10), Some(35), None),
+                ("abc", 'c', Some(30), Some(30), None),
+                ("abc", 'c', Some(30), Some(99), None),
+            ],
+        );
+    }
+
+    #[test]
+    fn the_last_documents_are_seen_the_other_way_round() {
+        check(
+            &request(json!({"limitToLast": 3})),
+            &[
+                ("", 'a', None, Some(10), Some(("+0@0", "a"))),
+                ("bc", 'a', None, Some(10), Some(("+0@0", "abc"))),
+                ("ab", 'b', Some(20), None, Some(("-1@1", "a"))),
+                ("ab", 'a', Some(10), Some(30), Some(("0>1", "ba"))),
+                ("abc", 'd', None, Some(40), Some(("-0@0 +2@2", "bcd"))),
+                ("bcd", 'a', None, Some(10), Some(("", "bcd"))),
+                ("acd", 'b', None, Some(20), Some(("-0@0 +0@0", "bcd"))),
+                ("abc", 'b', Some(20), Some(35), Some(("1>2", "acb"))),
+                ("abc", 'c', Some(30), Some(15), Some(("2>1", "acb"))),
+                ("abc", 'c', Some(30), None, None),
+                ("abc", 'a', Some(10), Some(11), None),
+                ("abc", 'c', Some(30), Some(5), None),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_window_of_one_document() {
+        check(
+            &request(json!({"limit": 1})),
+            &[
+                ("", 'a', None, Some(10), Some(("+0@0", "a"))),
+                ("b", 'a', None, Some(10), Some(("-0@0 +0@0", "a"))),
+                ("a", 'b', None, Some(20), Some(("", "a"))),
+                ("a", 'a', Some(10), Some(5), None),
+                ("a", 'a', Some(10), None, None),
+            ],
+        );
+    }
+
+    #[test]
+    fn with_an_offset_the_result_is_read_again() {
+        for keys in [json!({"offset": 1}), json!({"offset": 1, "limit": 1})] {
+            check(&request(keys), &[("ab", 'c', None, Some(30), None)]);
+        }
+        let request = request(json!({"offset": 1, "limit": 2}));
+        assert_eq!(seen(&window(&request, "abcd"), &request), "bc", "two, and the one left out");
+        assert_eq!(seen(&window(&request, "a"), &request), "");
+    }
+
+    #[test]
+    fn equal_results_have_equal_digests_and_others_have_not() {
+        let request = request(json!({}));
+        let digest = |ids: &str| window(&request, ids).digest(&request);
+        assert_eq!(digest("abc"), digest("cba"));
+        assert_ne!(digest("abc"), digest("ab"));
+        assert_ne!(digest("ab"), digest("ac"));
+        assert_eq!(digest(""), 0);
+        let mut changed = window(&request, "ab");
+        let (old, new) = (item(&request, 'b', 20, 1), item(&request, 'b', 20, 2));
+        changed.apply(&request, Some(&old), Some(&new)).unwrap();
+        assert_ne!(changed.digest(&request), digest("ab"));
+    }
+}
