@@ -10,9 +10,10 @@ pub mod generate_queries;
 pub mod live_client;
 pub mod random;
 pub mod readme;
-pub mod rusqlite_store;
 pub mod seed;
 pub mod server;
 pub mod simulation;
 pub mod socket;
 pub mod source;
+
+pub use xtask::rusqlite_store;

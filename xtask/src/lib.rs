@@ -1,5 +1,8 @@
-//! A `workerd` to run things under: for `cargo xtask serve`, for the tests and for the benchmark.
+//! What `cargo xtask serve`, the tests and the benchmark share: a `workerd` to run things under, and, with the feature
+//! `store`, the engine's store over SQLite as a library.
 //!
 //! Without the feature `cli` this library is all there is of the crate, and it depends on little.
 
+#[cfg(feature = "store")]
+pub mod rusqlite_store;
 pub mod workerd;

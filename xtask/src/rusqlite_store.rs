@@ -31,8 +31,15 @@ impl RusqliteStore {
     }
 
     /// A database that somebody else opened.
+    #[must_use]
     pub fn over(connection: Connection) -> Self {
         RusqliteStore { connection, has_table: Cell::new(false) }
+    }
+
+    /// The database, for somebody else.
+    #[must_use]
+    pub fn into_connection(self) -> Connection {
+        self.connection
     }
 
     fn has_table(&self) -> Result<bool, StoreError> {
