@@ -139,7 +139,7 @@ export class Document extends durableObject("Document") {
     );
     const counts = await Promise.race([done, late]);
     clearTimeout(timer);
-    if (counts?.[0] !== undefined && result !== undefined) {
+    if (counts?.[0] !== undefined && result instanceof Response) {
       const sum = (column) => counts.reduce((total, rows) => total + rows[column], 0);
       result.headers.set("blaze-index-rows-read", sum(0));
       result.headers.set("blaze-index-rows-written", sum(1));
@@ -157,7 +157,12 @@ export class Document extends durableObject("Document") {
     const outcome = guarded(() => this.current().webSocketMessage(socket, message));
     if (outcome === undefined) return;
     await this.#tell(outcome);
-    if (outcome.frame !== undefined) socket.send(outcome.frame);
+    if (outcome.frame === undefined) return;
+    try {
+      socket.send(outcome.frame);
+    } catch {
+      // The socket has gone meanwhile.
+    }
   }
   webSocketClose(socket, code, reason) {
     answerClose(socket, code, reason);
@@ -192,19 +197,22 @@ const JSON_TYPE = { headers: { "content-type": "application/json" } };
 
 /** Asks the indexes what a request asks. */
 async function ask(request, env, body) {
-  const asked = guarded(() => wasm.ask(request, env, body));
+  const { headers } = request;
+  const type = headers.get("content-type") ?? undefined;
+  const asked = guarded(() => wasm.ask(request, env, body, type, headers.has("upgrade")));
   if (!Array.isArray(asked)) return asked;
   const [names, question] = asked;
   const answers = await Promise.all(names.map((name) => env.INDEX.getByName(name).ask(name, question)));
   const [answer] = answers;
-  if (answers.length === 1 && typeof answer === "string" && !request.headers.has("origin")) {
+  if (answers.length === 1 && typeof answer === "string" && !headers.has("origin")) {
     return new Response(answer, JSON_TYPE);
   }
-  const refused = answers.find((answer) => typeof answer !== "string");
-  if (refused !== undefined && (answers.length === 1 || refused[0] !== 200)) {
-    return guarded(() => wasm.answered(request, env, ...refused));
+  const refused = answers.find((answer) => typeof answer !== "string" && answer[0] !== 200);
+  if (refused !== undefined) return guarded(() => wasm.answered(request, env, ...refused));
+  if (answers.length === 1) {
+    const whole = typeof answer === "string" ? [200, answer] : answer;
+    return guarded(() => wasm.answered(request, env, ...whole));
   }
-  if (answers.length === 1) return guarded(() => wasm.answered(request, env, 200, answer));
   const parts = answers.map((answer) => (typeof answer === "string" ? answer : answer[1]));
   return guarded(() => wasm.merge(request, env, body, parts));
 }

@@ -185,8 +185,8 @@ impl Query {
 
     async fn read(&self, mut asked: Map) -> Result<Rows, Error> {
         let client = &self.blaze.inner;
-        let limit =
-            asked.get("limit").and_then(Value::as_u64).map_or(usize::MAX, |limit| limit as usize);
+        let limit = asked.get("limit").and_then(Value::as_u64);
+        let limit = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
         let mut rows = Vec::new();
         loop {
             let body = json::print_object(&asked);

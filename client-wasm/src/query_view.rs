@@ -283,9 +283,9 @@ impl QueryView {
             rows.insert(place, Rc::clone(row));
         }
         match self.matcher.query().limit {
-            Some(Limit::First(count)) => rows.truncate(count as usize),
+            Some(Limit::First(count)) => rows.truncate(places(count)),
             Some(Limit::Last(count)) => {
-                drop(rows.drain(..rows.len().saturating_sub(count as usize)));
+                drop(rows.drain(..rows.len().saturating_sub(places(count))));
             }
             None => {}
         }
@@ -365,6 +365,11 @@ impl Pending {
         };
         (*self.operation).clone().apply(present, self.at).ok()
     }
+}
+
+/// As many as a list can have, at most.
+fn places(count: u64) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
 }
 
 fn compare(matcher: &Matcher, a: &Row, b: &Row) -> Ordering {

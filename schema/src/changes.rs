@@ -338,7 +338,7 @@ mod tests {
             removed_text(&b, 7),
         ];
         let content = Content::Patch { patch, version: 4, update_time: "t".to_owned() };
-        let changes = vec![
+        let changes = [
             Change::Added { path: a.clone(), new_index: 0, document: came },
             Change::Modified { path: a, old_index: 0, new_index: 1, content },
             Change::Modified {

@@ -56,7 +56,7 @@ pub enum Listen {
     /// `{"query":{…},"resume":"…"}`
     Query {
         /// The query.
-        query: Query,
+        query: Box<Query>,
         /// What the last frame said.
         resume: Option<String>,
     },
@@ -128,9 +128,7 @@ impl Listen {
         let (document, epoch, resume) = (text("document")?, text("epoch")?, text("resume")?);
         let since = match fields.remove("since") {
             None | Some(Value::Null) => None,
-            Some(since) => {
-                Some(since.as_u64().ok_or_else(|| invalid("since: not a version"))?)
-            }
+            Some(since) => Some(since.as_u64().ok_or_else(|| invalid("since: not a version"))?),
         };
         let query = fields.remove("query");
         if let Some(key) = fields.keys().next() {
@@ -147,7 +145,7 @@ impl Listen {
                 let query = Query::from_json(query).map_err(|error| {
                     Error::new(error.code, format!("listen: query: {}", error.detail))
                 })?;
-                Ok(Listen::Query { query, resume })
+                Ok(Listen::Query { query: Box::new(query), resume })
             }
             _ => Err(invalid(
                 "a target is a document, with since and epoch, or a query, with resume",
@@ -413,7 +411,7 @@ mod tests {
         let text = r#"{"listen":{"target":2,"query":{"from":"users"},"resume":"r"}}"#;
         let resume = Some("r".to_owned());
         let query = Query::from_json(serde_json::json!({"from": "users"})).unwrap();
-        let what = Ok(Listen::Query { query, resume });
+        let what = Ok(Listen::Query { query: Box::new(query), resume });
         assert_eq!(ClientMessage::parse(text), Ok(ClientMessage::Listen { target: 2, what }));
         let text = r#"{"listen":{"target":1,"document":"a/b","since":3,"epoch":"e"}}"#;
         let path = DocumentPath::parse("a/b").unwrap();

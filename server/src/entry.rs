@@ -67,7 +67,7 @@ pub fn unavailable(thrown: &JsValue) -> Result<Response, JsValue> {
         return response(&reply);
     }
     worker::console_error!("{}", bridge::message(thrown));
-    let detail = "the document's object is not available; repeat the request, with its Idempotency-Key if it has one";
+    let detail = "an object that answers it is not available; repeat the request, with its Idempotency-Key if it has one";
     let mut reply = Reply::from(Error::new(Code::Unavailable, detail));
     reply.headers.push(("retry-after", "1".to_owned()));
     response(&reply)
@@ -102,14 +102,25 @@ fn answer(request: Request, env: Env) -> Result<JsValue, JsValue> {
 
 /// What is to be asked of the indexes for a request, whose body has been read; `None` is one that is too large.
 /// `[names, question]`, or the response when nothing can be asked. One index gives the whole answer; of several,
-/// [`merge`] makes one.
+/// [`merge`] makes one. `content_type` and `is_upgrade` are of the request's headers.
 ///
 /// # Errors
 /// When not even the answer to a failure can be built.
 #[wasm_bindgen]
-pub fn ask(request: &Request, env: &Env, body: Option<Vec<u8>>) -> Result<JsValue, JsValue> {
+pub fn ask(
+    request: &Request,
+    env: &Env,
+    body: Option<Vec<u8>>,
+    content_type: Option<String>,
+    is_upgrade: bool,
+) -> Result<JsValue, JsValue> {
     let summary = Incoming::summary(request)?;
     let asked = body.ok_or_else(too_large).and_then(|body| {
+        match summary.method() {
+            "POST" => document_request::check_json("POST", content_type.as_deref())?,
+            _ if is_upgrade => return Err(no_socket()),
+            _ => {}
+        }
         let collections = collections()?;
         let simple = match route(summary.method(), summary.path()) {
             Ok(Route::Query) => Ask::of_one("query", body.as_slice(), &collections),
@@ -177,6 +188,10 @@ fn question(incoming: &Incoming, body: &[u8]) -> Result<Question, Error> {
         Ok(Route::List(collection)) => Question::list(collection, &incoming.request()),
         _ => Err(Error::new(Code::Internal, "a route that asks nothing")),
     }
+}
+
+fn no_socket() -> Error {
+    Error::invalid("Upgrade: a collection has no socket; its queries are listened to on /v1/listen")
 }
 
 fn too_large() -> Error {

@@ -23,6 +23,11 @@ impl<S> FlakyStore<S> {
         self.failed_commits
     }
 
+    /// The store itself, which does not fail.
+    pub fn inner(&self) -> &S {
+        &self.inner
+    }
+
     fn check(&self) -> Result<(), StoreError> {
         let left = self.fails_after.get();
         self.fails_after.set(left.and_then(|left| left.checked_sub(1)));

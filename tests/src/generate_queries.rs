@@ -8,13 +8,41 @@ use blaze_schema::value::{Map, Transforms, check_data};
 use serde_json::{Value, json};
 
 /// The fields that documents have and queries ask about. Nobody has the last.
-const FIELDS: [&str; 10] =
-    ["a", "a", "b", "b", "c", "m.x", "m.y", "tags", "m", "`q.r`.a-field-whose-path-is-too-long-to-stand-in-a-key-as-it-is"];
+const FIELDS: [&str; 10] = [
+    "a",
+    "a",
+    "b",
+    "b",
+    "c",
+    "m.x",
+    "m.y",
+    "tags",
+    "m",
+    "`q.r`.a-field-whose-path-is-too-long-to-stand-in-a-key-as-it-is",
+];
 
 /// Ids whose order as paths is not that of their bytes with what is around them, and others.
 const IDS: [&str; 20] = [
-    "a", "a!", "a\u{0}", "a\u{0}b", "a\u{1}", "b", "B", "é", "\u{ffff}", "\u{10000}", "-", " ", "~", "0", "00", "a b",
-    "a%2Fb", "\u{2}", "`", "$x",
+    "a",
+    "a!",
+    "a\u{0}",
+    "a\u{0}b",
+    "a\u{1}",
+    "b",
+    "B",
+    "é",
+    "\u{ffff}",
+    "\u{10000}",
+    "-",
+    " ",
+    "~",
+    "0",
+    "00",
+    "a b",
+    "a%2Fb",
+    "\u{2}",
+    "`",
+    "$x",
 ];
 
 /// Where the documents of a world are. The queries ask for one of the first two, or for the group `c`.
@@ -43,7 +71,11 @@ fn alphabet() -> Vec<Vec<Value>> {
     vec![
         vec![json!(null)],
         vec![json!(false), json!(true)],
-        vec![json!({"$number": "NaN"}), json!({"$number": "-Infinity"}), json!({"$number": "Infinity"})],
+        vec![
+            json!({"$number": "NaN"}),
+            json!({"$number": "-Infinity"}),
+            json!({"$number": "Infinity"}),
+        ],
         vec![json!(0), json!(0.0), json!(-0.0)],
         vec![json!(1), json!(1.0), json!(1.5)],
         vec![json!(-1), json!(-1.0), json!(-1.5)],
@@ -60,17 +92,56 @@ fn alphabet() -> Vec<Vec<Value>> {
             json!({"$timestamp": "2026-11-21T10:00:00.000001Z"}),
             json!({"$timestamp": "1969-12-31T23:59:59.5Z"}),
         ],
-        vec![json!(""), json!("a"), json!("ab"), json!("a\u{0}"), json!("a\u{0}\u{1}"), json!("a\u{1}")],
+        vec![
+            json!(""),
+            json!("a"),
+            json!("ab"),
+            json!("a\u{0}"),
+            json!("a\u{0}\u{1}"),
+            json!("a\u{1}"),
+        ],
         vec![json!("b"), json!("é"), json!("\u{ffff}"), json!("\u{10000}")],
         vec![long(""), long("y"), long("ya"), long("yb"), long("z"), long("\u{0}"), long("\u{0}b")],
-        vec![json!({"$bytes": ""}), json!({"$bytes": "AA=="}), json!({"$bytes": "AAE="}), json!({"$bytes": "/w=="})],
+        vec![
+            json!({"$bytes": ""}),
+            json!({"$bytes": "AA=="}),
+            json!({"$bytes": "AAE="}),
+            json!({"$bytes": "/w=="}),
+        ],
         vec![bytes(""), bytes("AA=="), bytes("AQ==")],
-        vec![json!({"$ref": "c/a"}), json!({"$ref": "c/a/c/a"}), json!({"$ref": "c/a!"}), json!({"$ref": "d/a/c/b"})],
+        vec![
+            json!({"$ref": "c/a"}),
+            json!({"$ref": "c/a/c/a"}),
+            json!({"$ref": "c/a!"}),
+            json!({"$ref": "d/a/c/b"}),
+        ],
         vec![reference("c/a"), reference("c/a!"), reference("c/b"), reference("c/a/c/a")],
-        vec![json!({"$geopoint": [1, 2]}), json!({"$geopoint": [1.0, 2.5]}), json!({"$geopoint": [-1, 0]})],
-        vec![json!([]), json!([1]), json!([1.0]), json!([1, 2]), json!([null]), json!([{"$number": "NaN"}, 1, 1.0])],
-        vec![json!(["a", "b", "a"]), json!([["a"], ["b"]]), json!([{"x": 1}, {"x": 2}]), json!([long("ya"), long("yb")])],
-        vec![json!({}), json!({"x": 1}), json!({"x": 1.0}), json!({"x": 2}), json!({"x": 1, "y": null})],
+        vec![
+            json!({"$geopoint": [1, 2]}),
+            json!({"$geopoint": [1.0, 2.5]}),
+            json!({"$geopoint": [-1, 0]}),
+        ],
+        vec![
+            json!([]),
+            json!([1]),
+            json!([1.0]),
+            json!([1, 2]),
+            json!([null]),
+            json!([{"$number": "NaN"}, 1, 1.0]),
+        ],
+        vec![
+            json!(["a", "b", "a"]),
+            json!([["a"], ["b"]]),
+            json!([{"x": 1}, {"x": 2}]),
+            json!([long("ya"), long("yb")]),
+        ],
+        vec![
+            json!({}),
+            json!({"x": 1}),
+            json!({"x": 1.0}),
+            json!({"x": 2}),
+            json!({"x": 1, "y": null}),
+        ],
     ]
 }
 
@@ -202,7 +273,12 @@ impl World {
         }
     }
 
-    fn of_anything(&self, random: &mut Random, target: Option<&(DocumentPath, Map)>, query: &mut Value) {
+    fn of_anything(
+        &self,
+        random: &mut Random,
+        target: Option<&(DocumentPath, Map)>,
+        query: &mut Value,
+    ) {
         if random.chance(80) {
             query["where"] = self.filter(random, target, 3);
         }
@@ -280,10 +356,16 @@ impl World {
         field
     }
 
-    fn filter(&self, random: &mut Random, target: Option<&(DocumentPath, Map)>, depth: usize) -> Value {
+    fn filter(
+        &self,
+        random: &mut Random,
+        target: Option<&(DocumentPath, Map)>,
+        depth: usize,
+    ) -> Value {
         match random.below(10) {
             0..4 if depth > 0 => {
-                let filters = (0..random.between(1, 3)).map(|_| self.filter(random, target, depth - 1));
+                let filters =
+                    (0..random.between(1, 3)).map(|_| self.filter(random, target, depth - 1));
                 json!({ "and": filters.collect::<Vec<_>>() })
             }
             4..6 if depth > 0 => {
@@ -350,7 +432,8 @@ impl World {
         let there = value_of(field, target).filter(|_| random.chance(96));
         let mut value = self.operand(random, op, there.as_ref());
         for _ in 0..5 {
-            let filter = FieldFilter { field: Field::parse(field).unwrap(), op, value: value.clone() };
+            let filter =
+                FieldFilter { field: Field::parse(field).unwrap(), op, value: value.clone() };
             if there.is_none() || filter.matches(there.as_ref()) {
                 break;
             }
@@ -405,11 +488,16 @@ impl World {
     fn cursor(&self, random: &mut Random, query: &Query) -> Value {
         let orders = query.orders();
         let document = self.documents.get(random.below(self.documents.len()));
-        let count = if random.chance(50) { orders.len() } else { random.between(1, orders.len() as u64) as usize };
+        let count = if random.chance(50) {
+            orders.len()
+        } else {
+            random.between(1, orders.len() as u64) as usize
+        };
         let values = orders.iter().take(count).map(|order| match &order.field {
             Field::Name => self.name(random, document),
             field => {
-                let there = document.and_then(|(path, data)| Some(field.value(path, data)?.into_owned()));
+                let there =
+                    document.and_then(|(path, data)| Some(field.value(path, data)?.into_owned()));
                 there.filter(|_| random.chance(85)).unwrap_or_else(|| self.value(random))
             }
         });

@@ -59,9 +59,7 @@ impl<S: Store> Indexes<S> {
     /// What each object answers.
     fn each(&mut self, event: impl Fn() -> Event) -> Result<Vec<String>, Error> {
         let parts = self.parts.values_mut();
-        parts
-            .map(|(index, store)| answered(index.handle(store, now(), 0, event())))
-            .collect()
+        parts.map(|(index, store)| answered(index.handle(store, now(), 0, event()))).collect()
     }
 
     /// What all of them answer together.
@@ -93,8 +91,8 @@ impl<S: Store> Indexes<S> {
             let parts = self.each(|| Event::Query { query: for_shard(query), is_shard: true })?;
             return aggregation.of_page(&Page::merge(query, &parts)?);
         }
-        let parts =
-            self.each(|| Event::Aggregate { aggregation: aggregation.for_shard(), is_shard: true })?;
+        let parts = self
+            .each(|| Event::Aggregate { aggregation: aggregation.for_shard(), is_shard: true })?;
         let partials: Vec<_> = parts.iter().map(|part| read_partial(part).unwrap()).collect();
         Ok(aggregation.render(&partials))
     }

@@ -100,7 +100,9 @@ impl LiveClient {
     fn take(&mut self, index: usize, path: &str) -> Result<Document, String> {
         match self.held.get(index) {
             Some((held, _)) if held.path == path => Ok(self.held.remove(index).0),
-            there => Err(format!("{path} is not at {index}, but {:?}", there.map(|(_, text)| text))),
+            there => {
+                Err(format!("{path} is not at {index}, but {:?}", there.map(|(_, text)| text)))
+            }
         }
     }
 

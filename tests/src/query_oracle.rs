@@ -25,7 +25,13 @@ pub struct State {
 
 impl State {
     /// The state of this version, written at `now`.
-    pub fn new(path: &DocumentPath, epoch: u64, version: u64, now: Timestamp, data: Option<Map>) -> Self {
+    pub fn new(
+        path: &DocumentPath,
+        epoch: u64,
+        version: u64,
+        now: Timestamp,
+        data: Option<Map>,
+    ) -> Self {
         let text = data.as_ref().map(|data| serde_json::to_string(data).unwrap());
         let resource =
             document_text(path, version, "2026-01-01T00:00:00Z", &now.to_string(), text.as_deref());

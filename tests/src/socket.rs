@@ -2,7 +2,7 @@
 
 use crate::client::{PATIENCE, address};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::ErrorKind;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -218,5 +218,231 @@ impl Listener {
     /// `?since=…&epoch=…`: where a socket has to start for this listener to go on.
     pub fn resume(&self) -> String {
         format!("?since={}&epoch={}", self.version.unwrap_or(0), self.epoch)
+    }
+}
+
+/// What a client of a live query knows that applies every frame, by RFC 6902 and the contract alone.
+#[derive(Clone, Debug, Default)]
+pub struct LiveResult {
+    /// The documents' resources, in the query's order.
+    pub documents: Vec<Value>,
+    /// What the last frame said of where to go on; `None` before the first.
+    pub resume: Option<String>,
+}
+
+/// What a frame of a live query told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Told {
+    /// Whether what the client had was void.
+    pub reset: bool,
+    /// Type and id of each change, such as `added d1`.
+    pub changes: Vec<String>,
+}
+
+impl LiveResult {
+    /// Applies a frame. One that does not lead on from what is here is a failure.
+    pub fn apply(&mut self, frame: &Value) -> Told {
+        assert_eq!(frame["type"], "changes", "{frame}");
+        let reset = frame.get("reset") == Some(&json!(true));
+        assert!(reset || self.resume.is_some(), "the first frame is no reset: {frame}");
+        if reset {
+            self.documents.clear();
+        }
+        let list = frame["changes"].as_array().unwrap_or_else(|| panic!("no changes: {frame}"));
+        let mut changes = Vec::new();
+        for change in list {
+            self.change(change);
+            let path = change["path"].as_str().unwrap_or_default();
+            let id = path.rsplit('/').next().unwrap_or_default();
+            changes.push(format!("{} {id}", change["type"].as_str().unwrap_or_default()));
+        }
+        self.resume = Some(frame["resume"].as_str().expect("a resume token").to_owned());
+        Told { reset, changes }
+    }
+
+    fn change(&mut self, change: &Value) {
+        let path = change["path"].as_str().unwrap_or_else(|| panic!("no path: {change}"));
+        let index =
+            |key: &str| change[key].as_i64().unwrap_or_else(|| panic!("no {key}: {change}"));
+        let (old, new) = (index("oldIndex"), index("newIndex"));
+        let before = usize::try_from(old).ok().map(|old| {
+            assert!(old < self.documents.len(), "of {}: {change}", self.documents.len());
+            let document = self.documents.remove(old);
+            assert_eq!(document["path"], path, "another is there: {change}");
+            document
+        });
+        let after = match (change["type"].as_str(), before) {
+            (Some("removed"), Some(_)) => None,
+            (Some("added"), None) => Some(change["document"].clone()),
+            (Some("modified"), Some(before)) => Some(modified(before, change)),
+            _ => panic!("a change that no listener knows: {change}"),
+        };
+        match (after, usize::try_from(new).ok()) {
+            (Some(document), Some(new)) => {
+                assert_eq!(document["path"], path, "{change}");
+                let is_new = self.documents.iter().all(|other| other["path"] != path);
+                assert!(is_new, "is here already: {change}");
+                assert!(new <= self.documents.len(), "of {}: {change}", self.documents.len());
+                self.documents.insert(new, document);
+            }
+            (None, None) => {}
+            _ => panic!("no such place: {change}"),
+        }
+    }
+
+    /// The documents' ids.
+    pub fn ids(&self) -> Vec<&str> {
+        self.documents.iter().map(|document| document["id"].as_str().expect("an id")).collect()
+    }
+}
+
+/// A document after a change that has a patch or the whole of it.
+fn modified(mut before: Value, change: &Value) -> Value {
+    if let Some(document) = change.get("document") {
+        return document.clone();
+    }
+    let patch: json_patch::Patch =
+        serde_json::from_value(change["patch"].clone()).expect("an RFC 6902 patch");
+    json_patch::patch(&mut before["data"], &patch).expect("a patch that fits");
+    assert!(change["version"].as_u64() > before["version"].as_u64(), "{change}");
+    before["version"] = change["version"].clone();
+    before["updateTime"] = change["updateTime"].clone();
+    before
+}
+
+/// A socket of `/v1/listen`, whose frames are sorted by what they are about.
+pub struct Session {
+    /// The socket.
+    pub socket: Socket,
+    targets: BTreeMap<u64, VecDeque<Value>>,
+    answers: BTreeMap<String, Value>,
+    others: VecDeque<Value>,
+}
+
+impl Session {
+    /// Opens it at the server `base`.
+    pub fn open(base: &str) -> Self {
+        Session {
+            socket: Socket::open(base, "/v1/listen"),
+            targets: BTreeMap::new(),
+            answers: BTreeMap::new(),
+            others: VecDeque::new(),
+        }
+    }
+
+    /// Begins to listen. `what` is what belongs beside the target: a document or a query.
+    pub fn listen(&mut self, target: u64, what: Value) {
+        let Value::Object(mut listen) = what else { panic!("{what} is nothing to listen to") };
+        listen.insert("target".to_owned(), json!(target));
+        self.socket.send(&json!({"listen": listen}));
+    }
+
+    /// Listens to a document, from its first frame on.
+    pub fn document(&mut self, target: u64, path: &str) -> Listener {
+        self.listen(target, json!({"document": path}));
+        let mut listener = Listener::default();
+        listener.apply(&self.next(target));
+        listener
+    }
+
+    /// Listens to a query, from its first frame on.
+    pub fn query(&mut self, target: u64, query: &Value) -> LiveResult {
+        let mut result = LiveResult::default();
+        self.go_on(target, query, &mut result);
+        result
+    }
+
+    /// Listens to a query with what is here already. What the first frame told.
+    pub fn go_on(&mut self, target: u64, query: &Value, result: &mut LiveResult) -> Told {
+        let mut what = json!({"query": query});
+        if let Some(resume) = &result.resume {
+            what["resume"] = json!(resume);
+        }
+        self.listen(target, what);
+        result.apply(&self.next(target))
+    }
+
+    /// Sends a write; its answer.
+    pub fn write(&mut self, id: &str, write: Value) -> Value {
+        self.send_write(id, write);
+        self.answer(id)
+    }
+
+    /// Sends a write.
+    pub fn send_write(&mut self, id: &str, write: Value) {
+        let Value::Object(mut write) = write else { panic!("{write} is no write") };
+        write.insert("id".to_owned(), json!(id));
+        self.socket.send(&json!({"write": write}));
+    }
+
+    /// The answer to the write of this id, without the id.
+    pub fn answer(&mut self, id: &str) -> Value {
+        loop {
+            match self.answers.remove(id) {
+                Some(answer) => return answer,
+                None => self.sort_one(PATIENCE),
+            }
+        }
+    }
+
+    /// The next frame about a target, without the target.
+    pub fn next(&mut self, target: u64) -> Value {
+        self.next_within(target, PATIENCE).unwrap_or_else(|| panic!("nothing about {target}"))
+    }
+
+    /// The next frame about a target, if it comes within `patience`.
+    pub fn next_within(&mut self, target: u64, patience: Duration) -> Option<Value> {
+        let deadline = Instant::now() + patience;
+        loop {
+            if let Some(frame) = self.targets.entry(target).or_default().pop_front() {
+                return Some(frame);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return None;
+            }
+            self.sort_one(left);
+        }
+    }
+
+    /// The next frame that is about no target, and answers no write.
+    pub fn other(&mut self) -> Value {
+        loop {
+            match self.others.pop_front() {
+                Some(frame) => return frame,
+                None => self.sort_one(PATIENCE),
+            }
+        }
+    }
+
+    /// Applies frames about a target until the result is this one.
+    pub fn follow(&mut self, target: u64, result: &mut LiveResult, documents: &[Value]) {
+        let deadline = Instant::now() + PATIENCE;
+        while result.documents != documents {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.next_within(target, left) {
+                Some(frame) => drop(result.apply(&frame)),
+                None => panic!("{:?}\ninstead of {documents:?}", result.documents),
+            }
+        }
+    }
+
+    fn sort_one(&mut self, patience: Duration) {
+        let Some(text) = self.socket.text_within(patience) else { return };
+        let mut frame: Value =
+            serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in {text}"));
+        let fields = frame.as_object_mut().expect("an object");
+        match (fields.remove("target"), fields.remove("id")) {
+            (Some(target), None) => {
+                let target = target.as_u64().expect("a target's number");
+                self.targets.entry(target).or_default().push_back(frame);
+            }
+            (None, Some(id)) => {
+                let id = id.as_str().expect("a write's id").to_owned();
+                assert_eq!(self.answers.insert(id, frame), None, "answered twice: {text}");
+            }
+            (None, None) => self.others.push_back(frame),
+            _ => panic!("a frame that is about two things: {text}"),
+        }
     }
 }

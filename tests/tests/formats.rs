@@ -30,10 +30,11 @@ impl Sample {
         let now = Timestamp::from_micros(1_795_255_200_000_001);
         let effects = self.document.handle(&mut self.store, now, 7, event);
         let text = |effect: &Effect| match effect {
-            Effect::Answer(answer) => format!("{answer:?}"),
-            Effect::Send(frame) | Effect::Broadcast(frame) => frame.clone(),
+            Effect::Answer(answer) => Some(format!("{answer:?}")),
+            Effect::Send(frame) | Effect::Broadcast(frame) => Some(frame.clone()),
+            Effect::SetAlarm(_) | Effect::Index { .. } => None,
         };
-        effects.iter().map(text).collect::<Vec<_>>().join("\n")
+        effects.iter().filter_map(text).collect::<Vec<_>>().join("\n")
     }
 
     fn write(&mut self, operation: Operation, key: Option<&str>) -> String {

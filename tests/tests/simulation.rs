@@ -109,6 +109,7 @@ fn the_same_seed_is_the_same_world() {
 }
 
 /// Whether one of the first worlds fails when this is broken, saying so.
+#[track_caller]
 fn notices(sabotage: Sabotage, says: &str) {
     let found = (0..60).any(|seed| {
         let broken = catch_unwind(AssertUnwindSafe(|| run(seed, Some(sabotage), false)));
@@ -128,4 +129,14 @@ fn what_is_broken_on_purpose_is_noticed() {
     notices(Sabotage::ForgetMissed, "a gap before");
     notices(Sabotage::LoseCommits, "from version");
     notices(Sabotage::LieAboutVersions, "is said to be done at version");
+}
+
+#[test]
+fn what_is_broken_on_the_way_to_queries_is_noticed() {
+    notices(Sabotage::NoAlarm, "and lacks");
+    notices(Sabotage::TrustRepetitions, "and a query finds");
+    notices(Sabotage::ApplyOlder, "the index");
+    notices(Sabotage::ForgetTombstones, "the index");
+    notices(Sabotage::SkipPublishing, "after a frame of");
+    notices(Sabotage::ForgetSubscriptions, "after a frame of");
 }

@@ -134,10 +134,7 @@ fn body_kind(request: &Request<'_>) -> Result<Body, Error> {
     if request.method == "DELETE" {
         return Ok(Body::None);
     }
-    let content_type = request.headers.get("content-type");
-    let media_type = content_type
-        .as_deref()
-        .map(|value| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
+    let media_type = media_type(request.headers.get("content-type").as_deref());
     match (request.method, media_type.as_deref()) {
         ("POST", Some("application/json") | None) => Ok(Body::Create),
         ("PUT", Some("application/json") | None) => {
@@ -152,17 +149,35 @@ fn body_kind(request: &Request<'_>) -> Result<Body, Error> {
         ("PATCH", Some("application/merge-patch+json")) => Ok(Body::MergePatch),
         ("PATCH", Some("application/json-patch+json")) => Ok(Body::Patch),
         ("PATCH", Some("application/json")) => Ok(Body::Update),
-        (method, media_type) => {
-            let accepted = match method {
-                "PATCH" => ACCEPT_PATCH,
-                _ => "application/json",
-            };
-            let given =
-                media_type.map_or("no type".to_owned(), |media_type| format!("{media_type:?}"));
-            Err(Error::invalid(format!("Content-Type: {method} takes {accepted}, not {given}"))
-                .with_status(415))
-        }
+        (method, media_type) => Err(other_type(method, media_type)),
     }
+}
+
+/// Checks the type of a body that is JSON, where it has one.
+///
+/// # Errors
+/// 415 for another type.
+pub fn check_json(method: &str, content_type: Option<&str>) -> Result<(), Error> {
+    match media_type(content_type).as_deref() {
+        Some("application/json") | None => Ok(()),
+        other => Err(other_type(method, other)),
+    }
+}
+
+/// The type without its parameters, in lower case.
+fn media_type(content_type: Option<&str>) -> Option<String> {
+    let bare =
+        |value: &str| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    content_type.map(bare)
+}
+
+fn other_type(method: &str, media_type: Option<&str>) -> Error {
+    let accepted = match method {
+        "PATCH" => ACCEPT_PATCH,
+        _ => "application/json",
+    };
+    let given = media_type.map_or("no type".to_owned(), |media_type| format!("{media_type:?}"));
+    Error::invalid(format!("Content-Type: {method} takes {accepted}, not {given}")).with_status(415)
 }
 
 /// The types of patches that a document takes.

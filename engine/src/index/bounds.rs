@@ -6,7 +6,10 @@ use blaze_schema::value::{Kind, kind};
 use serde_json::Value;
 
 /// Disjoint ranges in ascending order, each from its first bytes to the first beyond it.
-pub(crate) type Ranges = Vec<(Vec<u8>, Vec<u8>)>;
+pub(crate) type Ranges = Vec<Span>;
+
+/// The first bytes of a range, and the first beyond it.
+pub(crate) type Span = (Vec<u8>, Vec<u8>);
 
 /// What the filters on one field leave of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,7 +73,7 @@ impl Bounds {
     }
 
     /// The values that equality leaves, each with its range, where a range holds one value only.
-    pub(crate) fn single_values(&self) -> Option<Vec<(Value, (Vec<u8>, Vec<u8>))>> {
+    pub(crate) fn single_values(&self) -> Option<Vec<(Value, Span)>> {
         let points = self.points.as_ref()?;
         let mut found = Vec::new();
         for range in &self.ranges {

@@ -23,7 +23,7 @@ mod update;
 
 pub use entries::count as count_entries;
 
-use crate::store::Store;
+use crate::store::{Change, Store};
 use aggregate::Aggregation;
 use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::REBUILD_DOCUMENTS;
@@ -272,19 +272,11 @@ impl Index {
         }
         let affected = self.live.affected(store, meta.usable(), before.row.as_ref(), &change);
         let stored = meta.unstored();
-        let stored_row = stored.as_ref().map(|text| (entries::META, text.as_bytes()));
-        update::write(
-            store,
-            &name,
-            &before,
-            row,
-            change.data.as_ref(),
-            &meta.follow(),
-            stored_row,
-            &expired,
-        )
-        // Live queries know no more what the rows are.
-        .inspect_err(|_| self.live.forget(random))?;
+        let mut more: Vec<Change<'_>> = expired.iter().map(|key| Change::Delete(key)).collect();
+        more.extend(stored.as_ref().map(|text| Change::Put(entries::META, text.as_bytes())));
+        update::write(store, &name, &before, row, change.data.as_ref(), &meta.follow(), &more)
+            // Live queries know no more what the rows are.
+            .inspect_err(|_| self.live.forget(random))?;
         meta.is_stored(stored.is_some());
         if let Some(next) = tombstones {
             self.tombstones = next;

@@ -61,7 +61,7 @@ fn all_and_each(
 /// Writes a change: the document's row, and the entries that are others than before. At most a row for the document and
 /// one for every entry that comes or goes; one that comes takes the row of one that goes.
 ///
-/// `follow` has the settings that present entries may follow, the last being those for the new ones.
+/// `more` is done with it. `follow` has the settings that present entries may follow, the last being those for the new ones.
 ///
 /// # Errors
 /// The store's; then nothing was changed.
@@ -72,8 +72,7 @@ pub(crate) fn write(
     row: &[u8],
     data: Option<&Map>,
     follow: &[&Settings],
-    meta: Option<(&[u8], &[u8])>,
-    expired: &[Vec<u8>],
+    more: &[Change<'_>],
 ) -> Result<(), Error> {
     let (document, tombstone) = (named(DOCUMENT, name), named(TOMBSTONE, name));
     let wanted = match (data, follow.last()) {
@@ -106,8 +105,7 @@ pub(crate) fn write(
             (None, None) => break,
         });
     }
-    changes.extend(meta.map(|(key, value)| Change::Put(key, value)));
-    changes.extend(expired.iter().map(|key| Change::Delete(key)));
+    changes.extend(more);
     store.commit(&changes)?;
     Ok(())
 }

@@ -173,7 +173,7 @@ impl Listener {
         }
         let (objects, merge) = match what {
             Listen::Document { path, since } => (vec![Upstream::Document { path, since }], None),
-            Listen::Query { query, resume } => self.query(query, resume)?,
+            Listen::Query { query, resume } => self.query(*query, resume)?,
         };
         let mut upstreams = Vec::new();
         for object in objects {

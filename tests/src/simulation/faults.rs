@@ -56,6 +56,8 @@ pub(super) struct Faults {
     pub(super) crash_index: usize,
     /// At each tick: an index's memory is gone, its sockets stay.
     pub(super) hibernate_index: usize,
+    /// At each tick: a connection on `/v1/listen` is cut, or a socket behind one.
+    pub(super) cut_link: usize,
     /// At each tick: new settings for the indexes are deployed.
     pub(super) deploy: usize,
 }
@@ -90,6 +92,7 @@ impl Faults {
             repeat_alarm: mix(random, 50, 300),
             crash_index: mix(random, 50, 300),
             hibernate_index: mix(random, 100, 500),
+            cut_link: mix(random, 20, 100),
             deploy: if random.below(4) == 0 { 20 } else { 0 },
         }
         .without_contradictions()

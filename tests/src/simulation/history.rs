@@ -85,7 +85,8 @@ impl History {
 
     /// Whether the object lost its history and has not begun another: what indexes know is of one that nobody has.
     pub(super) fn is_lost(&self) -> bool {
-        self.is_rewritten() && self.present().is_none_or(|epoch| epoch.wiped || epoch.version() == 0)
+        self.is_rewritten()
+            && self.present().is_none_or(|epoch| epoch.wiped || epoch.version() == 0)
     }
 
     /// Whether history was ever rewritten.

@@ -104,14 +104,14 @@ impl Known {
 }
 
 impl World {
-    fn index(&mut self, name: &str) -> &mut IndexObject {
+    pub(super) fn index(&mut self, name: &str) -> &mut IndexObject {
         let collections = &self.collections;
         let entry = self.indexes.entry(name.to_owned());
         entry.or_insert_with(|| IndexObject::new(name, collections))
     }
 
     /// Makes the engine, with the live queries that the sockets left.
-    fn wake(&mut self, name: &str) {
+    pub(super) fn wake(&mut self, name: &str) {
         if self.index(name).index.is_some() {
             return;
         }
@@ -160,7 +160,7 @@ impl World {
                 Effect::Answer(given) => answer = Some(given),
                 Effect::Send(text) => {
                     if let Some(pipe) = origin {
-                        self.send_to_listener(name, pipe, &text);
+                        self.send_from_index(name, pipe, text);
                     }
                 }
                 Effect::Publish { tag, text } => self.publish(name, &tag, &text),
@@ -352,9 +352,13 @@ impl World {
         let mut since = promise.version..=epoch.version();
         let sees = since.any(|number| {
             version.is_none_or(|version| version == number)
-                && epoch.state(number).is_some_and(|state| state.to_string() == what.to_string())
+                && epoch.state(number).is_some_and(|state| state == what)
         });
-        assert!(sees, "{path} was answered at version {}, and a query finds {found}", promise.version);
+        assert!(
+            sees,
+            "{path} was answered at version {}, and a query finds {found}",
+            promise.version
+        );
         if self.random.chance(30) {
             let query = scene::query(&mut self.random, &self.frame.sources());
             self.ask_and_check(&query);

@@ -1,9 +1,374 @@
-use super::world::World;
+//! Connections on `/v1/listen`: the engine's listener in the Worker, between a client and the objects' sockets. What
+//! `server/listener.js` does, over a network that delays and cuts; within one socket nothing is lost nor overtaken.
+
+use super::faults::Faults;
+use super::sabotage::Sabotage;
+use super::scene;
+use super::steps::Origin;
+use super::world::{Happening, World};
+use blaze_engine::document::Event as ObjectEvent;
+use blaze_engine::index::live::Subscription;
+use blaze_engine::index::{Event as IndexEvent, shard};
+use blaze_engine::listener::{Effect, Event, Listener, Upstream};
+use blaze_schema::path::DocumentPath;
+use blaze_schema::query::Query;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// A client finds out so late that its connection is dead when nobody tells it: it has pinged in vain.
+const SILENCE: i64 = 40_000_000;
+
+/// A client's connection.
+pub(super) struct Link {
+    pub(super) watch: usize,
+    /// The Worker's end; `None` before it is there.
+    listener: Option<Listener>,
+    /// Nothing gets through any more.
+    pub(super) cut: bool,
+    /// The Worker's end is closed.
+    ended: bool,
+    /// When the last thing sent arrives: what is sent later arrives later.
+    to_client: i64,
+    to_worker: i64,
+    /// The sockets behind it, by the listener's numbers.
+    pipes: BTreeMap<u64, u64>,
+}
+
+/// A socket between the Worker and an object.
+pub(super) struct Pipe {
+    link: u64,
+    upstream: u64,
+    end: Upstream,
+    /// What the live query is, if what the index says is all of it.
+    query: Option<Query>,
+    /// Nothing gets through any more.
+    cut: bool,
+    to_worker: i64,
+}
+
+/// What a client has to have when it has taken a frame.
+pub(super) type Expected = Option<Rc<Vec<Value>>>;
+
+/// What a connection tells the client.
+pub(super) enum LinkReport {
+    Opened,
+    Frame(String, Expected),
+    Closed,
+}
+
+/// What a socket behind it tells the Worker.
+pub(super) enum PipeReport {
+    Frame(String, Expected),
+    Lost,
+}
 
 impl World {
-    pub(super) fn send_to_link(&mut self, _link: u64, _text: String, _expected: Option<()>) {}
-    pub(super) fn end_link(&mut self, _link: u64) {}
-    pub(super) fn send_to_listener(&mut self, _name: &str, _pipe: u64, _text: &str) {}
-    pub(super) fn publish(&mut self, _name: &str, _tag: &str, _text: &str) {}
-    pub(super) fn lose_pipe(&mut self, _pipe: u64) {}
+    /// A client connects.
+    pub(super) fn open_link(&mut self, watch: usize) {
+        let link = self.new_id();
+        self.note(format_args!("watch {watch}: connection {link}"));
+        let made = Link {
+            watch,
+            listener: None,
+            cut: false,
+            ended: false,
+            to_client: 0,
+            to_worker: 0,
+            pipes: BTreeMap::new(),
+        };
+        self.links.insert(link, made);
+        self.watches[watch].link = Some(link);
+        let lost = Faults::strikes(&mut self.random, self.faults.lose_request);
+        if lost || self.offline.contains(&self.watches[watch].client) {
+            self.queue.after(SILENCE, Happening::ToWatch { link, report: LinkReport::Closed });
+        } else {
+            let delay = self.delay();
+            self.queue.after(delay, Happening::LinkOpens { link });
+        }
+    }
+
+    pub(super) fn link_opens(&mut self, link: u64) {
+        let collections = Rc::clone(&self.collections);
+        let Some(opened) = self.links.get_mut(&link).filter(|link| !link.ended) else { return };
+        opened.listener = Some(Listener::new(collections));
+        self.report_to_link(link, LinkReport::Opened);
+    }
+
+    /// Sends to the client's end.
+    fn report_to_link(&mut self, link: u64, report: LinkReport) {
+        let time = self.queue.now() + self.delay();
+        let Some(open) = self.links.get_mut(&link) else { return };
+        if !open.cut {
+            open.to_client = open.to_client.max(time);
+            let time = open.to_client;
+            self.queue.at(time, Happening::ToWatch { link, report });
+        }
+    }
+
+    /// Sends to the Worker's end.
+    pub(super) fn send_to_worker(&mut self, link: u64, text: String) {
+        let time = self.queue.now() + self.delay();
+        let Some(open) = self.links.get_mut(&link) else { return };
+        if !open.cut {
+            open.to_worker = open.to_worker.max(time);
+            let time = open.to_worker;
+            self.queue.at(time, Happening::ToWorker { link, text });
+        }
+    }
+
+    pub(super) fn worker_hears(&mut self, link: u64, text: String) {
+        if self.links.get(&link).is_some_and(|link| !link.cut) {
+            self.note(format_args!("connection {link}: {text}"));
+            self.tell_listener(link, Event::Message { text }, None);
+        }
+    }
+
+    fn tell_listener(&mut self, link: u64, event: Event, expected: Expected) {
+        let Some(open) = self.links.get_mut(&link).filter(|link| !link.ended) else { return };
+        let Some(listener) = &mut open.listener else { return };
+        for effect in listener.handle(event) {
+            match effect {
+                Effect::Send(text) => {
+                    self.report_to_link(link, LinkReport::Frame(text, expected.clone()));
+                }
+                Effect::Open { upstream, object } => self.open_pipe(link, upstream, object),
+                Effect::Close { upstream } => self.close_pipe(link, upstream),
+                Effect::Write { path, text } => self.write_remotely(link, &path, text),
+                Effect::End => self.end_link(link),
+            }
+        }
+    }
+
+    /// The Worker closes a connection, and everything behind it.
+    pub(super) fn end_link(&mut self, link: u64) {
+        let Some(open) = self.links.get_mut(&link).filter(|link| !link.ended) else { return };
+        open.ended = true;
+        let upstreams: Vec<u64> = open.pipes.keys().copied().collect();
+        self.note(format_args!("connection {link}: the Worker ends it"));
+        for upstream in upstreams {
+            self.close_pipe(link, upstream);
+        }
+        self.report_to_link(link, LinkReport::Closed);
+    }
+
+    /// A connection breaks, and each end hears of it at its own time.
+    pub(super) fn cut_link(&mut self, link: u64) {
+        self.stats.count("connection cut");
+        self.note(format_args!("connection {link} is cut"));
+        let silent = Faults::strikes(&mut self.random, self.faults.silent_cut);
+        if silent {
+            self.queue.after(SILENCE, Happening::ToWatch { link, report: LinkReport::Closed });
+        } else {
+            self.report_to_link(link, LinkReport::Closed);
+        }
+        if let Some(open) = self.links.get_mut(&link) {
+            open.cut = true;
+        }
+        self.hang_up(link);
+    }
+
+    /// The Worker hears that the client has gone.
+    pub(super) fn hang_up(&mut self, link: u64) {
+        let delay = self.delay();
+        self.queue.after(delay, Happening::LinkGone { link });
+    }
+
+    fn open_pipe(&mut self, link: u64, upstream: u64, end: Upstream) {
+        let query = match &end {
+            Upstream::Index { name, subscription, .. } => {
+                let query = serde_json::from_str(subscription).expect("a live query is JSON");
+                let query = Query::from_json(query).expect("a live query");
+                let (source, _) = shard::by_name(name, &self.collections).expect("an index's name");
+                let names = shard::of_source(&source, &self.collections).expect("a source");
+                (names.len() == 1).then_some(query)
+            }
+            Upstream::Document { .. } => None,
+        };
+        let pipe = self.new_id();
+        self.note(format_args!("connection {link}: opens socket {pipe} {end:?}"));
+        let made = Pipe { link, upstream, end, query, cut: false, to_worker: 0 };
+        self.pipes.insert(pipe, made);
+        if let Some(open) = self.links.get_mut(&link) {
+            open.pipes.insert(upstream, pipe);
+        }
+        let delay = self.delay();
+        if Faults::strikes(&mut self.random, self.faults.lose_request) {
+            self.queue.after(delay, Happening::FromPipe { pipe, report: PipeReport::Lost });
+        } else {
+            self.queue.after(delay, Happening::PipeOpens { pipe });
+        }
+    }
+
+    pub(super) fn pipe_opens(&mut self, pipe: u64) {
+        let Pipe { end, cut, .. } = &self.pipes[&pipe];
+        // One that was closed before it was open is accepted, and then hung up.
+        let closed = *cut;
+        match end.clone() {
+            Upstream::Index { name, subscription, resume } => {
+                self.wake(&name);
+                self.index(&name).sockets.insert(pipe, subscription.clone());
+                let event = IndexEvent::Connect { subscription, resume };
+                self.index_event(&name, event, Some(pipe));
+                if Faults::strikes(&mut self.random, self.faults.crash_index_in_step) {
+                    self.crash_index(&name);
+                }
+            }
+            Upstream::Document { path, since } => {
+                let object = self.object_at(&path);
+                self.objects[object].sockets.insert(pipe);
+                let event = ObjectEvent::Connect { since };
+                self.step(object, event, None, Origin::Socket(pipe));
+            }
+        }
+        if closed {
+            let delay = self.delay();
+            self.queue.after(delay, Happening::PipeHangup { pipe });
+        }
+    }
+
+    fn object_at(&self, path: &DocumentPath) -> usize {
+        let found = self.objects.iter().position(|object| object.path == *path);
+        found.expect("a document of this world")
+    }
+
+    fn close_pipe(&mut self, link: u64, upstream: u64) {
+        let Some(open) = self.links.get_mut(&link) else { return };
+        let Some(pipe) = open.pipes.remove(&upstream) else { return };
+        if let Some(open) = self.pipes.get_mut(&pipe) {
+            open.cut = true;
+        }
+        let delay = self.delay();
+        self.queue.after(delay, Happening::PipeHangup { pipe });
+    }
+
+    /// The object hears that a socket was closed.
+    pub(super) fn pipe_hangs_up(&mut self, pipe: u64) {
+        match self.pipes[&pipe].end.clone() {
+            Upstream::Index { name, subscription, .. } => {
+                let sockets = &mut self.index(&name).sockets;
+                let was_there = sockets.remove(&pipe).is_some();
+                if was_there && !sockets.values().any(|other| *other == subscription) {
+                    let tag = Subscription::tag_of(&subscription);
+                    self.index_event(&name, IndexEvent::Disconnect { tag }, None);
+                }
+            }
+            Upstream::Document { path, .. } => {
+                let object = self.object_at(&path);
+                self.objects[object].sockets.remove(&pipe);
+            }
+        }
+    }
+
+    /// An object's end of a socket is gone: the Worker hears of it at once or after what is on its way.
+    pub(super) fn lose_pipe(&mut self, pipe: u64) {
+        self.stats.count("socket behind a connection lost");
+        self.report_to_listener(pipe, PipeReport::Lost);
+        if self.random.chance(50)
+            && let Some(open) = self.pipes.get_mut(&pipe)
+        {
+            open.cut = true;
+        }
+    }
+
+    /// The network between the Worker and an object fails.
+    pub(super) fn cut_pipe(&mut self, pipe: u64) {
+        self.note(format_args!("socket {pipe} behind a connection is cut"));
+        self.lose_pipe(pipe);
+        let delay = self.delay();
+        self.queue.after(delay, Happening::PipeHangup { pipe });
+    }
+
+    /// A frame of an index: what a client has that took all before it is noted.
+    pub(super) fn send_from_index(&mut self, name: &str, pipe: u64, text: String) {
+        let Some(open) = self.pipes.get(&pipe) else { return };
+        let query = open.query.clone().filter(|_| !text.starts_with("{\"type\":\"error\""));
+        let expected = query.map(|query| {
+            let documents = self.index(name).documents();
+            Rc::new(scene::answer(&query, &documents))
+        });
+        self.report_to_listener(pipe, PipeReport::Frame(text, expected));
+    }
+
+    pub(super) fn publish(&mut self, name: &str, tag: &str, text: &str) {
+        let sockets = self.index(name).sockets.clone();
+        for (pipe, subscription) in sockets {
+            if Subscription::tag_of(&subscription) != tag {
+                continue;
+            }
+            if self.sabotage == Some(Sabotage::SkipPublishing) && self.random.chance(10) {
+                continue;
+            }
+            self.send_from_index(name, pipe, text.to_owned());
+        }
+    }
+
+    pub(super) fn report_to_listener(&mut self, pipe: u64, report: PipeReport) {
+        let time = self.queue.now() + self.delay();
+        let Some(open) = self.pipes.get_mut(&pipe) else { return };
+        open.to_worker = open.to_worker.max(time);
+        let time = open.to_worker;
+        self.queue.at(time, Happening::FromPipe { pipe, report });
+    }
+
+    pub(super) fn pipe_reports(&mut self, pipe: u64, report: PipeReport) {
+        let Pipe { link, upstream, cut, .. } = self.pipes[&pipe];
+        match report {
+            PipeReport::Frame(text, expected) if !cut => {
+                self.tell_listener(link, Event::Frame { upstream, text }, expected);
+            }
+            PipeReport::Frame(..) => {}
+            PipeReport::Lost => {
+                let known = self.links.get(&link).and_then(|link| link.pipes.get(&upstream));
+                if known == Some(&pipe) {
+                    self.tell_listener(link, Event::Lost { upstream }, None);
+                }
+            }
+        }
+    }
+
+    /// A client's write goes to the document's object.
+    fn write_remotely(&mut self, link: u64, path: &DocumentPath, text: String) {
+        let object = self.object_at(path);
+        let delay = self.delay();
+        if Faults::strikes(&mut self.random, self.faults.lose_request) {
+            // The call fails, and nobody knows how far it got.
+            self.queue.after(delay, Happening::CallFails { link });
+        } else {
+            self.queue.after(delay, Happening::Remote { link, object, text });
+        }
+    }
+
+    pub(super) fn remote_write_arrives(&mut self, link: u64, object: usize, text: String) {
+        let message: Value = serde_json::from_str(&text).expect("a client's message is JSON");
+        let key = message["write"]["id"].as_str().expect("a write has an id").to_owned();
+        self.stats.count("write on a connection");
+        self.note(format_args!("object {object}: write {key} of connection {link}"));
+        let event = ObjectEvent::Message { text };
+        self.step(object, event, Some(&key), Origin::Link(link));
+    }
+
+    /// A call's answer, which is sent on to the client.
+    pub(super) fn answer_remotely(&mut self, link: u64, text: String) {
+        if Faults::strikes(&mut self.random, self.faults.lose_answer) {
+            return self.end_link(link);
+        }
+        if self.links.get(&link).is_some_and(|link| !link.ended) {
+            self.report_to_link(link, LinkReport::Frame(text, None));
+        }
+    }
+
+    pub(super) fn tick_links(&mut self) {
+        let links: Vec<u64> = self.watches.iter().filter_map(|watch| watch.link).collect();
+        if !links.is_empty() && Faults::strikes(&mut self.random, self.faults.cut_link) {
+            let link = *self.random.pick(&links);
+            self.cut_link(link);
+        }
+        let pipes = links.iter().filter_map(|link| self.links.get(link));
+        let pipes: Vec<u64> = pipes.flat_map(|link| link.pipes.values().copied()).collect();
+        if !pipes.is_empty() && Faults::strikes(&mut self.random, self.faults.cut_link) {
+            let pipe = *self.random.pick(&pipes);
+            self.cut_pipe(pipe);
+        }
+    }
 }

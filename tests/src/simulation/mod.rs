@@ -28,6 +28,7 @@ mod sabotage;
 mod scene;
 mod steps;
 mod trace;
+mod watch;
 mod world;
 mod writes;
 

@@ -2,6 +2,7 @@
 
 use super::faults::Faults;
 use super::history::History;
+use super::links::PipeReport;
 use super::object::{Arrived, Upgrade};
 use super::sabotage::Sabotage;
 use super::steps::Origin;
@@ -63,7 +64,7 @@ pub(super) struct Wire {
 
 /// What somebody has who applies every frame of a socket: nothing, or a state of one epoch.
 #[derive(Default)]
-struct Held(Option<(String, u64, Value)>);
+pub(super) struct Held(pub(super) Option<(String, u64, Value)>);
 
 impl Held {
     /// Whether a snapshot replaces what was held, which was of another epoch or too long ago.
@@ -82,7 +83,7 @@ impl Held {
     }
 
     /// Applies a frame. What is then held is what the document was at that version.
-    fn receive(&mut self, frame: &ServerMessage, history: &History) {
+    pub(super) fn receive(&mut self, frame: &ServerMessage, history: &History) {
         match frame {
             ServerMessage::Snapshot { epoch, version, data } => {
                 let data = data.clone().map_or(Value::Null, Value::Object);
@@ -173,7 +174,9 @@ impl World {
         let key = match &event {
             ObjectEvent::Get { .. } => None,
             // Without a key it is another write each time it arrives.
-            _ => Some(key.map_or_else(|| format!("once {}", self.new_id()), |(_, key)| key.clone())),
+            _ => {
+                Some(key.map_or_else(|| format!("once {}", self.new_id()), |(_, key)| key.clone()))
+            }
         };
         if key.as_ref().is_some_and(|key| self.objects[object].history.fate(key).is_some()) {
             self.stats.count("request done already");
@@ -231,7 +234,7 @@ impl World {
 
     /// A socket breaks: at once or after what is on its way, and the client hears of it or not.
     pub(super) fn cut(&mut self, socket: u64) {
-        let wire = &self.wires[&socket];
+        let Some(wire) = self.wires.get(&socket) else { return self.cut_pipe(socket) };
         let (peer, object) = (wire.peer, wire.object);
         self.note(format_args!("socket {socket} of peer {peer} is cut"));
         self.stats.count("socket cut");
@@ -307,6 +310,10 @@ impl World {
 
     /// Sends to the client's end: it arrives after what was sent before.
     pub(super) fn send_to_client(&mut self, socket: u64, report: Report) {
+        if let (false, Report::Frame(text)) = (self.wires.contains_key(&socket), &report) {
+            let report = PipeReport::Frame(text.clone(), None);
+            return self.report_to_listener(socket, report);
+        }
         let is_frame = matches!(report, Report::Frame(_));
         let lost = is_frame && Faults::strikes(&mut self.random, self.faults.lose_frame);
         let twice = is_frame && Faults::strikes(&mut self.random, self.faults.repeat_frame);
@@ -439,6 +446,7 @@ impl World {
             self.reload(client);
         }
         self.tick_indexes();
+        self.tick_links();
         self.queue.after(500_000, Happening::Tick);
     }
 
@@ -455,6 +463,9 @@ impl World {
                 self.cut(socket);
             }
         }
+        if let Some(link) = self.watches[client].link {
+            self.cut_link(link);
+        }
         let pause = self.random.below(20_000_000) as i64;
         self.queue.after(pause, Happening::Online { client });
     }
@@ -464,6 +475,7 @@ impl World {
             return;
         }
         self.note(format_args!("client {client}: online"));
+        self.relink(client);
         for peer in 0..self.peers.len() {
             if self.peers[peer].client == client {
                 self.tell(peer, Event::Online);
@@ -484,6 +496,9 @@ impl World {
                 self.queue.after(delay, Happening::Hangup { socket });
             }
             self.peers[number].reload(&mut self.tokens);
+        }
+        if let Some(link) = self.watches[client].reload() {
+            self.hang_up(link);
         }
     }
 }

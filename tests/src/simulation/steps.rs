@@ -35,10 +35,20 @@ pub(super) enum Origin {
 
 /// What is given when the indexes know.
 pub(super) enum Held {
-    Answer { fetch: u64, request: Rc<Request>, answer: Answer },
-    Frame { socket: u64, text: String },
+    Answer {
+        fetch: u64,
+        request: Rc<Request>,
+        answer: Answer,
+    },
+    Frame {
+        socket: u64,
+        text: String,
+    },
     /// The answer to a write on `/v1/listen`.
-    Remote { link: u64, text: String },
+    Remote {
+        link: u64,
+        text: String,
+    },
 }
 
 /// What whoever is told that a write is done may count on: every query from then on knows this version, or a later one.
@@ -132,7 +142,7 @@ impl World {
                 (Effect::Send(text), Origin::Socket(socket)) => {
                     held.push(Held::Frame { socket: *socket, text });
                     if telling.is_none() {
-                        let all = held.drain(..).collect();
+                        let all = std::mem::take(&mut held);
                         self.release(object, all, promise.as_ref());
                     }
                 }
@@ -200,7 +210,9 @@ impl World {
     ) {
         let telling = self.new_id();
         let names = shard::of_document(&self.objects[object].path, &self.collections);
-        self.note(format_args!("object {object}: telling {telling} of version {version}: {names:?}"));
+        self.note(format_args!(
+            "object {object}: telling {telling} of version {version}: {names:?}"
+        ));
         let names: Vec<_> = names.into_iter().map(Some).collect();
         let count = names.len();
         let row = row.into_bytes().into();
@@ -300,7 +312,7 @@ impl World {
     pub(super) fn late(&mut self, telling: u64) {
         let Some(told) = self.tellings.get_mut(&telling) else { return };
         let (object, alarm) = (told.object, told.alarm);
-        let held: Vec<Held> = told.held.drain(..).collect();
+        let held: Vec<Held> = told.std::mem::take(&mut held);
         if !held.is_empty() {
             self.stats.count("answered before it");
         }
@@ -328,7 +340,7 @@ impl World {
                     self.answer(fetch, Some(reply));
                 }
                 Held::Frame { socket, text } => self.send_to_client(socket, Report::Frame(text)),
-                Held::Remote { link, text } => self.send_to_link(link, text, None),
+                Held::Remote { link, text } => self.answer_remotely(link, text),
             }
         }
     }

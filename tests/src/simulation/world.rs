@@ -3,6 +3,7 @@
 use super::faults::Faults;
 use super::history;
 use super::indexes::IndexObject;
+use super::links::{Link, LinkReport, Pipe, PipeReport};
 use super::network::{Fetch, Wire};
 use super::object::Object;
 use super::peer::{Own, Peer, Stage, Tokens};
@@ -11,6 +12,7 @@ use super::sabotage::Sabotage;
 use super::scene::{self, Frame};
 use super::steps::{Origin, Tell, Telling};
 use super::trace::Trace;
+use super::watch::Watch;
 use super::writes;
 use crate::random::Random;
 use blaze_client::event::{Effect, Event, Timer};
@@ -95,6 +97,28 @@ pub(super) enum Happening {
     Late { telling: u64 },
     /// An index's alarm rings, unless another one was set.
     IndexAlarm { name: String, number: u64 },
+    /// The wish for a connection reaches the Worker.
+    LinkOpens { link: u64 },
+    /// Something reaches the client's end of a connection.
+    ToWatch { link: u64, report: LinkReport },
+    /// A frame reaches the Worker's end.
+    ToWorker { link: u64, text: String },
+    /// The Worker hears that the client has gone.
+    LinkGone { link: u64 },
+    /// A client connects again, if it is still to.
+    Relink { watch: usize },
+    /// A client listens again to what was refused.
+    Relisten { watch: usize, number: u64 },
+    /// The wish for a socket behind a connection reaches its object.
+    PipeOpens { pipe: u64 },
+    /// Something reaches the Worker's end of it.
+    FromPipe { pipe: u64, report: PipeReport },
+    /// The object hears that it was closed.
+    PipeHangup { pipe: u64 },
+    /// A write on a connection reaches its object.
+    Remote { link: u64, object: usize, text: String },
+    /// It did not, or nobody knows.
+    CallFails { link: u64 },
 }
 
 /// What a socket tells the client.
@@ -127,6 +151,10 @@ pub(super) struct World {
     /// Clients without a network.
     pub(super) offline: BTreeSet<usize>,
     pub(super) wires: BTreeMap<u64, Wire>,
+    /// What each client listens to beside its replicas.
+    pub(super) watches: Vec<Watch>,
+    pub(super) links: BTreeMap<u64, Link>,
+    pub(super) pipes: BTreeMap<u64, Pipe>,
     pub(super) fetches: BTreeMap<u64, Fetch>,
     pub(super) tokens: Tokens,
     pub(super) last_id: u64,
@@ -166,6 +194,9 @@ impl World {
             peers: peers.collect(),
             offline: BTreeSet::new(),
             wires: BTreeMap::new(),
+            watches: (0..clients).map(Watch::new).collect(),
+            links: BTreeMap::new(),
+            pipes: BTreeMap::new(),
             fetches: BTreeMap::new(),
             tokens: Tokens::default(),
             last_id: 0,
@@ -207,11 +238,13 @@ impl World {
         // What a lost object had, its indexes have until it writes again.
         if !self.objects.iter().any(|object| object.history.is_lost()) {
             self.check_indexes();
+            self.check_watches();
         }
         self.write_last();
         self.run_until(self.queue.now() + PEACE, |_| false);
         self.check_quiet();
         self.check_indexes();
+        self.check_watches();
         Outcome { trace: self.trace.hash(), lines: self.trace.lines(), stats: self.stats }
     }
 
@@ -266,6 +299,24 @@ impl World {
             }
             Happening::Late { telling } => self.late(telling),
             Happening::IndexAlarm { name, number } => self.index_alarm_rings(&name, number),
+            happening => self.happen_to_links(happening),
+        }
+    }
+
+    fn happen_to_links(&mut self, happening: Happening) {
+        match happening {
+            Happening::LinkOpens { link } => self.link_opens(link),
+            Happening::ToWatch { link, report } => self.watch_hears(link, report),
+            Happening::ToWorker { link, text } => self.worker_hears(link, text),
+            Happening::LinkGone { link } | Happening::CallFails { link } => self.end_link(link),
+            Happening::Relink { watch } => self.relink(watch),
+            Happening::Relisten { watch, number } => self.relisten(watch, number),
+            Happening::PipeOpens { pipe } => self.pipe_opens(pipe),
+            Happening::FromPipe { pipe, report } => self.pipe_reports(pipe, report),
+            Happening::PipeHangup { pipe } => self.pipe_hangs_up(pipe),
+            Happening::Remote { link, object, text } => {
+                self.remote_write_arrives(link, object, text);
+            }
             _ => {}
         }
     }
@@ -279,14 +330,16 @@ impl World {
         let object = self.random.below(self.objects.len());
         let peer = client * self.replicated + object.min(self.replicated - 1);
         match self.random.below(100) {
+            0..=7 => self.toggle_watching(client),
+            8..=13 => self.write_on_link(client),
             _ if object >= self.replicated => self.write_plain(object),
-            0..=14 => self.toggle_listening(peer),
-            15..=20 => {
+            14..=24 => self.toggle_listening(peer),
+            25..=30 => {
                 let id = self.new_id();
                 self.note(format_args!("peer {peer}: read {id}"));
                 self.tell(peer, Event::Read { id });
             }
-            21..=28 => self.write_raw(peer),
+            31..=37 => self.write_raw(peer),
             _ => self.write(peer),
         }
         // Often at once, sometimes after a pause in which pings and timeouts happen.

@@ -50,6 +50,22 @@ pub(super) fn raw(id: &str, path: &str, client: usize) -> String {
     json!({"write": {"id": id, "merge": path, "data": data}}).to_string()
 }
 
+/// The same to a document that is no ledger.
+pub(super) fn raw_free(random: &mut Random, id: &str, path: &str) -> String {
+    let number = random.below(3);
+    let write = match random.below(6) {
+        0 => json!({"id": id, "delete": path}),
+        1 => json!({"id": id, "create": path, "data": {"a": number, "by": id}}),
+        2 => json!({"id": id, "set": path, "data": {"n": number, "list": [number, id]}}),
+        3 => json!({"id": id, "set": path, "data": {"a": [number], "b": {"c": number}}}),
+        4 => {
+            json!({"id": id, "merge": path, "data": {"a": number, "t": {"$serverTimestamp": true}}})
+        }
+        _ => json!({"id": id, "update": path, "data": {"n": {"$increment": 1}}}),
+    };
+    json!({ "write": write }).to_string()
+}
+
 /// A write past all clients, to any document.
 pub(super) fn last(token: &str) -> Event {
     let one = json!({"$increment": 1});

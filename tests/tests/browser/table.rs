@@ -34,8 +34,9 @@ fn server() -> TestServer {
     for entry in COUNTRIES {
         client.put(&path(entry.0), &country(entry)).send().expect(201);
     }
-    let entries = COUNTRIES
-        .map(|(id, name, region, ..)| json!({"id": id, "name": name, "flag": "⚑", "region": region}));
+    let entries = COUNTRIES.map(
+        |(id, name, region, ..)| json!({"id": id, "name": name, "flag": "⚑", "region": region}),
+    );
     let index = json!({"countries": entries, "languages": ["English", "French"]});
     client.put("/v1/docs/atlas/index", &index).send().expect(201);
     server

@@ -105,9 +105,13 @@ fn with_several_aggregates_documents_need_all_the_fields() {
     assert_eq!(aggregate(json!({}), both), json!({"n": 3, "t": 15, "w": 4.5}));
     let alone = aggregate(json!({}), json!({"n": "count", "t": {"sum": "weight"}}));
     assert_eq!(alone, json!({"n": 3, "t": 4.5}));
-    let five = json!({"a": "count", "b": "count", "c": {"sum": "m.n"}, "d": {"avg": "m.n"}, "": "count"});
+    let five =
+        json!({"a": "count", "b": "count", "c": {"sum": "m.n"}, "d": {"avg": "m.n"}, "": "count"});
     let answer = aggregate(of_kind("z"), five);
-    assert_eq!((&answer["a"], &answer[""], answer.as_object().unwrap().len()), (&json!(2), &json!(2), 5));
+    assert_eq!(
+        (&answer["a"], &answer[""], answer.as_object().unwrap().len()),
+        (&json!(2), &json!(2), 5)
+    );
 }
 
 #[test]
@@ -131,5 +135,9 @@ fn what_is_no_aggregation_is_refused_with_its_place() {
         let detail = refusal("/v1/aggregate", &body);
         assert!(detail.contains(place), "{body}: {place} in {detail}");
     }
-    client().request("POST", "/v1/aggregate").body(JSON, "{").send().problem(400, "invalid-argument");
+    client()
+        .request("POST", "/v1/aggregate")
+        .body(JSON, "{")
+        .send()
+        .problem(400, "invalid-argument");
 }

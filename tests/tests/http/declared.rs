@@ -10,7 +10,10 @@ fn put(path: &str, data: Value) {
 
 fn paths(query: &Value) -> Vec<String> {
     let answer = declared().query(query);
-    documents(&answer).iter().map(|document| document["path"].as_str().unwrap().to_owned()).collect()
+    documents(&answer)
+        .iter()
+        .map(|document| document["path"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 fn aggregate(query: &Value, aggregates: Value) -> Value {
@@ -47,12 +50,22 @@ fn a_group_is_every_collection_of_its_id() {
         sorted.sort_by_key(|path| path.split('/').map(str::to_owned).collect::<Vec<_>>());
         assert_eq!(paths(&query(json!({}))), sorted);
         assert_eq!(paths(&query(json!({"orderBy": [{"field": "n"}]}))), all);
-        assert_eq!(paths(&query(json!({"orderBy": [{"field": "n", "direction": "desc"}], "limit": 2}))), [all[4].as_str(), &all[3]]);
-        assert_eq!(paths(&query(json!({"orderBy": [{"field": "n"}], "offset": 1, "limit": 2}))), all[1..3]);
-        assert_eq!(aggregate(&query(json!({})), json!({"n": "count", "s": {"sum": "n"}})), json!({"n": 5, "s": 10}));
+        assert_eq!(
+            paths(&query(json!({"orderBy": [{"field": "n", "direction": "desc"}], "limit": 2}))),
+            [all[4].as_str(), &all[3]]
+        );
+        assert_eq!(
+            paths(&query(json!({"orderBy": [{"field": "n"}], "offset": 1, "limit": 2}))),
+            all[1..3]
+        );
+        assert_eq!(
+            aggregate(&query(json!({})), json!({"n": "count", "s": {"sum": "n"}})),
+            json!({"n": 5, "s": 10})
+        );
         let named = json!({"field": "__name__", "op": "==", "value": all[2]});
         assert_eq!(paths(&query(json!({"where": named}))), all[2..3]);
-        let among = json!({"and": [mine, {"field": "__name__", "op": ">", "value": {"$ref": sorted[1]}}]});
+        let among =
+            json!({"and": [mine, {"field": "__name__", "op": ">", "value": {"$ref": sorted[1]}}]});
         assert_eq!(paths(&query(json!({"where": among}))), sorted[2..]);
         // A path it must be, not an id.
         let id = query(json!({"where": {"field": "__name__", "op": "==", "value": "1"}}));
@@ -61,7 +74,11 @@ fn a_group_is_every_collection_of_its_id() {
         let mut page = query(json!({"limit": 2}));
         loop {
             let answer = declared().query(&page);
-            pages.extend(documents(&answer).iter().map(|document| document["path"].as_str().unwrap().to_owned()));
+            pages.extend(
+                documents(&answer)
+                    .iter()
+                    .map(|document| document["path"].as_str().unwrap().to_owned()),
+            );
             let Some(token) = answer["nextPageToken"].as_str() else { break };
             page["pageToken"] = json!(token);
         }
@@ -74,7 +91,12 @@ fn a_group_is_every_collection_of_its_id() {
         let now = paths(&query(json!({"orderBy": [{"field": "n"}]})));
         assert_eq!(now, [&all[2], &all[3], &all[4], &all[0]].map(String::clone));
         put(&all[1], json!({"n": 50, "root": root}));
-        assert_eq!(paths(&query(json!({"where": {"and": [mine, {"field": "n", "op": ">=", "value": 50}]}}))), [&all[1], &all[0]].map(String::clone));
+        assert_eq!(
+            paths(&query(
+                json!({"where": {"and": [mine, {"field": "n", "op": ">=", "value": 50}]}})
+            )),
+            [&all[1], &all[0]].map(String::clone)
+        );
     }
 }
 
@@ -122,16 +144,23 @@ fn shards_answer_as_one_index_does() {
         };
         assert_eq!(shown(&together), shown(&alone), "{rest}");
         assert!(!ids(&together).is_empty(), "{rest}");
-        assert_eq!(together.get("nextPageToken").is_some(), alone.get("nextPageToken").is_some(), "{rest}");
-        for aggregates in [
-            json!({"n": "count"}),
-            json!({"n": "count", "s": {"sum": "n"}, "a": {"avg": "half"}}),
-        ] {
-            let (alone, together) = (aggregate(&query(&one), aggregates.clone()), aggregate(&query(&eight), aggregates.clone()));
+        assert_eq!(
+            together.get("nextPageToken").is_some(),
+            alone.get("nextPageToken").is_some(),
+            "{rest}"
+        );
+        for aggregates in
+            [json!({"n": "count"}), json!({"n": "count", "s": {"sum": "n"}, "a": {"avg": "half"}})]
+        {
+            let (alone, together) = (
+                aggregate(&query(&one), aggregates.clone()),
+                aggregate(&query(&eight), aggregates.clone()),
+            );
             assert_eq!(together, alone, "{aggregates} of {rest}");
         }
     }
-    let explained = declared().query(&json!({"from": eight, "orderBy": [by("n", "asc")], "limit": 5, "explain": true}));
+    let explained = declared()
+        .query(&json!({"from": eight, "orderBy": [by("n", "asc")], "limit": 5, "explain": true}));
     assert_eq!(explained["explain"]["documentsReturned"], 5);
     assert!(explained["explain"]["entriesScanned"].as_u64().unwrap() >= 5, "{explained}");
 }
@@ -149,7 +178,8 @@ fn posts() -> String {
 #[test]
 fn a_declared_index_is_used_and_named() {
     let posts = posts();
-    let author = |number: u64| json!({"field": "author", "op": "==", "value": format!("a{number}")});
+    let author =
+        |number: u64| json!({"field": "author", "op": "==", "value": format!("a{number}")});
     let sent = |direction: &str| json!([{"field": "sent", "direction": direction}]);
     for (rest, index) in [
         (json!({"where": author(1), "orderBy": sent("desc"), "limit": 5}), "author, -sent"),
@@ -171,7 +201,8 @@ fn a_declared_index_is_used_and_named() {
         assert_eq!(explain["index"], index, "{rest}");
         assert_eq!(documents(&answer).len(), 5);
         assert!(explain["entriesScanned"].as_u64().unwrap() <= 2 * 5 + 10, "{rest}: {explain}");
-        let sents: Vec<i64> = documents(&answer).iter().map(|post| post["data"]["sent"].as_i64().unwrap()).collect();
+        let sents: Vec<i64> =
+            documents(&answer).iter().map(|post| post["data"]["sent"].as_i64().unwrap()).collect();
         let descending = rest["orderBy"][0]["direction"] == "desc";
         assert!(sents.is_sorted_by(|a, b| if descending { a >= b } else { a <= b }), "{sents:?}");
     }

@@ -26,13 +26,14 @@ fn queries_are_answered_as_firestore_does() {
         sets.entry(case["documents"].to_string()).or_default().push(case);
     }
     let indexes = json!([["a", "-b"], ["sort", "key"], ["array[]", "a"], ["-b", "a"]]);
-    let mut playgrounds =
-        [collections(1, json!([])), collections(4, indexes)].map(|settings| Playground::new(&settings));
+    let mut playgrounds = [collections(1, json!([])), collections(4, indexes)]
+        .map(|settings| Playground::new(&settings));
     let (mut asked, mut wrong) = (0, Vec::new());
     for cases in sets.values() {
         for playground in &mut playgrounds {
             let all = cases[0]["documents"].as_object().unwrap();
-            playground.replace(all.iter().map(|(path, data)| (path.clone(), data.clone())).collect());
+            playground
+                .replace(all.iter().map(|(path, data)| (path.clone(), data.clone())).collect());
             for case in cases {
                 let Some(expected) = case["expect"].as_array() else { continue };
                 let answer = playground.query(&case["query"]);

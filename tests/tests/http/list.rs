@@ -131,5 +131,10 @@ fn a_collection_is_read_by_get_only() {
     // No body is looked at, and no conditional header: a list has no version.
     let reply = client().get(&path).header("if-none-match", "*").send().expect(200);
     assert_eq!(reply.header("etag"), None);
-    assert_eq!(shared().client().get(&format!("{path}?")).send().expect(200).json()["documents"].as_array().map(Vec::len), Some(5));
+    assert_eq!(
+        shared().client().get(&format!("{path}?")).send().expect(200).json()["documents"]
+            .as_array()
+            .map(Vec::len),
+        Some(5)
+    );
 }

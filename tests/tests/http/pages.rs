@@ -75,7 +75,8 @@ fn a_page_begins_after_the_one_before_whatever_has_changed() {
         let mut page = client.query(&query);
         let (mut last, mut count) = ((i64::MIN, String::new()), 0);
         loop {
-            let after: Vec<&(i64, String)> = there.range(last.clone()..).filter(|one| **one > last).collect();
+            let after: Vec<&(i64, String)> =
+                there.range(last.clone()..).filter(|one| **one > last).collect();
             let expected: Vec<String> = after.iter().take(7).map(|(_, id)| id.clone()).collect();
             assert_eq!(ids(&page), expected, "after {last:?}");
             assert_eq!(page.get("nextPageToken").is_some(), after.len() > 7);
@@ -110,11 +111,15 @@ fn a_token_is_of_its_query() {
         for n in 0..9 {
             client.put(&format!("/v1/docs/{collection}/d{n}"), &json!({"n": n})).send().expect(201);
         }
-        let query = json!({"from": collection, "orderBy": [{"field": "n"}], "limit": 2, "offset": 1});
+        let query =
+            json!({"from": collection, "orderBy": [{"field": "n"}], "limit": 2, "offset": 1});
         let token = client.query(&query)["nextPageToken"].take();
         // Neither the length of a page nor what is shown of a document makes another query.
-        for more in [json!({}), json!({"limit": 3}), json!({"select": ["n"]}), json!({"explain": true})] {
-            let page = client.query(&with(&with(&query, json!({"pageToken": token})), more.clone()));
+        for more in
+            [json!({}), json!({"limit": 3}), json!({"select": ["n"]}), json!({"explain": true})]
+        {
+            let page =
+                client.query(&with(&with(&query, json!({"pageToken": token})), more.clone()));
             assert_eq!(ids(&page)[..2], ["d3", "d4"], "{more}");
         }
         for other in [
@@ -145,7 +150,9 @@ fn an_answer_that_is_too_large_is_paged() {
         }
         let expected: Vec<String> = (0..12).map(|n| format!("d{n:02}")).collect();
         let by_n = json!({"from": collection, "orderBy": [{"field": "n"}]});
-        for query in [by_n.clone(), with(&by_n, json!({"limit": 11})), with(&by_n, json!({"offset": 2}))] {
+        for query in
+            [by_n.clone(), with(&by_n, json!({"limit": 11})), with(&by_n, json!({"offset": 2}))]
+        {
             let skipped = query["offset"].as_u64().unwrap_or(0) as usize;
             let pages = pages(client, &query);
             let found: Vec<String> = pages.iter().flat_map(ids).collect();

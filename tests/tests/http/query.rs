@@ -120,7 +120,10 @@ fn inequality_wants_the_field_and_no_null() {
     assert_eq!(where_v("!=", json!(1)), all_but(&["one", "one-double"]));
     assert_eq!(where_v("!=", json!({"$number": "NaN"})), all_but(&["nan"]));
     assert_eq!(where_v("!=", json!("nothing like it")), all_but(&[]));
-    assert_eq!(where_v("not-in", json!([1, "Z", [1, 2]])), all_but(&["one", "one-double", "text-upper", "array-numbers"]));
+    assert_eq!(
+        where_v("not-in", json!([1, "Z", [1, 2]])),
+        all_but(&["one", "one-double", "text-upper", "array-numbers"])
+    );
     assert_eq!(where_v("not-in", json!([{"$number": "NaN"}])), all_but(&["nan"]));
     assert_eq!(where_v("not-in", json!([null, 1])), Vec::<String>::new());
 }
@@ -136,7 +139,11 @@ fn ranges_match_one_type() {
         (">", json!(false), vec!["true"]),
         (">=", json!({"$timestamp": "2026-11-21T10:00:00Z"}), vec!["late"]),
         ("<", json!({"$timestamp": "1970-01-01T00:00:00Z"}), vec!["early"]),
-        (">=", json!("a"), vec!["text-lower", "text-prefix", "text-accent", "text-private", "text-emoji"]),
+        (
+            ">=",
+            json!("a"),
+            vec!["text-lower", "text-prefix", "text-accent", "text-private", "text-emoji"],
+        ),
         ("<", json!("ab"), vec!["text-empty", "text-upper", "text-lower"]),
         (">", json!("\u{ffff}"), vec!["text-emoji"]),
         (">=", json!({"$bytes": ""}), vec!["bytes"]),
@@ -163,8 +170,14 @@ fn membership() {
     for nothing in [json!(null), json!({"$number": "NaN"}), json!([1, 2]), json!(3)] {
         assert_eq!(where_v("array-contains", nothing.clone()), Vec::<String>::new(), "{nothing}");
     }
-    assert_eq!(where_v("array-contains-any", json!(["x", 1, null])), ["array-numbers", "array-others"]);
-    assert_eq!(where_v("array-contains-any", json!([null, {"$number": "NaN"}])), Vec::<String>::new());
+    assert_eq!(
+        where_v("array-contains-any", json!(["x", 1, null])),
+        ["array-numbers", "array-others"]
+    );
+    assert_eq!(
+        where_v("array-contains-any", json!([null, {"$number": "NaN"}])),
+        Vec::<String>::new()
+    );
 }
 
 #[test]
@@ -182,9 +195,15 @@ fn filters_nest() {
     for (tree, expected) in [
         (json!({"and": [adult(), {"or": [in_paris(), vip()]}]}), vec!["ada", "cid"]),
         (json!({"or": [in_paris(), vip()]}), vec!["ada", "bob", "cid", "eve"]),
-        (json!({"or": [{"and": [in_paris(), vip()]}, filter("age", "==", 50)]}), vec!["ada", "dan", "eve"]),
+        (
+            json!({"or": [{"and": [in_paris(), vip()]}, filter("age", "==", 50)]}),
+            vec!["ada", "dan", "eve"],
+        ),
         (json!({"and": [vip(), filter("tags", "array-contains", "new")]}), vec!["cid"]),
-        (json!({"and": [filter("city", ">", "A"), filter("age", "<", 45)]}), vec!["bob", "ada", "cid"]),
+        (
+            json!({"and": [filter("city", ">", "A"), filter("age", "<", 45)]}),
+            vec!["bob", "ada", "cid"],
+        ),
         (json!({"or": [{"or": [{"and": [{"or": [vip()]}]}]}]}), vec!["ada", "cid", "eve"]),
         (filter("name.last", "==", "L"), vec!["ada"]),
         (filter("name", "==", json!({"last": "L"})), vec!["ada"]),
@@ -216,9 +235,13 @@ fn a_field_with_any_name_can_be_asked_for() {
         ("empty", json!({"": 1})),
         ("space", json!({"a b": {"ü": 1}})),
     ]);
-    for (field, id) in
-        [("`a.b`", "dot"), ("a.b", "map"), ("`\\``", "tick"), ("``", "empty"), ("`a b`.`ü`", "space")]
-    {
+    for (field, id) in [
+        ("`a.b`", "dot"),
+        ("a.b", "map"),
+        ("`\\``", "tick"),
+        ("``", "empty"),
+        ("`a b`.`ü`", "space"),
+    ] {
         assert_eq!(found(&names, json!({"where": filter(field, "==", 1)})), [id], "{field}");
         assert_eq!(found(&names, json!({"orderBy": [{"field": field}]})), [id], "{field}");
     }
@@ -246,8 +269,9 @@ fn a_document_without_the_field_is_not_in_the_result() {
 /// Twelve documents: `n` from 0, and `half` of it, which has ties.
 fn dozen() -> &'static str {
     static DOZEN: LazyLock<String> = LazyLock::new(|| {
-        let documents: Vec<(String, Value)> =
-            (0..12).map(|n| (format!("d{n:02}"), json!({"n": n, "half": n / 2, "odd": n % 2}))).collect();
+        let documents: Vec<(String, Value)> = (0..12)
+            .map(|n| (format!("d{n:02}"), json!({"n": n, "half": n / 2, "odd": n % 2})))
+            .collect();
         let documents: Vec<(&str, Value)> =
             documents.iter().map(|(id, data)| (id.as_str(), data.clone())).collect();
         collection_of(&documents)
@@ -286,7 +310,10 @@ fn orders_limits_and_offsets() {
             json!({"orderBy": [{"field": "half", "direction": "desc"}, {"field": "__name__"}], "limit": 3}),
             vec![10, 11, 8],
         ),
-        (json!({"orderBy": [{"field": "__name__", "direction": "desc"}], "limit": 2}), vec![11, 10]),
+        (
+            json!({"orderBy": [{"field": "__name__", "direction": "desc"}], "limit": 2}),
+            vec![11, 10],
+        ),
         (json!({"where": filter("half", ">=", 4), "limit": 3}), vec![8, 9, 10]),
         (
             json!({"where": filter("half", ">=", 4), "orderBy": [{"field": "half", "direction": "desc"}], "limit": 3}),
@@ -318,7 +345,10 @@ fn cursors() {
         (json!({"orderBy": by_half, "startAfter": [4]}), vec![10, 11]),
         (json!({"orderBy": by_half, "startAt": [4, "d09"]}), vec![9, 10, 11]),
         (json!({"orderBy": by_half, "startAfter": [4, "d08"], "limit": 1}), vec![9]),
-        (json!({"orderBy": [{"field": "half"}, {"field": "n", "direction": "desc"}], "startAt": [4, 8]}), vec![8, 11, 10]),
+        (
+            json!({"orderBy": [{"field": "half"}, {"field": "n", "direction": "desc"}], "startAt": [4, 8]}),
+            vec![8, 11, 10],
+        ),
         (json!({"startAfter": ["d09"]}), vec![10, 11]),
         (json!({"startAt": [{"$ref": format!("{}/d10", dozen())}]}), vec![10, 11]),
         (json!({"startAt": [format!("{}/d11", dozen())]}), vec![11]),
@@ -357,7 +387,10 @@ fn a_collection_has_its_own_documents_only() {
     assert_eq!(found(&format!("{outer}/a/inner"), json!({})), ["c", "d"]);
     assert_eq!(found(&format!("{outer}/ghost/inner"), json!({})), ["e"]);
     assert_eq!(found(&format!("{outer}/none/inner"), json!({})), Vec::<String>::new());
-    assert_eq!(found(&fresh_collection(), json!({"where": filter("n", "==", 1)})), Vec::<String>::new());
+    assert_eq!(
+        found(&fresh_collection(), json!({"where": filter("n", "==", 1)})),
+        Vec::<String>::new()
+    );
     let answer = client().query(&json!({"from": format!("{outer}/a/inner"), "limit": 1}));
     assert_eq!(documents(&answer)[0], client().resource(&format!("/v1/docs/{outer}/a/inner/c")));
 }
@@ -388,7 +421,11 @@ fn the_answer_is_resources_and_a_time() {
     assert_eq!(reply.header("content-type"), Some("application/json"));
     let answer = reply.json();
     let keys: Vec<&String> = answer.as_object().unwrap().keys().collect();
-    assert_eq!(keys, ["documents", "nextPageToken", "readTime"], "no explain: it was not asked for");
+    assert_eq!(
+        keys,
+        ["documents", "nextPageToken", "readTime"],
+        "no explain: it was not asked for"
+    );
     for (n, document) in documents(&answer).iter().enumerate() {
         assert_eq!(*document, client().resource(&format!("/v1/docs/{}/d{n:02}", dozen())));
     }
@@ -404,7 +441,8 @@ fn the_answer_is_resources_and_a_time() {
 
 #[test]
 fn select_answers_some_fields() {
-    let data = json!({"a": {"b": 1, "c": [1, {"d": 2}]}, "e": null, "f.g": 3, "h": {"$ref": "x/y"}});
+    let data =
+        json!({"a": {"b": 1, "c": [1, {"d": 2}]}, "e": null, "f.g": 3, "h": {"$ref": "x/y"}});
     let collection = collection_of(&[("one", data.clone()), ("two", json!({"e": 1}))]);
     for (select, one, two) in [
         (json!(["a.b"]), json!({"a": {"b": 1}}), json!({})),
@@ -416,7 +454,8 @@ fn select_answers_some_fields() {
         (json!(["z"]), json!({}), json!({})),
     ] {
         let answer = client().query(&json!({"from": collection, "select": select}));
-        let shown: Vec<&Value> = documents(&answer).iter().map(|document| &document["data"]).collect();
+        let shown: Vec<&Value> =
+            documents(&answer).iter().map(|document| &document["data"]).collect();
         assert_eq!(shown, [&one, &two], "{select}");
         let keys: Vec<&String> = documents(&answer)[0].as_object().unwrap().keys().collect();
         assert_eq!(keys, ["createTime", "data", "id", "path", "updateTime", "version"]);
@@ -452,7 +491,9 @@ fn explain_says_what_was_read() {
         assert!(explain["index"].as_str().unwrap().contains(index), "{rest}: {explain}");
     }
     // No index serves this one; it is answered all the same, and says that it read more.
-    let answer = query(json!({"where": {"and": [filter("n", "<", 12), filter("odd", "==", 1)]}, "orderBy": [{"field": "n"}]}));
+    let answer = query(
+        json!({"where": {"and": [filter("n", "<", 12), filter("odd", "==", 1)]}, "orderBy": [{"field": "n"}]}),
+    );
     assert_eq!(answer["explain"]["documentsReturned"], 6);
     assert!(answer["explain"]["entriesScanned"].as_u64().unwrap() >= 6);
     let off = json!({"from": dozen(), "explain": false});
@@ -485,7 +526,8 @@ fn a_write_is_in_the_next_query() {
     assert_eq!((big().len(), versions(&all())), (1, vec![5]));
     assert_eq!(documents(&all())[0], client().resource(&path));
     // Deleted and made again under one key: the first answer, and nothing twice.
-    let again = || client().put(&path, &json!({"n": 12})).header("idempotency-key", "k").send().expect(200);
+    let again =
+        || client().put(&path, &json!({"n": 12})).header("idempotency-key", "k").send().expect(200);
     assert_eq!(again().body, again().body);
     assert_eq!(versions(&all()), [6]);
 }
@@ -503,7 +545,10 @@ fn documents_that_the_server_names_are_found() {
         call.send().expect(201).json()
     };
     assert_eq!(keyed(), keyed());
-    assert_eq!(found(&collection, json!({"where": filter("n", "==", 9)})), [keyed()["id"].as_str().unwrap()]);
+    assert_eq!(
+        found(&collection, json!({"where": filter("n", "==", 9)})),
+        [keyed()["id"].as_str().unwrap()]
+    );
 }
 
 #[test]
@@ -522,9 +567,15 @@ fn what_is_no_query_is_refused_with_its_place() {
         (json!({"from": "c", "where": []}), "where"),
         (json!({"from": "c", "where": {}}), "where"),
         (json!({"from": "c", "where": {"and": []}}), "where.and"),
-        (json!({"from": "c", "where": {"and": [leaf, {"field": "a", "op": "=", "value": 1}]}}), "where.and[1].op"),
+        (
+            json!({"from": "c", "where": {"and": [leaf, {"field": "a", "op": "=", "value": 1}]}}),
+            "where.and[1].op",
+        ),
         (json!({"from": "c", "where": {"field": "a", "op": "=="}}), "where"),
-        (json!({"from": "c", "where": {"or": [{"and": [{"field": "a..b", "op": "==", "value": 1}]}]}}), "where.or[0].and[0].field"),
+        (
+            json!({"from": "c", "where": {"or": [{"and": [{"field": "a..b", "op": "==", "value": 1}]}]}}),
+            "where.or[0].and[0].field",
+        ),
         (json!({"from": "c", "where": filter("a", "in", 1)}), "where.value"),
         (json!({"from": "c", "where": filter("a", "in", json!([]))}), "where.value"),
         (json!({"from": "c", "where": filter("a", "==", json!({"$x": 1}))}), "where.value"),
@@ -532,14 +583,20 @@ fn what_is_no_query_is_refused_with_its_place() {
         (json!({"from": "c", "where": filter("__name__", "==", 1)}), "where.value"),
         (json!({"from": "c", "where": filter("__name__", "array-contains", "x")}), "where.op"),
         (json!({"from": "c", "orderBy": {"field": "a"}}), "orderBy"),
-        (json!({"from": "c", "orderBy": [{"field": "a", "direction": "down"}]}), "orderBy[0].direction"),
+        (
+            json!({"from": "c", "orderBy": [{"field": "a", "direction": "down"}]}),
+            "orderBy[0].direction",
+        ),
         (json!({"from": "c", "orderBy": [{"field": "a"}, {"field": "a"}]}), "orderBy[1]"),
         (json!({"from": "c", "limit": 0}), "limit"),
         (json!({"from": "c", "limit": -1}), "limit"),
         (json!({"from": "c", "limit": 1.5}), "limit"),
         (json!({"from": "c", "limit": "5"}), "limit"),
         (json!({"from": "c", "limitToLast": 1}), "limitToLast"),
-        (json!({"from": "c", "limit": 1, "limitToLast": 1, "orderBy": [{"field": "a"}]}), "limitToLast"),
+        (
+            json!({"from": "c", "limit": 1, "limitToLast": 1, "orderBy": [{"field": "a"}]}),
+            "limitToLast",
+        ),
         (json!({"from": "c", "offset": -1}), "offset"),
         (json!({"from": "c", "startAt": []}), "startAt"),
         (json!({"from": "c", "startAt": ["x", 1]}), "startAt"),
@@ -559,7 +616,15 @@ fn what_is_no_query_is_refused_with_its_place() {
 #[test]
 fn a_body_that_cannot_be_read_is_refused() {
     let send = |body: &[u8]| client().request("POST", "/v1/query").body(JSON, body).send();
-    for body in [b"".as_slice(), b"{", b"\xff", b"{\"from\":\"c\"}x", b"null", b"\"c\"", b"{\"from\":\"\xed\xa0\x80\"}"] {
+    for body in [
+        b"".as_slice(),
+        b"{",
+        b"\xff",
+        b"{\"from\":\"c\"}x",
+        b"null",
+        b"\"c\"",
+        b"{\"from\":\"\xed\xa0\x80\"}",
+    ] {
         send(body).problem(400, "invalid-argument");
     }
     let deep = format!("{}{}", r#"{"from":"c","where":"#, "{\"and\":[".repeat(100_000));
@@ -567,7 +632,9 @@ fn a_body_that_cannot_be_read_is_refused() {
     // The type of a body without one is taken for granted.
     let untyped = client().request("POST", "/v1/query").body("", r#"{"from":"c","limit":1}"#);
     assert_eq!(ids(&untyped.send().expect(200).json()).len(), 0);
-    let typed = client().request("POST", "/v1/query").body("application/json; charset=utf-8", r#"{"from":"c"}"#);
+    let typed = client()
+        .request("POST", "/v1/query")
+        .body("application/json; charset=utf-8", r#"{"from":"c"}"#);
     typed.send().expect(200);
 }
 

@@ -63,8 +63,7 @@ fn check_world(playground: &mut Playground, world: &World, random: &mut Random, 
 fn the_server_answers_as_if_it_looked_at_every_document() {
     let mut random = Random::new(seed());
     let worlds: Vec<World> = (0..WORLDS).map(|_| World::new(&mut random)).collect();
-    let settings =
-        [collections(&worlds, 1, json!([])), collections(&worlds, 8, json!(["m", "b"]))];
+    let settings = [collections(&worlds, 1, json!([])), collections(&worlds, 8, json!(["m", "b"]))];
     thread::scope(|scope| {
         for settings in settings {
             let (worlds, mut random) = (&worlds, random.clone());

@@ -15,9 +15,9 @@ fn changes(frame: &str) -> Value {
 #[test]
 fn a_change_is_told_once_to_each_query_that_it_concerns() {
     let mut bench = Bench::new();
-    let [one, two, other] = [1, 2, 3].map(
-        |n| query(json!({"where": {"field": "n", "op": "in", "value": [n, n + 1]}, "select": []})),
-    );
+    let [one, two, other] = [1, 2, 3].map(|n| {
+        query(json!({"where": {"field": "n", "op": "in", "value": [n, n + 1]}, "select": []}))
+    });
     for query in [&one, &one, &two, &other] {
         bench.listen(query).unwrap();
     }
@@ -77,7 +77,11 @@ fn a_patch_that_is_longer_than_the_document_or_than_clients_read_is_not_sent() {
     ] {
         let frames = bench.set(id, data);
         let change = &changes(&frames[0].text)[0];
-        assert_eq!((change.get("patch").is_some(), change.get("document").is_some()), (is_patch, !is_patch), "{id}");
+        assert_eq!(
+            (change.get("patch").is_some(), change.get("document").is_some()),
+            (is_patch, !is_patch),
+            "{id}"
+        );
         receive(&mut client, &frames);
     }
     bench.check(&all, &client);
@@ -127,7 +131,8 @@ fn a_refused_request_concerns_nobody_else() {
 #[test]
 fn after_a_write_that_failed_everybody_gets_the_whole_result() {
     let mut bench = Bench::new();
-    let (all, none) = (query(json!({})), query(json!({"where": {"field": "n", "op": "==", "value": 9}})));
+    let (all, none) =
+        (query(json!({})), query(json!({"where": {"field": "n", "op": "==", "value": 9}})));
     bench.set("a", json!({"n": 1}));
     let (mut client, mut other) = (bench.listen(&all).unwrap(), bench.listen(&none).unwrap());
     let mut away = client.clone();

@@ -25,7 +25,9 @@ fn who_comes_back_is_told_what_it_missed_and_nothing_else() {
         let query = query(keys);
         let mut client = bench.listen(&query).unwrap();
         assert_eq!(bench.resume(&query, &mut client), (false, 0));
-        for (id, n) in [("d3", Some(20)), ("d8", Some(-1)), ("d4", None), ("e", Some(5)), ("d4", Some(4))] {
+        for (id, n) in
+            [("d3", Some(20)), ("d8", Some(-1)), ("d4", None), ("e", Some(5)), ("d4", Some(4))]
+        {
             match n {
                 Some(n) => bench.set(id, json!({ "n": n, "again": id })),
                 None => bench.delete(id),

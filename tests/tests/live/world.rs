@@ -249,7 +249,8 @@ impl World {
         if before.is_some_and(|old| (old.epoch, old.version) >= (state.epoch, state.version)) {
             return;
         }
-        let data: Vec<&Map> = before.into_iter().chain([state]).filter_map(|s| s.data.as_ref()).collect();
+        let data: Vec<&Map> =
+            before.into_iter().chain([state]).filter_map(|s| s.data.as_ref()).collect();
         for listener in &self.listeners {
             if data.iter().any(|data| listener.query.matches(&state.path, data)) {
                 self.answers.remove(&listener.tag);
@@ -484,4 +485,3 @@ pub fn shortened(text: &str) -> String {
         text.replace(&part.repeat(90), "").replace(&part.repeat(9), "…")
     })
 }
-

@@ -233,9 +233,12 @@ fn an_index_answers_as_if_it_looked_at_every_document() {
         seen
     };
     let seen = thread::scope(|scope| {
-        let threads: Vec<_> = (1..THREADS).map(|number| scope.spawn(move || part(number))).collect();
+        let threads: Vec<_> =
+            (1..THREADS).map(|number| scope.spawn(move || part(number))).collect();
         let others = threads.into_iter().map(|thread| thread.join());
-        others.fold(part(0), |seen, other| seen.with(other.unwrap_or_else(|panic| resume_unwind(panic))))
+        others.fold(part(0), |seen, other| {
+            seen.with(other.unwrap_or_else(|panic| resume_unwind(panic)))
+        })
     });
     println!("{seen:?}");
     assert!(seen.pairs >= 100_000);

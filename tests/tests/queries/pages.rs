@@ -56,9 +56,12 @@ fn an_answer_ends_where_it_would_be_too_large() {
             let orders = order.as_array().unwrap().iter();
             let orders: Vec<Value> = orders.map(|field| json!({ "field": field })).collect();
             let whole = json!({"from": "c", "orderBy": orders, "select": []});
-            let small = pages(&mut indexes, &json!({
-                "from": "c", "orderBy": orders, "select": [], "limit": 1
-            }));
+            let small = pages(
+                &mut indexes,
+                &json!({
+                    "from": "c", "orderBy": orders, "select": [], "limit": 1
+                }),
+            );
             let all: Vec<String> = small.into_iter().flatten().collect();
             assert_eq!(all.len(), DOCUMENTS);
             for offset in [0, 1, 14, 25, 40] {
@@ -66,7 +69,11 @@ fn an_answer_ends_where_it_would_be_too_large() {
                 query["offset"] = json!(offset);
                 let pages = pages(&mut indexes, &query);
                 let found = pages.concat();
-                assert_eq!(found, all[offset.min(DOCUMENTS)..], "offset {offset} of {order}, {shards}");
+                assert_eq!(
+                    found,
+                    all[offset.min(DOCUMENTS)..],
+                    "offset {offset} of {order}, {shards}"
+                );
                 if shards == 1 {
                     let lengths: Vec<usize> = pages.iter().map(Vec::len).collect();
                     let (last, full) = lengths.split_last().unwrap();
@@ -96,11 +103,8 @@ fn the_last_documents_are_answered_at_once_or_not_at_all() {
 #[test]
 fn a_token_is_of_its_query_whatever_is_shown_of_it() {
     for shards in [1, 2] {
-        let mut indexes = Indexes::new(
-            &json!("c"),
-            &json!({"c": {"shards": shards}}),
-            MemoryStore::default,
-        );
+        let mut indexes =
+            Indexes::new(&json!("c"), &json!({"c": {"shards": shards}}), MemoryStore::default);
         for number in 0..10 {
             let path = DocumentPath::parse(&format!("c/{number}")).unwrap();
             let data = Map::from_iter([("n".to_owned(), json!(number))]);
@@ -120,7 +124,9 @@ fn a_token_is_of_its_query_whatever_is_shown_of_it() {
         };
         let first = ask(base.clone()).unwrap();
         let token = &first["nextPageToken"];
-        for same in [json!({}), json!({"limit": 5}), json!({"select": ["n"]}), json!({"explain": true})] {
+        for same in
+            [json!({}), json!({"limit": 5}), json!({"select": ["n"]}), json!({"explain": true})]
+        {
             let mut query = with(same);
             query["pageToken"] = token.clone();
             assert_eq!(ask(query).unwrap()["documents"][0]["id"], json!("4"));

@@ -1,9 +1,8 @@
 //! New settings over an index that has documents: it answers rightly all the while, and ends as if it had always had
 //! them.
 
-use super::writes::{Flaky, changed, fresh_rows, index, rows};
+use super::writes::{Flaky, changed, fresh_rows, index_over, rows};
 use blaze_engine::index::{Effect, Event, Index};
-use blaze_engine::store::Store;
 use blaze_schema::path::DocumentPath;
 use blaze_schema::query::Query;
 use blaze_tests::generate_queries::World;
@@ -18,12 +17,22 @@ use std::collections::BTreeMap;
 struct Bench {
     index: Index,
     store: Flaky,
+    random: Random,
+    /// How often the store fails.
+    percent: usize,
     alarm: bool,
 }
 
 impl Bench {
+    fn new(index: Index, seed: u64, percent: usize) -> Self {
+        let random = Random::new(!seed);
+        Bench { index, store: Flaky::default(), random, percent, alarm: false }
+    }
+
     /// The answer of a step, if it has one.
     fn step(&mut self, event: Event) -> Option<Result<String, String>> {
+        let fails = self.random.chance(self.percent);
+        self.store.fail_after(fails.then(|| self.random.below(20)));
         let mut answer = None;
         for effect in self.index.handle(&mut self.store, now(), 0, event) {
             match effect {
@@ -32,7 +41,7 @@ impl Bench {
                     self.alarm = true;
                 }
                 Effect::Answer(given) => answer = Some(given.map_err(|error| error.to_string())),
-                Effect::Send(text) => assert!(text.contains("flaky"), "{text}"),
+                Effect::Send(text) => assert!(text.contains("told to fail"), "{text}"),
                 Effect::Publish { .. } => panic!("nobody listens"),
             }
         }
@@ -44,7 +53,7 @@ impl Bench {
         loop {
             match self.step(event.clone()) {
                 Some(Ok(answer)) => return answer,
-                Some(Err(error)) if error.contains("flaky") => {}
+                Some(Err(error)) if error.contains("told to fail") => {}
                 other => panic!("{other:?}"),
             }
         }
@@ -69,10 +78,8 @@ impl Life {
         let mut random = Random::new(seed);
         let mut world = World::new(&mut random);
         let collections = world.settings(&mut random, 1);
-        // A step over many documents would hardly ever get to its end.
-        let percent = if documents > 100 { 0 } else { *random.pick(&[0, 2]) };
-        let store = Flaky::new(seed, percent);
-        let bench = Bench { index: index(&world, &collections), store, alarm: false };
+        let percent = *random.pick(&[0, 20]);
+        let bench = Bench::new(index_over(&world, &collections), seed, percent);
         let mut life = Life { random, world, collections, bench, states: BTreeMap::new() };
         for _ in 0..documents {
             life.write(documents > 100);
@@ -118,7 +125,7 @@ impl Life {
         if anew {
             self.collections = self.world.settings(&mut self.random, 1);
         }
-        self.bench.index = index(&self.world, &self.collections);
+        self.bench.index = index_over(&self.world, &self.collections);
         // An alarm that was set rings all the same.
     }
 
@@ -133,7 +140,7 @@ impl Life {
         }
         let present = self.states.values().filter(|state| state.data.is_some());
         let fresh = fresh_rows(&self.world, &self.collections, present);
-        assert!(rows(&self.bench.store.store) == fresh, "other rows than a fresh index");
+        assert!(rows(self.bench.store.inner()) == fresh, "other rows than a fresh index");
     }
 }
 
@@ -182,11 +189,7 @@ fn rows_from_before_there_were_settings_follow_the_default() {
     let from = Query::from_json(json!({"from": world.from})).unwrap();
     for _ in 0..20 {
         let collections = world.settings(&mut random, 1);
-        let mut bench = Bench {
-            index: index(&world, &json!({})),
-            store: Flaky::new(0, 0),
-            alarm: false,
-        };
+        let mut bench = Bench::new(index_over(&world, &json!({})), 0, 0);
         let states: Vec<State> = world
             .documents
             .iter()
@@ -195,12 +198,16 @@ fn rows_from_before_there_were_settings_follow_the_default() {
         for state in &states {
             bench.answer(&Event::Update { row: state.row() });
         }
-        assert_eq!(bench.store.get(b"m"), Ok(None), "a row that says nothing is not written");
-        bench.index = index(&world, &collections);
+        assert_eq!(
+            bench.store.inner().rows().get(b"m".as_slice()),
+            None,
+            "a row that says nothing is not written"
+        );
+        bench.index = index_over(&world, &collections);
         bench.answer(&Event::Query { query: from.clone(), is_shard: false });
         while bench.alarm {
             bench.ring();
         }
-        assert_eq!(rows(&bench.store.store), fresh_rows(&world, &collections, states.iter()));
+        assert_eq!(rows(bench.store.inner()), fresh_rows(&world, &collections, states.iter()));
     }
 }

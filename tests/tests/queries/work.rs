@@ -28,7 +28,7 @@ fn data(number: u64, count: u64) -> Map {
         "n": shuffled, "k": number % 50, "v": other, "s": format!("{LONG}{shuffled:06}"),
         "t": [number % 40, "all", number % 7],
     });
-    if number % 3 != 0 {
+    if !number.is_multiple_of(3) {
         data["o"] = json!(number % 11);
     }
     check_data(data, Transforms::Refused, "data").unwrap()
@@ -60,7 +60,8 @@ fn queries(random: &mut Random, count: u64) -> Vec<(Value, Value)> {
             queries.push((Value::Null, natural.clone()));
             for value in &values {
                 for op in ["<", "<=", ">", ">=", "!="] {
-                    queries.push((json!({"field": field, "op": op, "value": value}), natural.clone()));
+                    queries
+                        .push((json!({"field": field, "op": op, "value": value}), natural.clone()));
                 }
                 let equal = json!({"field": field, "op": "==", "value": value});
                 queries.push((equal.clone(), json!([])));
@@ -76,7 +77,8 @@ fn queries(random: &mut Random, count: u64) -> Vec<(Value, Value)> {
     for value in [json!(3), json!("all"), json!(6), json!(39), json!("none")] {
         let contains = json!({"field": "t", "op": "array-contains", "value": value});
         for direction in both {
-            queries.push((contains.clone(), json!([{"field": "__name__", "direction": direction}])));
+            queries
+                .push((contains.clone(), json!([{"field": "__name__", "direction": direction}])));
             queries.push((contains.clone(), json!([{"field": "n", "direction": direction}])));
         }
     }
@@ -87,12 +89,18 @@ fn queries(random: &mut Random, count: u64) -> Vec<(Value, Value)> {
         let by = |field: &str| json!([{"field": field, "direction": direction}]);
         queries.push((k.clone(), by("n")));
         queries.push((json!({"and": [k, o]}), by("n")));
-        queries.push((k.clone(), json!([
-            {"field": "o", "direction": direction}, {"field": "n", "direction": direction}
-        ])));
-        queries.push((k.clone(), json!([
-            {"field": "o", "direction": other}, {"field": "s", "direction": other}
-        ])));
+        queries.push((
+            k.clone(),
+            json!([
+                {"field": "o", "direction": direction}, {"field": "n", "direction": direction}
+            ]),
+        ));
+        queries.push((
+            k.clone(),
+            json!([
+                {"field": "o", "direction": other}, {"field": "s", "direction": other}
+            ]),
+        ));
         for op in ["<", "<=", ">", ">=", "!="] {
             let n = random.below(count as usize);
             queries.push((json!({"and": [k, {"field": "n", "op": op, "value": n}]}), by("n")));
@@ -120,7 +128,8 @@ fn check(count: u64) {
             let read = Query::from_json(query.clone()).unwrap();
             let answer = indexes.query(&read).unwrap();
             let at = answer.rfind("\"explain\":").unwrap();
-            let explain: Value = serde_json::from_str(answer[at + 10..].strip_suffix('}').unwrap()).unwrap();
+            let explain: Value =
+                serde_json::from_str(answer[at + 10..].strip_suffix('}').unwrap()).unwrap();
             let number = |key: &str| explain[key].as_u64().unwrap();
             if number("entriesScanned") > 2 * number("documentsReturned") + 10 {
                 wrong.push(format!("{query}: {explain}"));

@@ -3,67 +3,27 @@
 use blaze_engine::index::settings::Collections;
 use blaze_engine::index::{Effect, Event, Index};
 use blaze_engine::store::memory::MemoryStore;
-use blaze_engine::store::{Change, Range, Row, Store, StoreError};
 use blaze_schema::path::DocumentPath;
 use blaze_schema::query::Query;
 use blaze_schema::timestamp::Timestamp;
 use blaze_schema::value::Map;
+use blaze_tests::flaky_store::FlakyStore;
 use blaze_tests::generate_queries::World;
 use blaze_tests::indexes::now;
 use blaze_tests::query_oracle::State;
 use blaze_tests::random::Random;
 use blaze_tests::seed::seed;
 use serde_json::{Value, json};
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How many histories are tried.
 const HISTORIES: u64 = 400;
 
-/// A store that sometimes fails instead of changing anything.
-pub(crate) struct Flaky {
-    pub(crate) store: MemoryStore,
-    random: RefCell<Random>,
-    percent: usize,
-}
-
-impl Flaky {
-    pub(crate) fn new(seed: u64, percent: usize) -> Self {
-        let random = RefCell::new(Random::new(seed));
-        Flaky { store: MemoryStore::default(), random, percent }
-    }
-
-    fn fail(&self) -> Result<(), StoreError> {
-        let fails = self.random.borrow_mut().chance(self.percent);
-        if fails { Err(StoreError("flaky".to_owned())) } else { Ok(()) }
-    }
-}
-
-impl Store for Flaky {
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.store.get(key)
-    }
-
-    fn commit(&mut self, changes: &[Change<'_>]) -> Result<(), StoreError> {
-        self.fail()?;
-        self.store.commit(changes)
-    }
-
-    fn scan(&self, range: &Range, limit: usize) -> Result<Vec<Row>, StoreError> {
-        self.store.scan(range, limit)
-    }
-
-    fn follow(&self, range: &Range, limit: usize) -> Result<Vec<Row>, StoreError> {
-        self.store.follow(range, limit)
-    }
-
-    fn count(&self, range: &Range, limit: u64) -> Result<u64, StoreError> {
-        self.store.count(range, limit)
-    }
-}
+/// A store in memory that may fail.
+pub(crate) type Flaky = FlakyStore<MemoryStore>;
 
 /// The index of the world's source under settings.
-pub(crate) fn index(world: &World, collections: &Value) -> Index {
+pub(crate) fn index_over(world: &World, collections: &Value) -> Index {
     let collections = Collections::parse(&collections.to_string()).unwrap();
     let source = Query::from_json(json!({"from": world.from})).unwrap().from;
     Index::new(source, collections.of("c"))
@@ -132,9 +92,9 @@ fn entries(store: &MemoryStore) -> BTreeSet<Vec<u8>> {
 
 /// Tells an index the state; counts the rows that this writes, if it can be done at all.
 fn deliver(index: &mut Index, store: &mut Flaky, state: &State, is_first: bool) -> bool {
-    let (before, written) = (entries(&store.store), store.store.rows_written());
+    let (before, written) = (entries(store.inner()), store.inner().rows_written());
     let effects = index.handle(store, now(), 0, Event::Update { row: state.row() });
-    let (after, written) = (entries(&store.store), store.store.rows_written() - written);
+    let (after, written) = (entries(store.inner()), store.inner().rows_written() - written);
     let changed = before.difference(&after).count().max(after.difference(&before).count()) as u64;
     // The first write says which settings the rows follow.
     let most = changed + 1 + u64::from(is_first);
@@ -169,20 +129,26 @@ fn check_history(seed: u64) {
             deliveries.swap(at, other);
         }
     }
-    let mut store = Flaky::new(seed, *random.pick(&[0, 0, 20]));
-    let mut index = self::index(&world, &collections);
+    let mut store = Flaky::default();
+    let percent = *random.pick(&[0, 0, 20]);
+    let mut index = index_over(&world, &collections);
     for state in deliveries {
         if random.chance(10) {
-            index = self::index(&world, &collections);
+            index = index_over(&world, &collections);
         }
-        let is_first = store.store.rows().is_empty();
+        let is_first = store.inner().rows().is_empty();
         // Who gets no answer tries again.
-        while !deliver(&mut index, &mut store, state, is_first) {}
+        loop {
+            store.fail_after(random.chance(percent).then(|| random.below(6)));
+            if deliver(&mut index, &mut store, state, is_first) {
+                break;
+            }
+        }
     }
     let last = histories.iter().filter_map(|history| history.last());
     let present = last.clone().filter(|state| state.data.is_some());
-    assert_eq!(rows(&store.store), fresh_rows(&world, &collections, present), "BLAZE_SEED={seed}");
-    let tombstones = store.store.rows().keys().filter(|key| key.starts_with(b"t")).count();
+    assert_eq!(rows(store.inner()), fresh_rows(&world, &collections, present), "BLAZE_SEED={seed}");
+    let tombstones = store.inner().rows().keys().filter(|key| key.starts_with(b"t")).count();
     assert_eq!(tombstones, last.filter(|state| state.data.is_none()).count(), "BLAZE_SEED={seed}");
 }
 
@@ -197,7 +163,7 @@ fn updates_in_any_order_and_twice_leave_the_rows_of_the_last_states() {
 #[test]
 fn a_document_of_another_collection_is_refused() {
     let world = World::new(&mut Random::new(1));
-    let (mut index, mut store) = (index(&world, &json!({})), MemoryStore::default());
+    let (mut index, mut store) = (index_over(&world, &json!({})), MemoryStore::default());
     for path in ["e/a", "c/a/e/a"] {
         let path = DocumentPath::parse(path).unwrap();
         let row = State::new(&path, 1, 1, now(), Some(Map::new())).row();
@@ -215,7 +181,7 @@ fn a_document_of_another_collection_is_refused() {
 #[test]
 fn old_tombstones_are_cleared_away_one_for_every_delete() {
     let world = World::new(&mut Random::new(1));
-    let mut index = index(&world, &json!({}));
+    let mut index = index_over(&world, &json!({}));
     let mut store = MemoryStore::default();
     let from = Query::from_json(json!({"from": world.from})).unwrap().from;
     let collection = match from {
