@@ -102,7 +102,7 @@ pub(super) fn query(random: &mut Random, sources: &[Value]) -> Query {
 }
 
 fn field(random: &mut Random) -> &'static str {
-    random.pick(&["a", "a", "n", "n", "b.c", "count", "t", "by"])
+    random.pick::<&str>(&["a", "a", "n", "n", "b.c", "count", "t", "by"])
 }
 
 fn value(random: &mut Random) -> Value {

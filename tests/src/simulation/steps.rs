@@ -312,7 +312,7 @@ impl World {
     pub(super) fn late(&mut self, telling: u64) {
         let Some(told) = self.tellings.get_mut(&telling) else { return };
         let (object, alarm) = (told.object, told.alarm);
-        let held: Vec<Held> = told.std::mem::take(&mut held);
+        let held: Vec<Held> = told.held.drain(..).collect();
         if !held.is_empty() {
             self.stats.count("answered before it");
         }

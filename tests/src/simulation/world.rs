@@ -230,6 +230,7 @@ impl World {
     pub(super) fn run(mut self) -> Outcome {
         self.run_until(i64::MAX - 1, |world| world.acts == 0);
         let frames_were_lost = self.faults.lose_frame > 0;
+        self.write_and_die();
         self.make_peace();
         self.run_until(self.queue.now() + PEACE, |_| false);
         if !frames_were_lost {
@@ -472,6 +473,19 @@ impl World {
         let started = &mut self.peers[peer].timers[timer as usize];
         *started += 1;
         *started
+    }
+
+    /// Some objects end with a write of which nobody will ask again.
+    fn write_and_die(&mut self) {
+        for object in 0..self.objects.len() {
+            if self.faults.crash > 0 && self.random.chance(30) {
+                let token = format!("dying{object}");
+                self.tokens.unknown.extend((object == 0).then(|| token.clone()));
+                self.step(object, writes::last(&token), Some(&token), Origin::Nobody);
+                self.stats.count("crash");
+                self.crash(object);
+            }
+        }
     }
 
     /// Nothing breaks any more, and everybody is back.

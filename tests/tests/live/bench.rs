@@ -15,9 +15,9 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// The index, and who is connected.
-pub struct Bench {
+pub(crate) struct Bench {
     index: Index,
-    pub store: FlakyStore<MemoryStore>,
+    pub(crate) store: FlakyStore<MemoryStore>,
     now: i64,
     random: u128,
     /// Versions and times of creation.
@@ -26,19 +26,19 @@ pub struct Bench {
 
 /// A frame for everybody with a query.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Frame {
-    pub tag: String,
-    pub text: String,
+pub(crate) struct Frame {
+    pub(crate) tag: String,
+    pub(crate) text: String,
 }
 
 /// The query of `c` with these keys besides, as text.
-pub fn query(mut keys: Value) -> String {
+pub(crate) fn query(mut keys: Value) -> String {
     keys["from"] = json!("c");
     keys.to_string()
 }
 
 impl Bench {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Bench {
             index: index(),
             store: FlakyStore::default(),
@@ -56,7 +56,7 @@ impl Bench {
     }
 
     /// A new version of `c/id`, or its end. Its row.
-    pub fn version(&mut self, id: &str, data: Option<&Value>) -> Vec<u8> {
+    pub(crate) fn version(&mut self, id: &str, data: Option<&Value>) -> Vec<u8> {
         self.now += 1;
         let now = Timestamp::from_micros(self.now).to_string();
         let path = DocumentPath::parse(&format!("c/{id}")).unwrap();
@@ -70,7 +70,7 @@ impl Bench {
     }
 
     /// The index is told: the frames, or why it failed.
-    pub fn update(&mut self, row: Vec<u8>) -> Result<Vec<Frame>, Error> {
+    pub(crate) fn update(&mut self, row: Vec<u8>) -> Result<Vec<Frame>, Error> {
         let mut frames = Vec::new();
         for effect in self.handle(Event::Update { row }) {
             match effect {
@@ -82,18 +82,18 @@ impl Bench {
         Ok(frames)
     }
 
-    pub fn set(&mut self, id: &str, data: Value) -> Vec<Frame> {
+    pub(crate) fn set(&mut self, id: &str, data: Value) -> Vec<Frame> {
         let row = self.version(id, Some(&data));
         self.update(row).unwrap()
     }
 
-    pub fn delete(&mut self, id: &str) -> Vec<Frame> {
+    pub(crate) fn delete(&mut self, id: &str) -> Vec<Frame> {
         let row = self.version(id, None);
         self.update(row).unwrap()
     }
 
     /// What a socket for the query gets first.
-    pub fn connect(&mut self, query: &str, resume: Option<&str>) -> String {
+    pub(crate) fn connect(&mut self, query: &str, resume: Option<&str>) -> String {
         let resume = resume.map(str::to_owned);
         let event = Event::Connect { subscription: query.to_owned(), resume };
         match self.handle(event).pop() {
@@ -103,7 +103,7 @@ impl Bench {
     }
 
     /// A client of the query, for the first time.
-    pub fn listen(&mut self, query: &str) -> Result<LiveClient, Error> {
+    pub(crate) fn listen(&mut self, query: &str) -> Result<LiveClient, Error> {
         let (mut client, frame) = (LiveClient::default(), self.connect(query, None));
         match client.receive(&frame).unwrap() {
             Received::Changes { reset: true, .. } => Ok(client),
@@ -113,7 +113,7 @@ impl Bench {
     }
 
     /// The client has another socket: what it got, and whether it has what it should.
-    pub fn resume(&mut self, query: &str, client: &mut LiveClient) -> (bool, usize) {
+    pub(crate) fn resume(&mut self, query: &str, client: &mut LiveClient) -> (bool, usize) {
         let frame = self.connect(query, client.resume().map(str::to_owned).as_deref());
         match client.receive(&frame).unwrap() {
             Received::Changes { reset, told } => {
@@ -125,19 +125,19 @@ impl Bench {
     }
 
     /// Nobody listens to the query any more.
-    pub fn leave(&mut self, query: &str) {
+    pub(crate) fn leave(&mut self, query: &str) {
         self.handle(Event::Disconnect { tag: Subscription::tag_of(query) });
     }
 
     /// All memory is lost; these queries have sockets still.
-    pub fn lose_memory(&mut self, subscriptions: &[&str]) {
+    pub(crate) fn lose_memory(&mut self, subscriptions: &[&str]) {
         self.index = index();
         let subscriptions = subscriptions.iter().map(|text| (*text).to_owned()).collect();
         self.handle(Event::Woken { subscriptions });
     }
 
     /// What a query answers.
-    pub fn ask(&mut self, query: Query) -> Result<String, Error> {
+    pub(crate) fn ask(&mut self, query: Query) -> Result<String, Error> {
         match self.handle(Event::Query { query, is_shard: false }).pop() {
             Some(Effect::Answer(answer)) => answer,
             other => panic!("{other:?}"),
@@ -145,7 +145,7 @@ impl Bench {
     }
 
     /// The client has what the query answers.
-    pub fn check(&mut self, query: &str, client: &LiveClient) {
+    pub(crate) fn check(&mut self, query: &str, client: &LiveClient) {
         let query = Query::from_json(serde_json::from_str(query).unwrap()).unwrap();
         let answer = self.ask(query).unwrap();
         assert!(answer.starts_with(&client.text()), "{answer}\n{}", client.text());
@@ -158,7 +158,7 @@ fn index() -> Index {
 }
 
 /// What the client is told, which is for it alone.
-pub fn receive(client: &mut LiveClient, frames: &[Frame]) -> Received {
+pub(crate) fn receive(client: &mut LiveClient, frames: &[Frame]) -> Received {
     assert_eq!(frames.len(), 1, "{frames:?}");
     client.receive(&frames[0].text).unwrap()
 }

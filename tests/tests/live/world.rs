@@ -43,24 +43,24 @@ struct Listener {
 
 /// What was seen on the way.
 #[derive(Debug, Default)]
-pub struct Seen {
-    pub steps: u64,
-    pub checks: u64,
-    pub queries: u64,
-    pub documents: u64,
-    pub frames: u64,
-    pub resumed: u64,
-    pub unchanged: u64,
-    pub resets: u64,
-    pub live_resets: u64,
-    pub ended: u64,
-    pub losses: u64,
-    pub failures: u64,
+pub(crate) struct Seen {
+    pub(crate) steps: u64,
+    pub(crate) checks: u64,
+    pub(crate) queries: u64,
+    pub(crate) documents: u64,
+    pub(crate) frames: u64,
+    pub(crate) resumed: u64,
+    pub(crate) unchanged: u64,
+    pub(crate) resets: u64,
+    pub(crate) live_resets: u64,
+    pub(crate) ended: u64,
+    pub(crate) losses: u64,
+    pub(crate) failures: u64,
 }
 
 impl Seen {
     /// Adds what another world has seen.
-    pub fn add(&mut self, other: &Seen) {
+    pub(crate) fn add(&mut self, other: &Seen) {
         let Seen { steps, checks, documents, frames, resumed, .. } = other;
         self.steps += steps;
         self.checks += checks;
@@ -79,7 +79,7 @@ impl Seen {
 
 /// The world.
 #[derive(Debug)]
-pub struct World {
+pub(crate) struct World {
     random: Random,
     collection: Collection,
     source: Source,
@@ -98,7 +98,7 @@ pub struct World {
     /// How many memories the index has lost.
     losses: u64,
     has_faults: bool,
-    pub seen: Seen,
+    pub(crate) seen: Seen,
 }
 
 fn is_long(collection: &Collection) -> bool {
@@ -115,7 +115,7 @@ fn settings_of(collection: &Collection) -> (Source, Settings) {
 
 impl World {
     /// The world of `seed`; with a store that fails now and then, or not.
-    pub fn new(seed: u64, has_faults: bool) -> Self {
+    pub(crate) fn new(seed: u64, has_faults: bool) -> Self {
         let mut random = Random::new(seed);
         let mut collection = Collection::new(&mut random);
         // Long values take time, and are of no interest here.
@@ -153,7 +153,7 @@ impl World {
     }
 
     /// Something happens; then everybody who listens has what a query answers.
-    pub fn step(&mut self) -> Result<(), String> {
+    pub(crate) fn step(&mut self) -> Result<(), String> {
         self.seen.steps += 1;
         self.now += 1 + self.random.below(1_000) as i64;
         if self.has_faults && self.random.chance(15) {
@@ -371,7 +371,7 @@ impl World {
         let differences = listener.client.differences(&before);
         let may_be_reset = resume.is_none() || (losses > memory && differences > 0);
         // A reset where memory and a fault came together may be one too many or too few.
-        if reset != may_be_reset && !(self.has_faults && !reset) {
+        if (reset || !self.has_faults) && reset != may_be_reset {
             return Err(format!("reset is {reset}: {}\n{frame}", listener.text));
         }
         if !reset && told != differences {
@@ -480,7 +480,7 @@ fn is_fault(error: &Error) -> Result<(), String> {
 }
 
 /// Where a value is long, its repetitions cut.
-pub fn shortened(text: &str) -> String {
+pub(crate) fn shortened(text: &str) -> String {
     ["x", "l", "AAAA", "a"].iter().fold(text.to_owned(), |text, part| {
         text.replace(&part.repeat(90), "").replace(&part.repeat(9), "…")
     })

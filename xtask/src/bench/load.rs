@@ -47,13 +47,13 @@ struct Run<'a> {
 }
 
 /// What one round of load gave.
-struct Throughput {
+pub(crate) struct Throughput {
     /// Requests answered per second.
-    rate: f64,
+    pub(crate) rate: f64,
     /// Median time of a request.
-    p50: Duration,
+    pub(crate) p50: Duration,
     /// The time that 99 of 100 requests did not exceed.
-    p99: Duration,
+    pub(crate) p99: Duration,
 }
 
 /// Measures workloads on both contestants, in turns.
@@ -149,6 +149,38 @@ fn query(number: u64) -> String {
     )
 }
 
+/// One round of load over all connections. `next` is the next request's number, which goes on over the rounds.
+///
+/// # Errors
+/// If a request fails or takes too long.
+pub(crate) async fn round(
+    subject: &Subject,
+    time: Duration,
+    next: &Cell<u64>,
+    request: impl AsyncFn(&mut Connection, u64) -> Result<()>,
+) -> Result<Throughput> {
+    let connections = http::connect(subject.address()).await?;
+    let end = next.get() + MAX_REQUESTS;
+    let start = Instant::now();
+    let drive = async |mut connection: Connection| {
+        let mut latencies = Vec::new();
+        while start.elapsed() < time && next.get() < end {
+            let number = next.replace(next.get() + 1);
+            let sent = Instant::now();
+            request(&mut connection, number).await?;
+            latencies.push(sent.elapsed());
+        }
+        anyhow::Ok(latencies)
+    };
+    let latencies = timeout(time + GRACE, try_join_all(connections.into_iter().map(drive)))
+        .await
+        .with_context(|| format!("{} hangs", subject.name()))?;
+    let mut latencies = latencies?.concat();
+    let rate = latencies.len() as f64 / start.elapsed().as_secs_f64();
+    latencies.sort_unstable();
+    Ok(Throughput { rate, p50: percentile(&latencies, 0.5), p99: percentile(&latencies, 0.99) })
+}
+
 impl<'a> Run<'a> {
     async fn start(workload: Workload, subject: &'a Subject, warm_up: Duration) -> Result<Self> {
         let run = Self { workload, subject, next: Cell::new(1) };
@@ -164,26 +196,12 @@ impl<'a> Run<'a> {
     }
 
     async fn round(&self, time: Duration) -> Result<Throughput> {
-        let connections = http::connect(self.subject.address()).await?;
-        let end = self.next.get() + MAX_REQUESTS;
-        let start = Instant::now();
-        let drive = async |mut connection: Connection| {
-            let mut latencies = Vec::new();
-            while start.elapsed() < time && self.next.get() < end {
-                let number = self.next.replace(self.next.get() + 1);
-                let sent = Instant::now();
-                drop(self.workload.request(&mut connection, number).await?);
-                latencies.push(sent.elapsed());
-            }
-            anyhow::Ok(latencies)
+        let request = async |connection: &mut Connection, number| {
+            self.workload.request(connection, number).await.map(drop)
         };
-        let latencies = timeout(time + GRACE, try_join_all(connections.into_iter().map(drive)))
+        round(self.subject, time, &self.next, request)
             .await
-            .with_context(|| format!("{} hangs in {:?}", self.subject.name(), self.workload))?;
-        let mut latencies = latencies?.concat();
-        let rate = latencies.len() as f64 / start.elapsed().as_secs_f64();
-        latencies.sort_unstable();
-        Ok(Throughput { rate, p50: percentile(&latencies, 0.5), p99: percentile(&latencies, 0.99) })
+            .with_context(|| format!("{:?}", self.workload))
     }
 
     /// Every write so far was answered, so each must have made a version after the creation's, which is 1.

@@ -10,6 +10,7 @@ mod documents;
 mod fanout;
 mod growth;
 mod http;
+mod live;
 mod load;
 mod machine;
 mod memory;
@@ -18,6 +19,7 @@ mod prices;
 mod queries;
 mod report;
 mod rows;
+mod shards;
 mod sizes;
 mod stats;
 mod subject;
@@ -68,6 +70,12 @@ enum Measurement {
     Growth,
     /// Queries of the engine alone.
     Native,
+    /// Live queries in the engine alone.
+    NativeLive,
+    /// Live queries through the server.
+    Live,
+    /// Collections that several index objects share.
+    Shards,
     Sizes,
     Rows,
 }
@@ -94,6 +102,14 @@ pub(crate) struct Effort {
     curve: Repetitions,
     /// How long other requests are watched after a bulk load.
     watch: Duration,
+    /// Rounds of writes beside live queries.
+    live_rounds: usize,
+    /// The length of one of them.
+    live_time: Duration,
+    /// Rounds with each number of shards.
+    shard_rounds: usize,
+    /// The length of one load of such a round.
+    shard_time: Duration,
 }
 
 /// All that was measured.
@@ -102,6 +118,9 @@ pub(crate) struct Results {
     comparisons: Vec<Comparison>,
     growth: Option<growth::Growth>,
     native: Vec<curve::Curve>,
+    native_live: Vec<live::NativeCost>,
+    live: Option<live::ServerCost>,
+    shards: Vec<shards::Sharded>,
     sizes: Vec<sizes::Size>,
     rows: Vec<rows::Cost>,
 }
@@ -118,6 +137,10 @@ impl Effort {
         native_sizes: &[200, 2_000, 20_000, 200_000],
         curve: Repetitions { rounds: 7, queries: 100 },
         watch: Duration::from_secs(60),
+        live_rounds: 5,
+        live_time: Duration::from_secs(2),
+        shard_rounds: 3,
+        shard_time: Duration::from_secs(2),
     };
     const QUICK: Self = Self {
         load_rounds: 3,
@@ -130,6 +153,10 @@ impl Effort {
         native_sizes: &[200, 2_000, 20_000],
         curve: Repetitions { rounds: 3, queries: 50 },
         watch: Duration::from_secs(20),
+        live_rounds: 2,
+        live_time: Duration::from_millis(700),
+        shard_rounds: 1,
+        shard_time: Duration::from_millis(700),
     };
 }
 
@@ -202,6 +229,15 @@ async fn measure(
     }
     if wanted(Measurement::Native) {
         results.native = native::measure(effort).await?;
+    }
+    if wanted(Measurement::NativeLive) {
+        results.native_live = live::native(effort).await?;
+    }
+    if wanted(Measurement::Live) {
+        results.live = Some(live::server(&contestants.blaze, effort).await?);
+    }
+    if wanted(Measurement::Shards) {
+        results.shards = shards::measure(&contestants.blaze, effort).await?;
     }
     Ok(results)
 }

@@ -39,11 +39,10 @@ pub(crate) struct Native {
 /// If the engine refuses something.
 pub(crate) async fn measure(effort: &Effort) -> Result<Vec<Curve>> {
     let directory = tempfile::tempdir().context("creating a directory for the databases")?;
-    let settings = json!({curve::ID: {"indexes": composite()}});
     let mut indexes = Vec::new();
     for size in effort.native_sizes {
         let file = directory.path().join(format!("{size}.sqlite"));
-        indexes.push(Native::load(&file, &collection(*size), &settings, *size).await?);
+        indexes.push(Native::load(&file, *size).await?);
     }
     curve::measure(effort.native_sizes, effort.curve, async |place, query| {
         // A turn for others.
@@ -58,27 +57,32 @@ pub(crate) async fn measure(effort: &Effort) -> Result<Vec<Curve>> {
 }
 
 impl Native {
+    /// An index over a database that holds nothing yet.
+    ///
+    /// # Errors
+    /// If the collection or its settings are none.
+    pub(crate) fn new(connection: Connection, collection: &str, settings: &Value) -> Result<Self> {
+        let path = CollectionPath::parse(collection)?;
+        let settings = Collections::parse(&settings.to_string())?.of(path.id());
+        let index = Index::new(Source::Collection(path), settings);
+        Ok(Native { index, store: RusqliteStore::over(connection) })
+    }
+
     /// An index in this file that holds so many documents of a collection.
     ///
     /// # Errors
     /// SQLite's and the engine's.
-    pub(crate) async fn load(
-        file: &Path,
-        collection: &str,
-        settings: &Value,
-        documents: u64,
-    ) -> Result<Self> {
-        let path = CollectionPath::parse(collection)?;
-        let of_collection = Collections::parse(&settings.to_string())?.of(path.id());
-        let index = Index::new(Source::Collection(path), of_collection);
+    async fn load(file: &Path, documents: u64) -> Result<Self> {
         // Loading is not what is measured: all in one transaction, and in memory.
         let connection = Connection::open(file)?;
         connection.execute_batch(
             "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -500000; BEGIN",
         )?;
-        let mut native = Native { index, store: RusqliteStore::over(connection) };
+        let collection = collection(documents);
+        let settings = json!({curve::ID: {"indexes": composite()}});
+        let mut native = Native::new(connection, &collection, &settings)?;
         for number in 0..documents {
-            native.update(collection, number, 1, &documents::data(number))?;
+            native.update(&collection, number, 1, &documents::data(number))?;
             if number % STRIDE == 0 {
                 yield_now().await;
             }
@@ -88,7 +92,7 @@ impl Native {
         Ok(native)
     }
 
-    /// Tells it a document's state. Gives what is to be sent.
+    /// Tells it a document's state.
     ///
     /// # Errors
     /// The engine's.
@@ -98,17 +102,20 @@ impl Native {
         number: u64,
         version: u64,
         data: &str,
-    ) -> Result<Vec<Effect>> {
+    ) -> Result<()> {
+        let row = Native::row(collection, number, version, data)?;
+        self.answer(Event::Update { row }).map(drop)
+    }
+
+    /// A document's state, as its object tells it.
+    ///
+    /// # Errors
+    /// If the collection is none.
+    pub(crate) fn row(collection: &str, number: u64, version: u64, data: &str) -> Result<Vec<u8>> {
         let (now, path) = (now(), format!("{collection}/document-{number}"));
         let (path, time) = (DocumentPath::parse(&path)?, now.to_string());
         let resource = document_text(&path, version, &time, &time, Some(data));
-        let row = row::of(&ulid(now, u128::from(number)), &resource).into_bytes();
-        let mut effects = self.handle(Event::Update { row });
-        effects.retain(|effect| *effect != Effect::Answer(Ok(String::new())));
-        match effects.iter().find_map(refused) {
-            Some(error) => bail!("an update was refused: {error}"),
-            None => Ok(effects),
-        }
+        Ok(row::of(&ulid(now, u128::from(number)), &resource).into_bytes())
     }
 
     /// One step.
@@ -120,16 +127,8 @@ impl Native {
         let effects = self.handle(event);
         match effects.into_iter().next() {
             Some(Effect::Answer(answer)) => Ok(answer?),
-            other => bail!("a query was answered by {other:?}"),
+            other => bail!("the engine answered {other:?}"),
         }
-    }
-}
-
-/// The error that an effect says.
-fn refused(effect: &Effect) -> Option<&blaze_schema::error::Error> {
-    match effect {
-        Effect::Answer(Err(error)) => Some(error),
-        _ => None,
     }
 }
 

@@ -2,8 +2,10 @@
 
 mod comparisons;
 mod format;
+mod live;
 mod queries;
 mod rows;
+mod shards;
 
 use super::machine::Machine;
 use super::sizes::{FIRESTORE_CLIENT, Size};
@@ -18,6 +20,8 @@ pub(crate) fn markdown(results: &Results, effort: &Effort, machine: &Machine) ->
         comparisons::section(&results.comparisons, effort),
         queries::growth(results.growth.as_ref(), effort),
         queries::native(&results.native, effort),
+        live::section(results, effort),
+        shards::section(&results.shards, effort),
         queries::load(results.growth.as_ref(), effort),
         rows::rows(&results.rows),
         rows::dollars(&results.rows),
