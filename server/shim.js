@@ -217,16 +217,22 @@ async function ask(request, env, body) {
   return guarded(() => wasm.merge(request, env, body, parts));
 }
 
+async function answerQuestion(request, env) {
+  let body = NO_BODY;
+  try {
+    if (request.body !== null) body = await readBody(request, wasm.bodyLimit());
+  } catch (error) {
+    return guarded(() => wasm.unreadable(error));
+  }
+  return ask(request, env, body);
+}
+
 export default {
   async fetch(request, env) {
     try {
       const outcome = await guarded(() => wasm.fetch(request, env));
       if (typeof outcome === "string") return listen(env, outcome, () => new wasm.Listener(), guarded);
-      if (outcome === null) {
-        const body = request.body === null ? NO_BODY : await readBody(request, wasm.bodyLimit());
-        return await ask(request, env, body);
-      }
-      return outcome;
+      return outcome === null ? await answerQuestion(request, env) : outcome;
     } catch (error) {
       return guarded(() => wasm.unavailable(error));
     }

@@ -562,7 +562,9 @@ const GONE: &[(&str, &str)] =
 /// Every write, in every way.
 fn cases() -> Vec<Case> {
     let new = r#"{"a":1,"n":3,"tags":["y","z"]}"#;
-    let writes: [(&[(&str, &str)], &str, &str); 8] = [
+    /// What was done before, and the write: its method and its body.
+    type Write<'a> = (&'a [(&'a str, &'a str)], &'a str, &'a str);
+    let writes: [Write<'_>; 8] = [
         (&[], "CREATE", new),
         (&[], "DELETE", ""),
         (THERE, "PATCH", r#"{"a":2,"tags":[]}"#),

@@ -31,11 +31,11 @@ pub(crate) fn TableRows(table: LiveTable) -> impl IntoView {
         <div class="table-frame" class:waiting=move || table.is_waiting.get()>
             <table
                 class="table"
-                aria-labelledby="table-title"
                 aria-describedby="table-summary"
                 aria-busy=move || table.is_waiting.get().to_string()
                 data-testid="countries"
             >
+                <caption class="visually-hidden">"Countries"</caption>
                 <thead>
                     <tr>
                         <SortHead column=Column::Name label="Country" table />
@@ -94,7 +94,7 @@ fn SortHead(column: Column, label: &'static str, table: LiveTable) -> impl IntoV
 fn CountryRow(shown: RwSignal<Rows>, id: String) -> impl IntoView {
     let atlas = expect_context::<Atlas>();
     let path = format!("countries/{id}");
-    let (row_id, link_id) = (format!("row-{id}"), format!("open-{id}"));
+    let (row_id, link) = (format!("row-{id}"), link_id(&path));
     let entry = Memo::new(move |before: Option<&Option<Entry>>| {
         let now = shown.with(|rows| rows.find(&id).cloned());
         // A row that is gone keeps its texts until it is gone from the page too.
@@ -129,7 +129,7 @@ fn CountryRow(shown: RwSignal<Rows>, id: String) -> impl IntoView {
                 class:flash-odd=move || flashes(name.get(), 1)
                 class:flash-even=move || flashes(name.get(), 0)
             >
-                <a data-testid=link_id href=move || atlas.hash_at(Some(&path)) aria-current=move || is_open.get().then_some("true")>
+                <a id=link.clone() data-testid=link href=move || atlas.hash_at(Some(&path)) aria-current=move || is_open.get().then_some("true")>
                     <span class="flag" aria-hidden="true">{flag}</span>
                     <span class="row-name">{move || text(Cell::Name)}</span>
                 </a>
@@ -142,6 +142,11 @@ fn CountryRow(shown: RwSignal<Rows>, id: String) -> impl IntoView {
             <RowCell entry cell=Cell::Capital class="capital" />
         </tr>
     }
+}
+
+/// The id of the link that opens the document at `path`.
+pub(crate) fn link_id(path: &str) -> String {
+    format!("open-{}", path.rsplit('/').next().unwrap_or(path))
 }
 
 #[component]

@@ -1,7 +1,8 @@
 //! All countries as a table: a query, and its result as it changes.
 
+use super::focus::focus;
 use super::table_filters::TableFilters;
-use super::table_rows::TableRows;
+use super::table_rows::{TableRows, link_id};
 use crate::model::curl;
 use crate::state::atlas::{Atlas, origin};
 use crate::state::live_table::LiveTable;
@@ -18,6 +19,7 @@ pub(crate) fn TableView() -> impl IntoView {
             document().set_title("Table of countries · Blaze");
         }
     });
+    focus_after_document(atlas);
     view! {
         <section class="table-view" aria-labelledby="table-title">
             <header>
@@ -50,4 +52,16 @@ fn Commands(table: LiveTable) -> impl IntoView {
             <pre class="command" tabindex="0">{growth}</pre>
         </details>
     }
+}
+
+/// The link to a document takes the focus when the document is closed, which had it.
+fn focus_after_document(atlas: Atlas) {
+    Effect::new(move |before: Option<Option<String>>| {
+        let now = atlas.path.get();
+        if let (Some(Some(closed)), None) = (before, &now) {
+            // On a narrow screen the table comes back only then.
+            request_animation_frame(move || focus(document().get_element_by_id(&link_id(&closed))));
+        }
+        now
+    });
 }

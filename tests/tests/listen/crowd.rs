@@ -119,10 +119,12 @@ fn targets_that_come_and_go_leave_nothing_behind() {
             let query = &query;
             scope.spawn(move || {
                 let mut session = Session::open(&server().url());
-                for n in 0..25 {
-                    session.query(1, &query(n % 3));
-                    session.listen(2, json!({"query": query(number)}));
-                    session.socket.send(&json!({"unlisten": 2}));
+                for target in 0..25 {
+                    session.query(2 * target, &query(target % 3));
+                    session.listen(2 * target + 1, json!({"query": query(number)}));
+                    for target in [2 * target, 2 * target + 1] {
+                        session.socket.send(&json!({"unlisten": target}));
+                    }
                 }
             });
         }

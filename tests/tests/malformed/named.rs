@@ -18,6 +18,10 @@ fn a_host_that_is_none_is_no_fault_of_the_server() {
             ("POST /v1/docs/malformed", "{}"),
             ("GET /", ""),
             ("GET /health", ""),
+            ("GET /v1/docs/malformed", ""),
+            ("GET /v1/listen", ""),
+            ("POST /v1/query", r#"{"from":"malformed"}"#),
+            ("POST /v1/aggregate", r#"{"query":{"from":"malformed"},"aggregates":{"n":"count"}}"#),
         ] {
             let length = body.len();
             let status = status(&format!(
@@ -41,15 +45,27 @@ fn an_asterisk_is_a_target_of_options_only() {
 
 #[test]
 fn a_body_whose_framing_is_broken_is_refused() {
-    let put = |body: &str| {
-        status(&format!(
-            "PUT /v1/docs/malformed/chunks HTTP/1.1\r\nhost: blaze.example\r\nconnection: close\r\n\
-             content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n{body}"
-        ))
-    };
-    assert_eq!(put("2\r\n{}\r\n0\r\n\r\n"), 201);
-    for body in ["{}\r\n0\r\n\r\n", "zz\r\n{}\r\n0\r\n\r\n", "-1\r\n\r\n", "2\r\n{}x\r\n0\r\n\r\n"]
-    {
-        assert_eq!(put(body), 400, "{body:?}");
+    for (line, content, fine) in [
+        ("PUT /v1/docs/malformed/chunks", "{}", 201),
+        ("POST /v1/docs/malformed", "{}", 201),
+        ("POST /v1/query", r#"{"from":"malformed"}"#, 200),
+        ("POST /v1/aggregate", r#"{"query":{"from":"malformed"},"aggregates":{"n":"count"}}"#, 200),
+    ] {
+        let send = |body: &str| {
+            status(&format!(
+                "{line} HTTP/1.1\r\nhost: blaze.example\r\nconnection: close\r\n\
+                 content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n{body}"
+            ))
+        };
+        let length = content.len();
+        assert_eq!(send(&format!("{length:x}\r\n{content}\r\n0\r\n\r\n")), fine, "{line}");
+        for body in [
+            format!("{content}\r\n0\r\n\r\n"),
+            format!("zz\r\n{content}\r\n0\r\n\r\n"),
+            "-1\r\n\r\n".to_owned(),
+            format!("{length:x}\r\n{content}x\r\n0\r\n\r\n"),
+        ] {
+            assert_eq!(send(&body), 400, "{line} {body:?}");
+        }
     }
 }

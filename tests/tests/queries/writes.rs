@@ -41,7 +41,7 @@ pub(crate) fn fresh_rows<'a>(
     collections: &Value,
     states: impl Iterator<Item = &'a State>,
 ) -> BTreeMap<Vec<u8>, Vec<u8>> {
-    let (mut index, mut store) = (index(world, collections), MemoryStore::default());
+    let (mut index, mut store) = (index_over(world, collections), MemoryStore::default());
     for state in states {
         let effects = index.handle(&mut store, now(), 0, Event::Update { row: state.row() });
         assert_eq!(effects, [Effect::Answer(Ok(String::new()))]);
