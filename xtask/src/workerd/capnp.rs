@@ -191,7 +191,7 @@ mod tests {
         let mut service = service();
         service.modules.push(Module { name: "a.txt".into(), path: "/b/a.txt".into() });
         let error = config(&service, ([127, 0, 0, 1], 0).into(), Path::new("/d")).unwrap_err();
-        assert_eq!(error.to_string(), "/b/a.txt is neither a .js nor a .wasm module");
+        assert_eq!(error.to_string(), "/b/a.txt is neither a .js, a .wasm nor a .json module");
     }
 
     #[test]
