@@ -4,6 +4,7 @@ use crate::bridge;
 use crate::collections::collections;
 use crate::incoming::Incoming;
 use crate::respond::{allow_origin, internal, response};
+use blaze_engine::http::document_request::is_upgrade;
 use blaze_engine::http::query_request::{Ask, Question};
 use blaze_engine::http::reply::Reply;
 use blaze_engine::http::route::{Route, route};
@@ -80,6 +81,10 @@ fn answer(request: Request, env: Env) -> Result<JsValue, JsValue> {
             return bridge::forward(&env, path.as_str(), &request, None).map(JsValue::from);
         }
         Ok(Route::Create(collection)) => return create(&request, &env, &collection),
+        Ok(Route::List(path)) if is_upgrade(&Incoming::new(&request)?.request()) => {
+            Error::invalid(format!("path: {path} names a collection; listen to it on /v1/listen"))
+                .into()
+        }
         // Their bodies say which objects answer: the entry reads them, and calls `ask`.
         Ok(Route::Query | Route::Aggregate | Route::List(_)) => return Ok(JsValue::NULL),
         Ok(Route::Listen) => return crate::listener::open(&request, &env),

@@ -410,11 +410,12 @@ impl Store for Platform {
 
 /// The answer among the effects.
 fn answer_of(effects: &[Effect]) -> &Answer {
-    let answer = |effect| match effect {
-        &Effect::Answer(ref answer) => Some(answer),
-        _ => None,
-    };
-    effects.iter().find_map(answer).unwrap_or_else(|| panic!("{effects:?}"))
+    for effect in effects {
+        if let Effect::Answer(answer) = effect {
+            return answer;
+        }
+    }
+    panic!("{effects:?}")
 }
 
 /// A document, and a listener who was there from the start.
@@ -527,7 +528,7 @@ type Kept = BTreeMap<String, (String, Answer)>;
 
 /// A request repeated gets its first answer and does nothing; another one under its key is refused.
 fn check_kept(kept: &mut Kept, key: String, text: String, effects: &[Effect]) {
-    let answer = answer_of(&effects);
+    let answer = answer_of(effects);
     let Some((first, first_answer)) = kept.get(&key) else {
         kept.insert(key, (text, answer.clone()));
         return;

@@ -10,8 +10,9 @@ use serde_json::json;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Longer than the ten seconds after which the runtime hibernates an object.
-const IDLE: Duration = Duration::from_secs(13);
+/// Longer than the ten seconds after which the runtime hibernates an object: they begin when the alarm has rung that looks
+/// after a write's way to the index, five seconds after the write.
+const IDLE: Duration = Duration::from_millis(17_500);
 
 /// The ping that the runtime answers by itself, without waking the object.
 const AUTOMATIC: &str = r#"{"ping":0}"#;

@@ -181,8 +181,11 @@ struct Object {
 impl Object {
     fn answer(&mut self, event: Event) -> Answer {
         let effects = self.document.handle(&mut self.store, now(), 7, event);
-        let [Effect::Answer(answer), ..] = effects.as_slice() else { panic!("{effects:?}") };
-        answer.clone()
+        let answer = |effect: &Effect| match effect {
+            Effect::Answer(answer) => Some(answer.clone()),
+            _ => None,
+        };
+        effects.iter().find_map(answer).unwrap_or_else(|| panic!("{effects:?}"))
     }
 
     fn write(&mut self, write: Value) -> Result<(), Error> {

@@ -165,5 +165,5 @@ fn what_is_broken_on_the_way_to_queries_is_noticed() {
     notices(Sabotage::ApplyOlder, "the index");
     notices(Sabotage::ForgetTombstones, "the index");
     notices(Sabotage::SkipPublishing, "after a frame of");
-    notices(Sabotage::ForgetSubscriptions, "after a frame of");
+    notices(Sabotage::ForgetSubscriptions, "watch");
 }

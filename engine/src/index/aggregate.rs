@@ -342,3 +342,65 @@ pub fn read_partial(text: &str) -> Result<Partial, Error> {
     serde_json::from_str(text)
         .map_err(|_| Error::new(Code::Internal, "a shard's answer cannot be read"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn aggregates_are_limited_and_named_when_they_are_wrong() {
+        let with = |aggregates: Value| {
+            Aggregation::from_json(json!({"query": {"from": "a"}, "aggregates": aggregates}))
+        };
+        let many = |count: usize| -> Value {
+            Value::Object((0..count).map(|n| (format!("a{n}"), json!("count"))).collect())
+        };
+        assert!(with(many(AGGREGATES)).is_ok());
+        for (aggregates, place) in [
+            (many(AGGREGATES + 1), "aggregates: 6"),
+            (many(0), "aggregates: 0"),
+            (json!({"n": "sum"}), "aggregates.n: not"),
+            (json!({"n": {"sum": "a..b"}}), "aggregates.n: field path"),
+            (json!({"n": {"sum": "a", "avg": "a"}}), "aggregates.n: not"),
+            (json!([]), "aggregates: not"),
+        ] {
+            let detail = with(aggregates).unwrap_err().detail;
+            assert!(detail.starts_with(place), "{detail}");
+        }
+        let aggregation =
+            with(json!({"n": "count", "t": {"sum": "x"}, "m": {"avg": "x"}})).unwrap();
+        assert_eq!(Aggregation::from_json(aggregation.to_json()), Ok(aggregation));
+    }
+
+    #[test]
+    fn sums_are_exact_until_they_do_not_fit() {
+        let aggregation = Aggregation::from_json(
+            json!({"query": {"from": "a"}, "aggregates": {"t": {"sum": "x"}, "m": {"avg": "x"}}}),
+        );
+        let aggregation = aggregation.unwrap();
+        let answer = |values: &[Value]| {
+            let mut parts = [aggregation.nothing(), aggregation.nothing()];
+            for (number, value) in values.iter().enumerate() {
+                let data = json!({"x": value});
+                aggregation.add(&mut parts[number % 2], data.as_object().unwrap());
+            }
+            let text = parts.iter().map(|part| serde_json::to_string(part).unwrap());
+            let parts: Vec<Partial> = text.map(|text| read_partial(&text).unwrap()).collect();
+            aggregation.render(&parts)
+        };
+        assert_eq!(answer(&[]), r#"{"m":null,"t":0}"#);
+        assert_eq!(answer(&[json!(1), json!("x"), json!(2)]), r#"{"m":1.5,"t":3}"#);
+        assert_eq!(answer(&[json!(1), json!(0.5)]), r#"{"m":0.75,"t":1.5}"#);
+        let max = i64::MAX;
+        assert_eq!(
+            answer(&[json!(max), json!(1), json!(-1)]),
+            format!(r#"{{"m":3.0744573456182584e+18,"t":{max}}}"#)
+        );
+        assert_eq!(
+            answer(&[json!(max), json!(1)]),
+            r#"{"m":4.611686018427388e+18,"t":9.223372036854776e+18}"#
+        );
+        let nan = json!({"$number": "NaN"});
+        assert_eq!(answer(&[nan, json!(1)]), r#"{"m":{"$number":"NaN"},"t":{"$number":"NaN"}}"#);
+    }
+}

@@ -408,6 +408,16 @@ mod tests {
     }
 
     #[test]
+    fn a_text_is_cut_beyond_what_is_indexed() {
+        let text = |bytes: usize| Value::from("x".repeat(bytes));
+        assert_eq!(indexed(&text(INDEXED_BYTES)).1, Precision::Exact);
+        let (key, precision) = indexed(&text(INDEXED_BYTES + 1));
+        assert_eq!(precision, Precision::Inexact);
+        assert_eq!(key, indexed(&text(INDEXED_BYTES + 9)).0);
+        assert!(key > indexed(&text(INDEXED_BYTES)).0);
+    }
+
+    #[test]
     fn long_field_names_are_hashed() {
         let key = |field: &str| {
             let mut key = Vec::new();

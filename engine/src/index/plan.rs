@@ -383,19 +383,8 @@ impl<'a> Planner<'a> {
             if layouts.len().saturating_mul(points.len()) > QUERY_DISJUNCTIONS {
                 break;
             }
-            let mut longer = Vec::new();
-            for layout in &layouts {
-                for value in &points {
-                    let mut prefix = layout.prefix.clone();
-                    let precision = entries::push_column(&mut prefix, column, value);
-                    exact &= precision == Precision::Exact;
-                    let mut fixed = layout.fixed.clone();
-                    if !column.array && precision == Precision::Exact {
-                        fixed.push((&column.field, value.clone()));
-                    }
-                    longer.push(Layout { prefix, fixed, columns: Vec::new(), ..*layout });
-                }
-            }
+            let (longer, are_exact) = extended(&layouts, column, &points);
+            exact &= are_exact;
             layouts = longer;
             used.extend(filters);
             columns.next();
@@ -547,11 +536,7 @@ impl<'a> Planner<'a> {
         // What is not known exactly is left to the look at the documents.
         let inexact = |key| Bound::At { key, is_name: false, inclusive: true, exact: false };
         for (value, order) in cursor.values.iter().zip(&self.request.orders) {
-            let fixed = layout
-                .fixed
-                .iter()
-                .find(|(path, _)| matches!(&order.field, Field::Path(field) if field == *path));
-            if let Some((_, fixed)) = fixed {
+            if let Some(fixed) = layout.value_of(&order.field) {
                 let place = match order.direction {
                     Direction::Ascending => compare(fixed, value),
                     Direction::Descending => compare(value, fixed),
@@ -600,6 +585,36 @@ impl<'a> Planner<'a> {
             }
         }
         Bound::At { key, is_name: false, inclusive: cursor.inclusive, exact: true }
+    }
+}
+
+/// The layouts with one more column, which has each of the values in turn; whether the keys tell them all apart.
+fn extended<'a>(
+    layouts: &[Layout<'a>],
+    column: &'a Column,
+    values: &[Value],
+) -> (Vec<Layout<'a>>, bool) {
+    let (mut longer, mut exact) = (Vec::new(), true);
+    for layout in layouts {
+        for value in values {
+            let mut prefix = layout.prefix.clone();
+            let precision = entries::push_column(&mut prefix, column, value);
+            exact &= precision == Precision::Exact;
+            let mut fixed = layout.fixed.clone();
+            if !column.array && precision == Precision::Exact {
+                fixed.push((&column.field, value.clone()));
+            }
+            longer.push(Layout { prefix, fixed, columns: Vec::new(), ..*layout });
+        }
+    }
+    (longer, exact)
+}
+
+impl Layout<'_> {
+    /// The value that a field has in all the rows, if it has one.
+    fn value_of(&self, field: &Field) -> Option<&Value> {
+        let is_it = |path: &FieldPath| matches!(field, Field::Path(field) if field == path);
+        self.fixed.iter().find(|(path, _)| is_it(path)).map(|(_, value)| value)
     }
 }
 

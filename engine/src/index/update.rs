@@ -182,3 +182,74 @@ pub(crate) fn rebuild(
     }
     Ok(next)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::index::row;
+    use crate::store::memory::MemoryStore;
+    use blaze_schema::document::document_text;
+    use blaze_schema::limits::REBUILD_DOCUMENTS;
+    use blaze_schema::path::DocumentPath;
+    use serde_json::json;
+
+    fn row_of(id: &str, time: Timestamp, data: Option<&str>) -> String {
+        let path = DocumentPath::parse(&format!("a/{id}")).unwrap();
+        let time = time.to_string();
+        row::of("e", &document_text(&path, 1, &time, &time, data))
+    }
+
+    fn put(store: &mut MemoryStore, id: &str, time: Timestamp, data: Option<&str>) {
+        let row = row_of(id, time, data);
+        let parsed = Parsed::parse(row.as_bytes()).unwrap();
+        let name = id.as_bytes();
+        let before = before(store, name).unwrap();
+        let settings = Settings::default();
+        write(store, name, &before, row.as_bytes(), parsed.data.as_ref(), &[&settings], &[])
+            .unwrap();
+    }
+
+    #[test]
+    fn tombstones_are_kept_for_their_time_and_looked_at_in_turn() {
+        let mut store = MemoryStore::default();
+        let start = Timestamp::from_micros(0);
+        for id in ["a", "b", "c"] {
+            put(&mut store, id, start, None);
+        }
+        let looked = |from: &[u8], micros: i64| {
+            let (old, next) = expired(&store, from, Timestamp::from_micros(micros)).unwrap();
+            (old.len(), next)
+        };
+        assert_eq!(looked(b"", TOMBSTONE_MICROS), (0, b"b\0".to_vec()));
+        assert_eq!(looked(b"", TOMBSTONE_MICROS + 1), (2, b"b\0".to_vec()));
+        assert_eq!(looked(b"b\0", TOMBSTONE_MICROS + 1), (1, Vec::new()));
+    }
+
+    #[test]
+    fn rebuilding_takes_so_many_documents_at_a_time() {
+        let mut store = MemoryStore::default();
+        for number in 0..=REBUILD_DOCUMENTS {
+            put(
+                &mut store,
+                &format!("{number:04}"),
+                Timestamp::from_micros(0),
+                Some(r#"{"x":1,"y":2}"#),
+            );
+        }
+        let old = Settings::default();
+        let new = Settings::for_tests(json!({"indexes": [["x", "y"]], "exempt": ["y"]}));
+        let before = store.rows().len();
+        let next = rebuild(&mut store, b"", REBUILD_DOCUMENTS, &[&old, &new]).unwrap();
+        // Where an entry went another one came.
+        assert_eq!(store.rows().len(), before);
+        let composites = |store: &MemoryStore| {
+            store.rows().keys().filter(|key| key.first() == Some(&b'c')).count()
+        };
+        assert_eq!(composites(&store), REBUILD_DOCUMENTS);
+        let next = next.unwrap();
+        assert_eq!(rebuild(&mut store, &next, REBUILD_DOCUMENTS, &[&old, &new]), Ok(None));
+        assert_eq!(composites(&store), REBUILD_DOCUMENTS + 1);
+        let again = rebuild(&mut store, b"", usize::MAX, &[&old, &new]);
+        assert_eq!((again, composites(&store)), (Ok(None), REBUILD_DOCUMENTS + 1));
+    }
+}

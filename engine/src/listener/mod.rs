@@ -260,11 +260,13 @@ mod tests {
     }
 
     fn sent(effects: &[Effect]) -> Vec<&str> {
-        let frame = |effect| match effect {
-            &Effect::Send(ref text) => Some(text.as_str()),
-            _ => None,
-        };
-        effects.iter().filter_map(frame).collect()
+        let mut frames = Vec::new();
+        for effect in effects {
+            if let Effect::Send(text) = effect {
+                frames.push(text.as_str());
+            }
+        }
+        frames
     }
 
     #[test]

@@ -19,13 +19,20 @@ use std::rc::Rc;
 /// A client finds out so late that its connection is dead when nobody tells it: it has pinged in vain.
 const SILENCE: i64 = 40_000_000;
 
+/// Whose a connection is.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Owner {
+    Watch(usize),
+    Reader(usize),
+}
+
 /// A client's connection.
 pub(super) struct Link {
-    pub(super) watch: usize,
+    owner: Owner,
     /// The Worker's end; `None` before it is there.
     listener: Option<Listener>,
     /// Nothing gets through any more.
-    pub(super) cut: bool,
+    cut: bool,
     /// The Worker's end is closed.
     ended: bool,
     /// When the last thing sent arrives: what is sent later arrives later.
@@ -65,11 +72,11 @@ pub(super) enum PipeReport {
 
 impl World {
     /// A client connects.
-    pub(super) fn open_link(&mut self, watch: usize) {
+    pub(super) fn open_link(&mut self, owner: Owner) {
         let link = self.new_id();
-        self.note(format_args!("watch {watch}: connection {link}"));
+        self.note(format_args!("{owner:?}: connection {link}"));
         let made = Link {
-            watch,
+            owner,
             listener: None,
             cut: false,
             ended: false,
@@ -78,10 +85,14 @@ impl World {
             pipes: BTreeMap::new(),
         };
         self.links.insert(link, made);
-        self.watches[watch].link = Some(link);
+        let (Owner::Watch(client) | Owner::Reader(client)) = owner;
+        match owner {
+            Owner::Watch(watch) => self.watches[watch].link = Some(link),
+            Owner::Reader(reader) => self.readers[reader].link = Some(link),
+        }
         let lost = Faults::strikes(&mut self.random, self.faults.lose_request);
-        if lost || self.offline.contains(&self.watches[watch].client) {
-            self.queue.after(SILENCE, Happening::ToWatch { link, report: LinkReport::Closed });
+        if lost || self.offline.contains(&client) {
+            self.queue.after(SILENCE, Happening::ToLink { link, report: LinkReport::Closed });
         } else {
             let delay = self.delay();
             self.queue.after(delay, Happening::LinkOpens { link });
@@ -102,7 +113,21 @@ impl World {
         if !open.cut {
             open.to_client = open.to_client.max(time);
             let time = open.to_client;
-            self.queue.at(time, Happening::ToWatch { link, report });
+            self.queue.at(time, Happening::ToLink { link, report });
+        }
+    }
+
+    pub(super) fn link_reports(&mut self, link: u64, report: LinkReport) {
+        let Some(Link { owner, cut, .. }) = self.links.get(&link) else { return };
+        let deaf = *cut && !matches!(report, LinkReport::Closed);
+        match *owner {
+            Owner::Watch(watch) if self.watches[watch].link == Some(link) && !deaf => {
+                self.watch_hears(watch, link, report);
+            }
+            Owner::Reader(reader) if self.readers[reader].link == Some(link) && !deaf => {
+                self.reader_hears(reader, link, report);
+            }
+            _ => {}
         }
     }
 
@@ -158,7 +183,7 @@ impl World {
         self.note(format_args!("connection {link} is cut"));
         let silent = Faults::strikes(&mut self.random, self.faults.silent_cut);
         if silent {
-            self.queue.after(SILENCE, Happening::ToWatch { link, report: LinkReport::Closed });
+            self.queue.after(SILENCE, Happening::ToLink { link, report: LinkReport::Closed });
         } else {
             self.report_to_link(link, LinkReport::Closed);
         }
@@ -359,7 +384,9 @@ impl World {
     }
 
     pub(super) fn tick_links(&mut self) {
-        let links: Vec<u64> = self.watches.iter().filter_map(|watch| watch.link).collect();
+        let links = self.watches.iter().map(|watch| watch.link);
+        let links = links.chain(self.readers.iter().map(|reader| reader.link));
+        let links: Vec<u64> = links.flatten().collect();
         if !links.is_empty() && Faults::strikes(&mut self.random, self.faults.cut_link) {
             let link = *self.random.pick(&links);
             self.cut_link(link);

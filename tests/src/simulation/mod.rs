@@ -24,6 +24,7 @@ mod network;
 mod object;
 mod peer;
 mod queue;
+mod reader;
 mod sabotage;
 mod scene;
 mod steps;

@@ -9,6 +9,7 @@ use super::steps::Origin;
 use super::world::{Happening, Report, World};
 use blaze_client::event::Event;
 use blaze_client::http::{Answer, Request, Response, read_answer, socket_target, write_answer};
+use blaze_client::query_event::QueryEvent;
 use blaze_engine::document::Event as ObjectEvent;
 use blaze_engine::http::document_request;
 use blaze_engine::http::reply::Reply;
@@ -463,7 +464,7 @@ impl World {
                 self.cut(socket);
             }
         }
-        if let Some(link) = self.watches[client].link {
+        for link in [self.watches[client].link, self.readers[client].link].into_iter().flatten() {
             self.cut_link(link);
         }
         let pause = self.random.below(20_000_000) as i64;
@@ -476,6 +477,7 @@ impl World {
         }
         self.note(format_args!("client {client}: online"));
         self.relink(client);
+        self.tell_reader(client, QueryEvent::Online);
         for peer in 0..self.peers.len() {
             if self.peers[peer].client == client {
                 self.tell(peer, Event::Online);
@@ -497,7 +499,8 @@ impl World {
             }
             self.peers[number].reload(&mut self.tokens);
         }
-        if let Some(link) = self.watches[client].reload() {
+        let links = [self.watches[client].reload(), self.readers[client].reload()];
+        for link in links.into_iter().flatten() {
             self.hang_up(link);
         }
     }

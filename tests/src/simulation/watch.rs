@@ -1,7 +1,7 @@
 //! A client on `/v1/listen` that only applies what it is told, and holds it against what was.
 
 use super::history::History;
-use super::links::{Expected, LinkReport};
+use super::links::{Expected, LinkReport, Owner};
 use super::network::Held;
 use super::scene;
 use super::world::{Happening, World};
@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 /// What one client listens to on its connection.
 pub(super) struct Watch {
-    pub(super) client: usize,
+    client: usize,
     pub(super) link: Option<u64>,
     is_open: bool,
     targets: BTreeMap<u64, Target>,
@@ -86,7 +86,7 @@ impl World {
         };
         self.watches[watch].targets.insert(number, Target { what, stage: Stage::Listed });
         if self.watches[watch].link.is_none() {
-            self.open_link(watch);
+            self.open_link(Owner::Watch(watch));
         }
         self.listen(watch, number);
     }
@@ -134,13 +134,7 @@ impl World {
         self.say(watch, text);
     }
 
-    pub(super) fn watch_hears(&mut self, link: u64, report: LinkReport) {
-        let Some(open) = self.links.get(&link) else { return };
-        let watch = open.watch;
-        let deaf = open.cut && !matches!(report, LinkReport::Closed);
-        if self.watches[watch].link != Some(link) || deaf {
-            return;
-        }
+    pub(super) fn watch_hears(&mut self, watch: usize, link: u64, report: LinkReport) {
         match report {
             LinkReport::Opened => {
                 self.note(format_args!("watch {watch}: connection {link} is open"));
@@ -166,7 +160,7 @@ impl World {
 
     pub(super) fn relink(&mut self, watch: usize) {
         if self.watches[watch].link.is_none() && !self.watches[watch].targets.is_empty() {
-            self.open_link(watch);
+            self.open_link(Owner::Watch(watch));
         }
     }
 

@@ -8,6 +8,7 @@ use super::network::{Fetch, Wire};
 use super::object::Object;
 use super::peer::{Own, Peer, Stage, Tokens};
 use super::queue::Queue;
+use super::reader::{PeerWrite, Reader};
 use super::sabotage::Sabotage;
 use super::scene::{self, Frame};
 use super::steps::{Origin, Tell, Telling};
@@ -17,6 +18,7 @@ use super::writes;
 use crate::random::Random;
 use blaze_client::event::{Effect, Event, Timer};
 use blaze_client::http::{Request, Response, write_request};
+use blaze_client::query_event::QueryTimer;
 use blaze_engine::document::Answer;
 use blaze_engine::index::settings::Collections;
 use blaze_schema::timestamp::Timestamp;
@@ -100,7 +102,7 @@ pub(super) enum Happening {
     /// The wish for a connection reaches the Worker.
     LinkOpens { link: u64 },
     /// Something reaches the client's end of a connection.
-    ToWatch { link: u64, report: LinkReport },
+    ToLink { link: u64, report: LinkReport },
     /// A frame reaches the Worker's end.
     ToWorker { link: u64, text: String },
     /// The Worker hears that the client has gone.
@@ -109,6 +111,8 @@ pub(super) enum Happening {
     Relink { watch: usize },
     /// A client listens again to what was refused.
     Relisten { watch: usize, number: u64 },
+    /// A timer of a client's queries rings, unless it was started anew.
+    ReaderRing { client: usize, timer: QueryTimer, started: u64 },
     /// The wish for a socket behind a connection reaches its object.
     PipeOpens { pipe: u64 },
     /// Something reaches the Worker's end of it.
@@ -153,6 +157,8 @@ pub(super) struct World {
     pub(super) wires: BTreeMap<u64, Wire>,
     /// What each client listens to beside its replicas.
     pub(super) watches: Vec<Watch>,
+    /// The queries of each client.
+    pub(super) readers: Vec<Reader>,
     pub(super) links: BTreeMap<u64, Link>,
     pub(super) pipes: BTreeMap<u64, Pipe>,
     pub(super) fetches: BTreeMap<u64, Fetch>,
@@ -195,6 +201,7 @@ impl World {
             offline: BTreeSet::new(),
             wires: BTreeMap::new(),
             watches: (0..clients).map(Watch::new).collect(),
+            readers: (0..clients).map(|_| Reader::default()).collect(),
             links: BTreeMap::new(),
             pipes: BTreeMap::new(),
             fetches: BTreeMap::new(),
@@ -240,12 +247,14 @@ impl World {
         if !self.objects.iter().any(|object| object.history.is_lost()) {
             self.check_indexes();
             self.check_watches();
+            self.check_readers();
         }
         self.write_last();
         self.run_until(self.queue.now() + PEACE, |_| false);
         self.check_quiet();
         self.check_indexes();
         self.check_watches();
+        self.check_readers();
         Outcome { trace: self.trace.hash(), lines: self.trace.lines(), stats: self.stats }
     }
 
@@ -307,11 +316,14 @@ impl World {
     fn happen_to_links(&mut self, happening: Happening) {
         match happening {
             Happening::LinkOpens { link } => self.link_opens(link),
-            Happening::ToWatch { link, report } => self.watch_hears(link, report),
+            Happening::ToLink { link, report } => self.link_reports(link, report),
             Happening::ToWorker { link, text } => self.worker_hears(link, text),
             Happening::LinkGone { link } | Happening::CallFails { link } => self.end_link(link),
             Happening::Relink { watch } => self.relink(watch),
             Happening::Relisten { watch, number } => self.relisten(watch, number),
+            Happening::ReaderRing { client, timer, started } => {
+                self.reader_rings(client, timer, started);
+            }
             Happening::PipeOpens { pipe } => self.pipe_opens(pipe),
             Happening::FromPipe { pipe, report } => self.pipe_reports(pipe, report),
             Happening::PipeHangup { pipe } => self.pipe_hangs_up(pipe),
@@ -331,16 +343,17 @@ impl World {
         let object = self.random.below(self.objects.len());
         let peer = client * self.replicated + object.min(self.replicated - 1);
         match self.random.below(100) {
-            0..=7 => self.toggle_watching(client),
-            8..=13 => self.write_on_link(client),
+            0..=5 => self.toggle_watching(client),
+            6..=11 => self.toggle_reading(client),
+            12..=16 => self.write_on_link(client),
             _ if object >= self.replicated => self.write_plain(object),
-            14..=24 => self.toggle_listening(peer),
-            25..=30 => {
+            17..=27 => self.toggle_listening(peer),
+            28..=32 => {
                 let id = self.new_id();
                 self.note(format_args!("peer {peer}: read {id}"));
                 self.tell(peer, Event::Read { id });
             }
-            31..=37 => self.write_raw(peer),
+            33..=39 => self.write_raw(peer),
             _ => self.write(peer),
         }
         // Often at once, sometimes after a pause in which pings and timeouts happen.
@@ -373,6 +386,7 @@ impl World {
         let id = self.peers[peer].last_id + 1;
         self.peers[peer].last_id = id;
         let operation = change.operation().clone();
+        let made = Rc::new(operation.clone());
         let token = (object == 0).then_some(token);
         self.peers[peer].writes.push(Own {
             id,
@@ -383,6 +397,7 @@ impl World {
             stage: Stage::Open,
         });
         self.tell(peer, Event::Write { id, change });
+        self.tell_reader_of_write(peer, PeerWrite::Made(made));
     }
 
     /// A write to a document that nobody has a replica of.
@@ -407,7 +422,7 @@ impl World {
         self.send_to_object(socket, text);
     }
 
-    fn clock(&self, client: usize) -> Timestamp {
+    pub(super) fn clock(&self, client: usize) -> Timestamp {
         Timestamp::from_micros(self.queue.now() + self.clocks[client])
     }
 
@@ -457,6 +472,7 @@ impl World {
                 self.stats.count(if result.is_ok() { "write done" } else { "write refused" });
                 let history = &self.objects[self.peers[peer].object].history;
                 self.peers[peer].settle(id, &result, history, &mut self.tokens);
+                self.tell_reader_of_write(peer, PeerWrite::Settled(result.ok()));
             }
             Effect::Show(visible) => {
                 self.note(format_args!("peer {peer}: shows {visible:?}"));

@@ -9,8 +9,8 @@ use blaze_tests::seed::seed;
 use serde_json::{Value, json};
 use std::thread;
 
-const WORLDS: usize = 48;
-const QUERIES: usize = 22;
+const WORLDS: usize = 26;
+const QUERIES: usize = 20;
 
 /// The settings of all worlds together: every index that one of them declares.
 fn collections(worlds: &[World], shards: u64, exempt: Value) -> Value {
@@ -73,7 +73,7 @@ fn the_server_answers_as_if_it_looked_at_every_document() {
                     check_world(&mut playground, world, &mut random, &mut seen);
                 }
                 println!("{seen:?}");
-                assert!(seen.pairs >= 1_000 && seen.aggregated > 20, "{seen:?}");
+                assert!(seen.pairs >= 500 && seen.aggregated > 10, "{seen:?}");
                 assert!(seen.found * 100 > seen.pairs * 30, "{seen:?}");
             });
         }

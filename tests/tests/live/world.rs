@@ -122,7 +122,7 @@ impl World {
         while is_long(&collection) && random.chance(80) {
             collection = Collection::new(&mut random);
         }
-        collection.documents.truncate(10);
+        collection.documents.truncate(8);
         let (source, settings) = settings_of(&collection);
         let documents = std::mem::take(&mut collection.documents);
         let mut world = World {
@@ -146,7 +146,7 @@ impl World {
             let state = world.write(&path, Some(data));
             world.deliver(state).unwrap();
         }
-        for _ in 0..*world.random.pick(&[1, 2, 2, 3, 4, 6, 12]) {
+        for _ in 0..*world.random.pick(&[1, 1, 2, 2, 3, 4, 6, 12]) {
             world.listen();
         }
         world
@@ -263,7 +263,7 @@ impl World {
         let there: Vec<usize> = self.documents.values().copied().collect();
         let old = match there.len() {
             0 => None,
-            count if count > 14 || self.random.chance(75) => Some(*self.random.pick(&there)),
+            count if count > 10 || self.random.chance(75) => Some(*self.random.pick(&there)),
             _ => None,
         };
         let old = old.map(|number| self.states[number].clone());

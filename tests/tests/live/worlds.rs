@@ -3,7 +3,7 @@
 use crate::world::{Seen, World, shortened};
 use blaze_tests::seed::seed;
 
-const WORLDS: u64 = 100;
+const WORLDS: u64 = 1_000;
 const STEPS: u64 = 60;
 
 /// Worlds, one after the other; with stores that fail, or not.

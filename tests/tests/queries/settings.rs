@@ -32,7 +32,7 @@ impl Bench {
     /// The answer of a step, if it has one.
     fn step(&mut self, event: Event) -> Option<Result<String, String>> {
         let fails = self.random.chance(self.percent);
-        self.store.fail_after(fails.then(|| self.random.below(20)));
+        self.store.fail_after(fails.then(|| self.random.below(30)));
         let mut answer = None;
         for effect in self.index.handle(&mut self.store, now(), 0, event) {
             match effect {
@@ -81,7 +81,7 @@ impl Life {
         let percent = *random.pick(&[0, 20]);
         let bench = Bench::new(index_over(&world, &collections), seed, percent);
         let mut life = Life { random, world, collections, bench, states: BTreeMap::new() };
-        for _ in 0..documents {
+        while (life.states.len() as u64) < documents {
             life.write(documents > 100);
         }
         life
@@ -90,7 +90,11 @@ impl Life {
     /// One write; of a document of many, or of few.
     fn write(&mut self, many: bool) {
         let mut path = self.world.path(&mut self.random);
-        if many {
+        if self.random.chance(60)
+            && let Some(other) = self.states.keys().nth(self.random.below(self.states.len()))
+        {
+            path = other.clone();
+        } else if many {
             let id = self.random.below(2_000);
             path = path.collection().child(&format!("n{id}")).unwrap();
         }
@@ -150,8 +154,8 @@ fn check_life(seed: u64, documents: u64) {
     for step in 0..80 {
         match life.random.below(10) {
             0 | 1 if life.bench.alarm => life.bench.ring(),
-            2 if step % 3 == 0 => {
-                let anew = life.random.chance(60);
+            2 => {
+                let anew = life.random.chance(50);
                 life.restart(anew);
             }
             3..6 => life.write(documents > 100),
