@@ -175,8 +175,10 @@ fn every_limit_is_in_a_test() {
         tests.push_str(&code_of(&source));
     }
     for folder in ["schema/src", "engine/src"] {
-        for (_, source) in rust_files(folder) {
-            tests.push_str(&split_tests(&code_of(&source)).1);
+        for (path, source) in rust_files(folder) {
+            let code = code_of(&source);
+            let is_test = path.ends_with("tests.rs");
+            tests.push_str(if is_test { &code } else { &split_tests(&code).1 });
         }
     }
     let mentioned: BTreeSet<&str> = words(&tests).map(|(_, word)| word).collect();

@@ -180,7 +180,6 @@ impl World {
             frame["target"].as_u64().unwrap_or_else(|| panic!("a frame for nobody: {text}"));
         let Some(target) = self.watches[watch].targets.get_mut(&number) else { return };
         if frame["type"] == "error" {
-            self.stats.count("target refused");
             target.stage = Stage::Refused;
             let code = frame["code"].as_str().and_then(Code::parse);
             assert_eq!(code, Some(Code::Internal), "only a full disk is a reason: {text}");

@@ -69,7 +69,7 @@ fn query(collection: &str, number: u64) -> Value {
         _ => json!({"field": "tags", "op": "array-contains", "value": format!("club-{number}")}),
     };
     let order = if number.is_multiple_of(3) { json!([{"field": "n"}]) } else { json!([]) };
-    let mut query = json!({"from": collection, "where": filter, "limit": 20});
+    let mut query = json!({"from": collection, "where": filter, "limit": 100});
     if order != json!([]) {
         query["orderBy"] = order;
     }

@@ -127,7 +127,7 @@ pub(crate) struct Results {
 
 impl Effort {
     const FULL: Self = Self {
-        load_rounds: 7,
+        load_rounds: 5,
         load_time: Duration::from_secs(3),
         warm_up: Duration::from_secs(1),
         fan_out_rounds: 3,
@@ -140,7 +140,7 @@ impl Effort {
         live_rounds: 5,
         live_time: Duration::from_secs(2),
         shard_rounds: 3,
-        shard_time: Duration::from_secs(2),
+        shard_time: Duration::from_millis(1_500),
     };
     const QUICK: Self = Self {
         load_rounds: 3,

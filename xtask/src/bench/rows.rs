@@ -27,7 +27,7 @@ const UNCHANGED: (&str, &str) = ("if-none-match", "\"1\"");
 /// The field that the settings exempt from the index, changed.
 const EXEMPT: &str = r#"{"bio":"Now writes less."}"#;
 /// How long after a write the document's alarm rings, and some more. The next write sets it again.
-const ALARM: Duration = Duration::from_secs(6);
+const ALARM: Duration = Duration::from_secs(9);
 /// Headers that a server with the variable `COUNT_ROWS` adds to its answers: the rows of the object that answered, and
 /// of the index that it told.
 const WRITTEN: &str = "blaze-rows-written";
@@ -164,7 +164,7 @@ fn operations(entries: u64) -> Vec<Operation> {
 }
 
 fn operations_after_the_alarm() -> Vec<Operation> {
-    let name = "Merge patch, one field, the first in five seconds";
+    let name = "Merge patch, one field, the first in eight seconds";
     let patch = operation(name, "PATCH", DOCUMENT, &[MERGE], r#"{"n":1}"#);
     vec![patch.changing(1).kind(Kind::Write)]
 }

@@ -29,7 +29,7 @@ pub(super) fn rows(costs: &[Cost]) -> Option<String> {
 
 Counted by SQLite itself (`rowsWritten`, `rowsRead`), on one document after the other operations above it in the table.
 They are what Cloudflare bills. The first write to an object also makes its tables. A document that is awake is read
-from memory. An alarm that is set counts as a row written; writes of the next five seconds share it. Opening a socket
+from memory. An alarm that is set counts as a row written; writes of the next eight seconds share it. Opening a socket
 counts as a read, which its answer cannot tell. A write tells the collection's index, which may write one row and two
 for each indexed value that changes: that is the column \"at most\". All fields of the document are indexed but one. A
 query is answered by the index.
