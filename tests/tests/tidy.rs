@@ -178,7 +178,7 @@ fn every_limit_is_in_a_test() {
         for (path, source) in rust_files(folder) {
             let code = code_of(&source);
             let is_test = path.ends_with("tests.rs");
-            tests.push_str(if is_test { &code } else { &split_tests(&code).1 });
+            tests.push_str(&if is_test { code } else { split_tests(&code).1 });
         }
     }
     let mentioned: BTreeSet<&str> = words(&tests).map(|(_, word)| word).collect();
