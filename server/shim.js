@@ -199,7 +199,7 @@ const JSON_TYPE = { headers: { "content-type": "application/json" } };
 async function ask(request, env, body) {
   const { headers } = request;
   const type = headers.get("content-type") ?? undefined;
-  const asked = guarded(() => wasm.ask(request, env, body, type, headers.has("upgrade")));
+  const asked = guarded(() => wasm.ask(request, env, body, type));
   if (!Array.isArray(asked)) return asked;
   const [names, question] = asked;
   const answers = await Promise.all(names.map((name) => env.INDEX.getByName(name).ask(name, question)));

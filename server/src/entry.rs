@@ -107,7 +107,7 @@ fn answer(request: Request, env: Env) -> Result<JsValue, JsValue> {
 
 /// What is to be asked of the indexes for a request, whose body has been read; `None` is one that is too large.
 /// `[names, question]`, or the response when nothing can be asked. One index gives the whole answer; of several,
-/// [`merge`] makes one. `content_type` and `is_upgrade` are of the request's headers.
+/// [`merge`] makes one. `content_type` is the request's.
 ///
 /// # Errors
 /// When not even the answer to a failure can be built.
@@ -117,14 +117,11 @@ pub fn ask(
     env: &Env,
     body: Option<Vec<u8>>,
     content_type: Option<String>,
-    is_upgrade: bool,
 ) -> Result<JsValue, JsValue> {
     let summary = Incoming::summary(request)?;
     let asked = body.ok_or_else(too_large).and_then(|body| {
-        match summary.method() {
-            "POST" => document_request::check_json("POST", content_type.as_deref())?,
-            _ if is_upgrade => return Err(no_socket()),
-            _ => {}
+        if summary.method() == "POST" {
+            document_request::check_json("POST", content_type.as_deref())?;
         }
         let collections = collections()?;
         let simple = match route(summary.method(), summary.path()) {
@@ -193,10 +190,6 @@ fn question(incoming: &Incoming, body: &[u8]) -> Result<Question, Error> {
         Ok(Route::List(collection)) => Question::list(collection, &incoming.request()),
         _ => Err(Error::new(Code::Internal, "a route that asks nothing")),
     }
-}
-
-fn no_socket() -> Error {
-    Error::invalid("Upgrade: a collection has no socket; its queries are listened to on /v1/listen")
 }
 
 fn too_large() -> Error {

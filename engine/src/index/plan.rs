@@ -2,8 +2,8 @@
 //!
 //! Each disjunction of the filter gets the best of its *candidates*: a declared composite index, the entries of one
 //! field, the elements of one array, or all documents by name. A candidate is best when it yields just the documents
-//! wanted, in the order wanted. Where none does, equality beats a scan in the query's order if it leaves few entries,
-//! which a bounded count tells.
+//! wanted, in the order wanted. Where none does, the one that filters narrow most, as a bounded count tells, beats a scan
+//! in the query's order unless it leaves many entries in another.
 
 use super::bounds::{Bounds, Ranges, elements, indexed, inverted};
 use super::entries::{self, DOCUMENT, ELEMENT, FIELD};
@@ -73,7 +73,7 @@ pub(crate) enum StreamOrder {
 struct Candidate {
     streams: Vec<Stream>,
     description: String,
-    /// Whether equality finds them.
+    /// Whether filters narrow it.
     selective: bool,
 }
 
@@ -165,7 +165,11 @@ impl<'a> Planner<'a> {
                         entries = entries.saturating_add(count(range)?);
                     }
                 }
-                if best.as_ref().is_none_or(|(least, _)| entries < *least) {
+                let rank = |entries: u64, candidate: &Candidate| (entries, !candidate.is_ordered());
+                if best
+                    .as_ref()
+                    .is_none_or(|(least, best)| rank(entries, &candidate) < rank(*least, best))
+                {
                     best = Some((entries, candidate));
                 }
             } else if ordered.as_ref().is_none_or(|ordered| {
@@ -178,8 +182,11 @@ impl<'a> Planner<'a> {
         let stops_early = self.request.wanted.is_some();
         Ok(match (best, ordered) {
             // Few entries are sorted at once; of many, the first in order may be found sooner.
-            (Some((entries, _)), Some(ordered))
-                if entries >= PROBE && stops_early && ordered.is_ordered() =>
+            (Some((entries, best)), Some(ordered))
+                if entries >= PROBE
+                    && stops_early
+                    && !best.is_ordered()
+                    && ordered.is_ordered() =>
             {
                 ordered
             }
@@ -316,11 +323,10 @@ impl<'a> Planner<'a> {
             name_inverted: false,
             is_documents: false,
         };
-        let selective = bounds.points.is_some();
         Some(Candidate {
             streams: self.stream(&layout, bounds.ranges, covered).into_iter().collect(),
             description: path.to_string(),
-            selective: selective || (!is_first && self.on(&field).next().is_some()),
+            selective: self.on(&field).next().is_some(),
         })
     }
 

@@ -150,3 +150,23 @@ fn what_is_read_does_not_grow_with_a_small_collection() {
 fn what_is_read_does_not_grow_with_a_large_collection() {
     check(20_000);
 }
+
+/// A range on the field that is sorted by counts, too, when another range leaves more.
+#[test]
+fn the_narrowest_condition_is_read_whichever_way_it_is_sorted() {
+    let mut indexes = indexes(2_000);
+    for field in ["n", "k"] {
+        let query = json!({
+            "from": "c", "orderBy": [{"field": field}], "limit": 25, "explain": true,
+            "where": {"and": [
+                {"field": "n", "op": "<", "value": 4},
+                {"field": "k", "op": ">=", "value": 46},
+            ]},
+        });
+        let answer = indexes.query(&Query::from_json(query).unwrap()).unwrap();
+        assert!(
+            answer.contains(r#""entriesScanned":4,"#),
+            "{field}: {answer}"
+        );
+    }
+}
