@@ -4,6 +4,7 @@
 
 pub mod browser;
 pub mod client;
+pub mod disk;
 pub mod flaky_store;
 pub mod generate;
 pub mod generate_queries;

@@ -11,10 +11,10 @@ use blaze_engine::http::{Headers, Request};
 use blaze_engine::index::settings::Collections;
 use blaze_engine::index::{Effect as IndexEffect, Event as IndexEvent, Index, shard};
 use blaze_engine::store::memory::MemoryStore;
-use blaze_engine::store::{Change, Range, Row, Store, StoreError};
 use blaze_schema::message::ServerMessage;
 use blaze_schema::path::DocumentPath;
 use blaze_schema::timestamp::Timestamp;
+use blaze_tests::disk::Disk;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -26,38 +26,6 @@ const INDEXES: usize = 2;
 const ATTEMPTS: usize = 3;
 const COLLECTIONS: &str =
     r#"{"c":{"shards":2,"group":true,"indexes":[["a","-n"],["tags[]","a"]],"exempt":["secret"]}}"#;
-
-/// A disk that may be full.
-#[derive(Default)]
-struct Disk {
-    rows: MemoryStore,
-    full: bool,
-}
-
-impl Store for Disk {
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.rows.get(key)
-    }
-
-    fn commit(&mut self, changes: &[Change<'_>]) -> Result<(), StoreError> {
-        if self.full {
-            return Err(StoreError("the disk is full".to_owned()));
-        }
-        self.rows.commit(changes)
-    }
-
-    fn scan(&self, range: &Range, limit: usize) -> Result<Vec<Row>, StoreError> {
-        self.rows.scan(range, limit)
-    }
-
-    fn follow(&self, range: &Range, limit: usize) -> Result<Vec<Row>, StoreError> {
-        self.rows.follow(range, limit)
-    }
-
-    fn count(&self, range: &Range, limit: u64) -> Result<u64, StoreError> {
-        self.rows.count(range, limit)
-    }
-}
 
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

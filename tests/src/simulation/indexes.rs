@@ -1,11 +1,11 @@
 //! The objects that keep indexes, as the platform runs them: real indexes over disks that may refuse.
 
 use super::faults::Faults;
-use super::object::Disk;
 use super::sabotage::Sabotage;
 use super::scene;
 use super::steps::Promise;
 use super::world::{Happening, World};
+use crate::disk::Disk;
 use blaze_engine::http::query_request::{Question, event};
 use blaze_engine::index::settings::{Collections, Settings};
 use blaze_engine::index::{Effect, Event, Index, shard};

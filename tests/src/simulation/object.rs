@@ -1,47 +1,15 @@
 //! A document's object as the platform runs it: the real document over a store that may refuse.
 
 use super::history::History;
+use crate::disk::Disk;
 use blaze_client::http;
 use blaze_engine::document::{Document, Effect, Event};
 use blaze_engine::http::{Headers, Request};
 use blaze_engine::index::settings::Settings;
 use blaze_engine::store::memory::MemoryStore;
-use blaze_engine::store::{Change, Range, Row, Store, StoreError};
 use blaze_schema::path::DocumentPath;
 use blaze_schema::timestamp::Timestamp;
 use std::collections::BTreeSet;
-
-/// A disk that may be full.
-#[derive(Default)]
-pub(super) struct Disk {
-    pub(super) rows: MemoryStore,
-    pub(super) full: bool,
-}
-
-impl Store for Disk {
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.rows.get(key)
-    }
-
-    fn commit(&mut self, changes: &[Change<'_>]) -> Result<(), StoreError> {
-        if self.full {
-            return Err(StoreError("the disk is full".to_owned()));
-        }
-        self.rows.commit(changes)
-    }
-
-    fn scan(&self, range: &Range, limit: usize) -> Result<Vec<Row>, StoreError> {
-        self.rows.scan(range, limit)
-    }
-
-    fn follow(&self, range: &Range, limit: usize) -> Result<Vec<Row>, StoreError> {
-        self.rows.follow(range, limit)
-    }
-
-    fn count(&self, range: &Range, limit: u64) -> Result<u64, StoreError> {
-        self.rows.count(range, limit)
-    }
-}
 
 /// The object.
 pub(super) struct Object {

@@ -164,9 +164,6 @@ fn the_narrowest_condition_is_read_whichever_way_it_is_sorted() {
             ]},
         });
         let answer = indexes.query(&Query::from_json(query).unwrap()).unwrap();
-        assert!(
-            answer.contains(r#""entriesScanned":4,"#),
-            "{field}: {answer}"
-        );
+        assert!(answer.contains(r#""entriesScanned":4,"#), "{field}: {answer}");
     }
 }

@@ -1,0 +1,38 @@
+//! A store that may be full.
+
+use blaze_engine::store::memory::MemoryStore;
+use blaze_engine::store::{Change, Range, Row, Store, StoreError};
+
+/// A store in memory that takes no changes while it is full.
+#[derive(Debug, Default)]
+pub struct Disk {
+    /// What it has.
+    pub rows: MemoryStore,
+    /// Whether it is full.
+    pub full: bool,
+}
+
+impl Store for Disk {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.rows.get(key)
+    }
+
+    fn commit(&mut self, changes: &[Change<'_>]) -> Result<(), StoreError> {
+        if self.full {
+            return Err(StoreError("the disk is full".to_owned()));
+        }
+        self.rows.commit(changes)
+    }
+
+    fn scan(&self, range: &Range, limit: usize) -> Result<Vec<Row>, StoreError> {
+        self.rows.scan(range, limit)
+    }
+
+    fn follow(&self, range: &Range, limit: usize) -> Result<Vec<Row>, StoreError> {
+        self.rows.follow(range, limit)
+    }
+
+    fn count(&self, range: &Range, limit: u64) -> Result<u64, StoreError> {
+        self.rows.count(range, limit)
+    }
+}
