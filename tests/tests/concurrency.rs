@@ -1,11 +1,13 @@
-//! Many writers of one document at once: nothing is lost, nothing is done twice, everybody sees one order.
+//! Many writers at once: nothing is lost, nothing is done twice, everybody sees one order, and whoever asks after a write
+//! was answered finds it.
 
-use blaze_tests::client::{Client, JSON, fresh};
-use blaze_tests::server::shared;
+use blaze_tests::client::{Client, JSON, fresh, ids};
+use blaze_tests::server::{TestServer, shared};
 use blaze_tests::socket::{Listener, Socket};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Barrier, Mutex};
 use std::thread;
 
 const WRITERS: usize = 200;
@@ -137,5 +139,103 @@ fn documents_do_not_mix() {
         let resource = client.resource(path);
         assert_eq!(resource["version"], 5);
         assert_eq!(resource["data"], json!({"number": number, "n": 4}));
+    }
+}
+
+/// Writers who ask as well.
+const ASKERS: usize = 16;
+
+/// Writes a document of its own again and again, and after each answer asks for it: by a value, by its name, in a count.
+fn write_and_ask(client: &Client, collection: &str, writer: usize, rounds: u64) {
+    let id = format!("w{writer:02}");
+    let path = format!("/v1/docs/{collection}/{id}");
+    let mine = |op: &str, n: u64| {
+        let filters = [
+            json!({"field": "writer", "op": "==", "value": writer}),
+            json!({"field": "n", "op": op, "value": n}),
+        ];
+        json!({"from": collection, "where": {"and": filters}})
+    };
+    for n in 1..=rounds {
+        let data = json!({"writer": writer, "n": n, "parity": [n % 2]});
+        let version = match n % 5 {
+            // Gone, and there again.
+            0 => {
+                client.delete(&path).send().expect(204);
+                assert_eq!(client.ids(&mine(">", 0)), Vec::<String>::new());
+                client.put(&path, &data).send().expect(201).version()
+            }
+            _ => client.put(&path, &data).send().version(),
+        };
+        let found = client.query(&mine("==", n));
+        assert_eq!(ids(&found), [id.as_str()], "{n}");
+        assert_eq!(found["documents"][0]["version"], version);
+        assert_eq!(client.ids(&mine("<", n)), Vec::<String>::new(), "an old value of {n}");
+        let named = json!({"from": collection, "where": {"field": "__name__", "op": "==", "value": id}});
+        assert_eq!(client.query(&named)["documents"][0]["data"], data);
+        let count = json!({"query": mine("==", n), "aggregates": {"n": "count"}});
+        let counted = client.post("/v1/aggregate", &count).send().expect(200).json();
+        assert_eq!(counted, json!({"n": 1}));
+    }
+}
+
+/// Asks for everything while others write: what was answered before a query is in it.
+fn look(client: &Client, collection: &str, answered: &Mutex<BTreeMap<String, u64>>, done: &AtomicUsize) {
+    while done.load(Ordering::Relaxed) < ASKERS {
+        let before = answered.lock().unwrap().clone();
+        let answer = client.query(&json!({"from": collection, "orderBy": [{"field": "n"}]}));
+        let found: BTreeMap<&str, u64> = answer["documents"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| (one["id"].as_str().unwrap(), one["version"].as_u64().unwrap()))
+            .collect();
+        for (id, version) in &before {
+            let there = found.get(id.as_str());
+            assert!(there >= Some(version), "{id}: {there:?}, and {version} was answered");
+        }
+    }
+}
+
+#[test]
+fn a_write_that_was_answered_is_in_every_later_query() {
+    let server = TestServer::start_with_collections(&json!({"eight": {"shards": 8}}));
+    for (collection, rounds) in [("one", 12), ("eight", 12)] {
+        thread::scope(|scope| {
+            for writer in 0..ASKERS {
+                let client = server.client();
+                scope.spawn(move || write_and_ask(&client, collection, writer, rounds));
+            }
+        });
+        let all = json!({"from": collection});
+        assert_eq!(server.client().ids(&all).len(), ASKERS);
+        let (answered, done) = (Mutex::new(BTreeMap::new()), AtomicUsize::new(0));
+        thread::scope(|scope| {
+            for _ in 0..2 {
+                let (client, answered, done) = (server.client(), &answered, &done);
+                scope.spawn(move || look(&client, collection, answered, done));
+            }
+            for writer in 0..ASKERS {
+                let (client, answered, done) = (server.client(), &answered, &done);
+                scope.spawn(move || {
+                    for n in 0..15_usize {
+                        let id = format!("x{}", (writer * 7 + n * 5) % 40);
+                        let path = format!("/v1/docs/{collection}/{id}");
+                        let update = json!({"n": n, "writers": {"$arrayUnion": [writer * 100 + n]}});
+                        let reply = client.put(&format!("{path}?merge=true"), &update).send();
+                        let version = reply.version();
+                        let mut answered = answered.lock().unwrap();
+                        let last = answered.entry(id).or_insert(0);
+                        *last = version.max(*last);
+                    }
+                    done.fetch_add(1, Ordering::Relaxed);
+                });
+            }
+        });
+        // In the end the index has what the documents are.
+        for document in server.client().query(&all)["documents"].as_array().unwrap() {
+            let path = format!("/v1/docs/{}", document["path"].as_str().unwrap());
+            assert_eq!(*document, server.client().resource(&path));
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! What a write costs: rows, bytes on the wire, and work that grows no faster than what was asked.
+//! What a write costs: rows in the document and in the index, bytes on the wire, and work that grows no faster than what
+//! was asked.
 
 use blaze_engine::document::{Document, Effect, Event};
 use blaze_engine::idempotency::Idempotency;
@@ -8,6 +9,8 @@ use blaze_schema::message::ServerMessage;
 use blaze_schema::path::DocumentPath;
 use blaze_schema::timestamp::Timestamp;
 use blaze_schema::write::{Operation, Precondition};
+use blaze_tests::client::{Call, JSON, Reply};
+use blaze_tests::server::TestServer;
 use serde_json::{Map, Value, json};
 use std::time::{Duration, Instant};
 
@@ -121,4 +124,75 @@ fn unions_and_removals_of_long_arrays_take_no_square_of_time() {
         println!("{name} {time:?}");
         assert!(time < Duration::from_secs(5), "{name} took {time:?}");
     }
+}
+
+/// The number in a header; 0 without it.
+fn number(reply: &Reply, header: &str) -> u64 {
+    reply.header(header).map_or(0, |value| value.parse().expect("a number"))
+}
+
+/// Sends a write that changes so many indexed values, and holds its rows against what they may be. `document` is what
+/// the document's own object may write.
+fn check_rows(call: Call<'_>, what: &str, values: u64, document: u64) {
+    let reply = call.send();
+    assert!(reply.status < 300, "{what}: {}", reply.text());
+    let own = number(&reply, "blaze-rows-written");
+    assert!(own <= document, "{what}: {own} rows of the document");
+    let rows = number(&reply, "blaze-index-rows-written");
+    assert_eq!(rows > 0, values > 0, "{what}: {rows} rows");
+    let most = if values == 0 { 0 } else { 1 + 2 * values };
+    assert!(rows <= most, "{what}: {rows} rows for {values} values");
+}
+
+#[test]
+fn the_index_writes_a_row_and_two_for_every_value_that_changed() {
+    let server = TestServer::start_with_collections(&json!({
+        "declared": {"indexes": [["a", "-b"], ["tags[]", "a"]], "exempt": ["body"], "group": true},
+    }));
+    let client = server.client();
+    let path = |collection: &str| format!("/v1/docs/{collection}/alice");
+    // Whoever is first makes the tables: two rows each.
+    for collection in ["plain", "declared"] {
+        let put = |id: &str| client.put(&format!("/v1/docs/{collection}/{id}"), &json!({})).send();
+        put("first").expect(201);
+        let reply = client.put(&path(collection), &json!({"a": 0})).send().expect(201);
+        assert!(number(&reply, "blaze-rows-written") <= 4, "a row, its table, an alarm");
+        client.delete(&path(collection)).send().expect(204);
+    }
+    // A document's row, and its alarm at times.
+    let own = 2;
+    let plain = path("plain");
+    let data = json!({"a": 1, "b": "x", "c": [1, 2, 3], "d": {"e": true, "f": null}});
+    // a, b, c, its three elements, d, d.e, d.f
+    check_rows(client.put(&plain, &data), "created again", 9, own);
+    let update = |change: Value| client.patch(&plain, JSON, &change);
+    check_rows(update(json!({"a": 2})), "one number", 1, own);
+    check_rows(update(json!({"a": "two"})), "another type", 1, own);
+    check_rows(update(json!({"a": 3, "b": "y"})), "two values", 2, own);
+    check_rows(update(json!({"c": {"$arrayUnion": [4]}})), "an element, and its array", 2, own);
+    check_rows(update(json!({"c": {"$arrayRemove": [1, 2]}})), "two elements fewer", 3, own);
+    check_rows(update(json!({"d.e": false})), "in a map, which is a value itself", 2, own);
+    check_rows(update(json!({"d.g": 5, "d.e": {"$delete": true}})), "one for another", 3, own);
+    check_rows(update(json!({"a": {"$delete": true}})), "one value fewer", 1, own);
+    check_rows(update(json!({"a": 1})), "one more", 1, own);
+    check_rows(client.put(&plain, &client.data(&plain)), "nothing", 0, 0);
+    check_rows(client.put(&plain, &json!({"z": 1})), "others", 9, own);
+    check_rows(client.delete(&plain), "deleted", 1, own);
+    check_rows(client.delete(&plain), "deleted again", 0, 0);
+    check_rows(client.put(&plain, &json!({"z": 1})), "created again", 1, own);
+    let keyed = update(json!({"z": 2})).header("idempotency-key", "k");
+    check_rows(keyed.clone(), "with a key", 1, own + 1);
+    check_rows(keyed, "the same again", 0, 0);
+    // Two indexes, each with a row of the document; entries of two fields each; and none of what is exempt.
+    let declared = path("declared");
+    let data = json!({"a": 1, "b": 2, "tags": ["x", "y"], "body": {"text": "long", "words": [1, 2, 3]}});
+    // In both: a, b, tags, its two elements, a and b, each element and a.
+    let all = 2 * (2 + 3 + 1 + 2);
+    check_rows(client.put(&declared, &data), "created again, declared", all, own);
+    let update = |change: Value| client.patch(&declared, JSON, &change);
+    check_rows(update(json!({"b": 3})), "one of two fields", 2 * 2, own);
+    check_rows(update(json!({"a": 3})), "the one that both have", 2 * 4, own);
+    let reply = update(json!({"body.text": "longer", "body.words": []})).send().expect(200);
+    assert_eq!(number(&reply, "blaze-index-rows-written"), 2, "the document in both, and no entry");
+    check_rows(client.delete(&declared), "deleted, declared", all, own);
 }
