@@ -39,13 +39,17 @@ function guarded(call) {
 
 const NO_BODY = new Uint8Array();
 
-/** A request's body, or undefined when it has more than `limit` bytes. */
-async function readBody(request, limit) {
+/** A promise of a request's body, or of undefined when it has more than `limit` bytes. */
+function readBody(request, limit) {
   const length = request.headers.get("content-length");
-  if (length !== null && Number(length) <= limit) return new Uint8Array(await request.arrayBuffer());
+  if (length === null || Number(length) > limit) return readChunks(request.body ?? [], limit);
+  return request.arrayBuffer().then((body) => new Uint8Array(body));
+}
+
+async function readChunks(stream, limit) {
   const chunks = [];
   let size = 0;
-  for await (const chunk of request.body) {
+  for await (const chunk of stream) {
     size += chunk.byteLength;
     // What is too much is read and dropped, up to a point: a client that is still sending would not see the answer.
     if (size <= limit) chunks.push(chunk);
@@ -94,7 +98,7 @@ function durableObject(name) {
       return this.#object;
     }
     fetch(request) {
-      if (request.body === null) return this.finish(guarded(() => this.current().fetch(request, NO_BODY)));
+      if (request.method === "GET") return this.finish(guarded(() => this.current().fetch(request, NO_BODY)));
       return readBody(request, wasm.bodyLimit()).then(
         (body) => this.finish(guarded(() => this.current().fetch(request, body))),
         (error) => guarded(() => wasm.unreadable(error)),
@@ -195,36 +199,31 @@ export class Index extends durableObject("Index") {
 
 const JSON_TYPE = { headers: { "content-type": "application/json" } };
 
-/** Asks the indexes what a request asks. */
-async function ask(request, env, body) {
+/** Asks the indexes what a request asks; `what` it is, `wasm.fetch` said. */
+async function ask(request, env, what) {
   const { headers } = request;
-  const type = headers.get("content-type") ?? undefined;
-  const asked = guarded(() => wasm.ask(request, env, body, type));
-  if (!Array.isArray(asked)) return asked;
-  const [names, question] = asked;
-  const answers = await Promise.all(names.map((name) => env.INDEX.getByName(name).ask(name, question)));
-  const [answer] = answers;
-  if (answers.length === 1 && typeof answer === "string" && !headers.has("origin")) {
-    return new Response(answer, JSON_TYPE);
-  }
-  const refused = answers.find((answer) => typeof answer !== "string" && answer[0] !== 200);
-  if (refused !== undefined) return guarded(() => wasm.answered(request, env, ...refused));
-  if (answers.length === 1) {
-    const whole = typeof answer === "string" ? [200, answer] : answer;
-    return guarded(() => wasm.answered(request, env, ...whole));
-  }
-  const parts = answers.map((answer) => (typeof answer === "string" ? answer : answer[1]));
-  return guarded(() => wasm.merge(request, env, body, parts));
-}
-
-async function answerQuestion(request, env) {
   let body = NO_BODY;
   try {
-    if (request.body !== null) body = await readBody(request, wasm.bodyLimit());
+    if (request.method !== "GET") body = await readBody(request, wasm.bodyLimit());
   } catch (error) {
     return guarded(() => wasm.unreadable(error));
   }
-  return ask(request, env, body);
+  const type = headers.get("content-type") ?? undefined;
+  const asked = guarded(() => wasm.ask(request, env, what, body, type));
+  if (!Array.isArray(asked)) return asked;
+  const [names, question] = asked;
+  const askOne = (name) => env.INDEX.getByName(name).ask(name, question);
+  if (names.length === 1) {
+    const answer = await askOne(names[0]);
+    const isText = typeof answer === "string";
+    if (isText && !headers.has("origin")) return new Response(answer, JSON_TYPE);
+    return guarded(() => wasm.answered(request, env, ...(isText ? [200, answer] : answer)));
+  }
+  const answers = await Promise.all(names.map(askOne));
+  const refused = answers.find((answer) => typeof answer !== "string" && answer[0] !== 200);
+  if (refused !== undefined) return guarded(() => wasm.answered(request, env, ...refused));
+  const parts = answers.map((answer) => (typeof answer === "string" ? answer : answer[1]));
+  return guarded(() => wasm.merge(request, env, body, parts));
 }
 
 export default {
@@ -232,7 +231,7 @@ export default {
     try {
       const outcome = await guarded(() => wasm.fetch(request, env));
       if (typeof outcome === "string") return listen(env, outcome, () => new wasm.Listener(), guarded);
-      return outcome === null ? await answerQuestion(request, env) : outcome;
+      return typeof outcome === "number" ? await ask(request, env, outcome) : outcome;
     } catch (error) {
       return guarded(() => wasm.unavailable(error));
     }

@@ -89,48 +89,18 @@ export function isListenedTo(state, tag, socket) {
   return state.getWebSockets(tag).some((other) => other !== socket);
 }
 
-/** The value of a key, or undefined. Adds to `counts`. */
-export function valueOf(sql, query, key, counts) {
-  const cursor = sql.exec(query, key);
-  const { value: row } = cursor.raw().next();
-  count(cursor, counts);
-  return row === undefined ? undefined : new Uint8Array(row[0]);
-}
-
-/** The one value of a statement over a range: a number, bytes or null. Adds to `counts`. */
-export function valueOfRange(sql, query, start, end, limit, counts) {
-  const cursor = sql.exec(query, start, end, limit);
-  const [value] = cursor.raw().next().value;
+/** The `value` of a statement's one row: a number, bytes or null. Adds to `counts`, if there are any. */
+export function valueOf(sql, query, counts, ...bindings) {
+  const cursor = sql.exec(query, ...bindings);
+  const { value } = cursor.one();
   count(cursor, counts);
   return value instanceof ArrayBuffer ? new Uint8Array(value) : value;
 }
 
-/** The rows of a statement over a range, packed: for each column its length in four bytes, then its bytes. Adds to `counts`. */
-export function packedRows(sql, query, start, end, limit, counts) {
-  const cursor = sql.exec(query, start, end, limit);
-  const columns = [];
-  let size = 0;
-  for (const row of cursor.raw()) {
-    for (const column of row) {
-      columns.push(column);
-      size += 4 + column.byteLength;
-    }
-  }
-  count(cursor, counts);
-  const packed = new Uint8Array(size);
-  const view = new DataView(packed.buffer);
-  let offset = 0;
-  for (const column of columns) {
-    view.setUint32(offset, column.byteLength);
-    packed.set(new Uint8Array(column), offset + 4);
-    offset += 4 + column.byteLength;
-  }
-  return packed;
-}
-
 /**
  * Runs changes, all or none of them. `statements` are those for a put, a delete and a move. `packed` holds for each
- * change the number of its statement, then its bindings as `packedRows` packs columns. Adds to `counts`.
+ * change the number of its statement, then each of its bindings: its length in four bytes, and its bytes. Adds to
+ * `counts`, if there are any.
  */
 export function runAll(storage, statements, packed, counts) {
   const { sql } = storage;
@@ -168,6 +138,7 @@ export function runAll(storage, statements, packed, counts) {
 const [PUT, DELETE, MOVE] = [0, 1, 2];
 
 function count(cursor, counts) {
+  if (counts === undefined) return;
   counts[0] += cursor.rowsRead;
   counts[1] += cursor.rowsWritten;
 }

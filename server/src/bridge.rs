@@ -74,44 +74,33 @@ extern "C" {
         socket: &JsValue,
     ) -> Result<bool, JsValue>;
 
-    /// The value of a key, if there is one.
+    /// The `value` of the row that a statement has for a key.
     #[wasm_bindgen(catch, js_name = valueOf)]
-    pub(crate) fn value_of(
+    pub(crate) fn value_of_key(
         sql: &Sql,
         query: &JsValue,
+        counts: Option<&Float64Array>,
         key: &[u8],
-        counts: &Float64Array,
-    ) -> Result<Option<Uint8Array>, JsValue>;
+    ) -> Result<JsValue, JsValue>;
 
-    /// The one value of a statement over a range.
-    #[wasm_bindgen(catch, js_name = valueOfRange)]
+    /// The `value` of the row that a statement has for a range.
+    #[wasm_bindgen(catch, js_name = valueOf)]
     pub(crate) fn value_of_range(
         sql: &Sql,
         query: &JsValue,
+        counts: Option<&Float64Array>,
         start: &[u8],
         end: &[u8],
         limit: f64,
-        counts: &Float64Array,
     ) -> Result<JsValue, JsValue>;
 
-    /// The rows of a statement over a range, packed: for each column its length in four bytes, then its bytes.
-    #[wasm_bindgen(catch, js_name = packedRows)]
-    pub(crate) fn packed_rows(
-        sql: &Sql,
-        query: &JsValue,
-        start: &[u8],
-        end: &[u8],
-        limit: f64,
-        counts: &Float64Array,
-    ) -> Result<Uint8Array, JsValue>;
-
-    /// Runs statements, all or none of them. `bindings` are packed as the rows are; see `server/src/bridge.js`.
+    /// Runs statements, all or none of them. `bindings` are packed; see `server/src/bridge.js`.
     #[wasm_bindgen(catch, js_name = runAll)]
     pub(crate) fn run_all(
         storage: &JsValue,
         statements: &Array,
         bindings: &[u8],
-        counts: &Float64Array,
+        counts: Option<&Float64Array>,
     ) -> Result<(), JsValue>;
 
     #[wasm_bindgen(catch)]

@@ -25,7 +25,13 @@ const OPENAPI: &str = include_str!("../openapi.json");
 /// The binding of the demo page's files, in wrangler.toml.
 const ASSETS: &str = "ASSETS";
 
-/// The Worker's handler: a response, or a promise of one. A document's answer is passed through as it is: not awaited,
+/// What [`fetch`] gives for `POST /v1/query`, so that [`ask`] need not find the route again.
+const QUERY: u8 = 1;
+
+/// What it gives for other requests that ask indexes.
+const OTHER_QUESTION: u8 = 2;
+
+/// The Worker's handler: a response, or a promise of one, or a number where [`ask`] is to be called. A document's answer is passed through as it is: not awaited,
 /// not taken apart.
 ///
 /// # Errors
@@ -86,7 +92,8 @@ fn answer(request: Request, env: Env) -> Result<JsValue, JsValue> {
                 .into()
         }
         // Their bodies say which objects answer: the entry reads them, and calls `ask`.
-        Ok(Route::Query | Route::Aggregate | Route::List(_)) => return Ok(JsValue::NULL),
+        Ok(Route::Query) => return Ok(QUERY.into()),
+        Ok(Route::Aggregate | Route::List(_)) => return Ok(OTHER_QUESTION.into()),
         Ok(Route::Listen) => return crate::listener::open(&request, &env),
         Ok(Route::Page) => return Ok(page(request, env).into()),
         Ok(Route::Health) => Reply::json(200, r#"{"status":"ok"}"#.to_owned()),
@@ -107,7 +114,7 @@ fn answer(request: Request, env: Env) -> Result<JsValue, JsValue> {
 
 /// What is to be asked of the indexes for a request, whose body has been read; `None` is one that is too large.
 /// `[names, question]`, or the response when nothing can be asked. One index gives the whole answer; of several,
-/// [`merge`] makes one. `content_type` is the request's.
+/// [`merge`] makes one. `what` is what [`fetch`] gave, `content_type` the request's.
 ///
 /// # Errors
 /// When not even the answer to a failure can be built.
@@ -115,31 +122,38 @@ fn answer(request: Request, env: Env) -> Result<JsValue, JsValue> {
 pub fn ask(
     request: &Request,
     env: &Env,
+    what: u8,
     body: Option<Vec<u8>>,
     content_type: Option<String>,
 ) -> Result<JsValue, JsValue> {
-    let summary = Incoming::summary(request)?;
-    let asked = body.ok_or_else(too_large).and_then(|body| {
-        if summary.method() == "POST" {
-            document_request::check_json("POST", content_type.as_deref())?;
-        }
-        let collections = collections()?;
-        let simple = match route(summary.method(), summary.path()) {
-            Ok(Route::Query) => Ask::of_one("query", body.as_slice(), &collections),
-            _ => None,
-        };
-        match simple {
-            Some(ask) => Ok(ask),
-            None => question(&summary, &body)?.ask(&collections),
-        }
-    });
-    match asked {
+    match asked(request, what, body, content_type.as_deref()) {
         Ok(Ask { objects, body }) => {
             let names: Array = objects.iter().map(|name| JsValue::from(name.as_str())).collect();
             Ok(Array::of2(&names, &body.into()).into())
         }
         Err(error) => finish(error.into(), &Incoming::new(request)?, env).map(JsValue::from),
     }
+}
+
+fn asked(
+    request: &Request,
+    what: u8,
+    body: Option<Vec<u8>>,
+    content_type: Option<&str>,
+) -> Result<Ask, Error> {
+    let body = body.ok_or_else(too_large)?;
+    let collections = collections()?;
+    if what == QUERY {
+        document_request::check_json("POST", content_type)?;
+        let simple = Ask::of_one("query", &body, &collections);
+        return simple.map_or_else(|| Question::query(&body)?.ask(&collections), Ok);
+    }
+    let incoming = Incoming::summary(request)
+        .map_err(|thrown| Error::new(Code::Internal, bridge::message(&thrown)))?;
+    if incoming.method() == "POST" {
+        document_request::check_json("POST", content_type)?;
+    }
+    question(&incoming, &body)?.ask(&collections)
 }
 
 /// The answer to a request as one index gave it; `read` and `written` where rows are counted.

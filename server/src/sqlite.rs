@@ -1,7 +1,8 @@
 //! The engine's store over the Durable Object's SQLite.
 
 use crate::bridge::{self, Cursor, Sql};
-use blaze_engine::store::{Change, Range, Row, Store, StoreError, sql};
+use blaze_engine::store::sql::{self, Reads};
+use blaze_engine::store::{Change, Range, Row, Store, StoreError};
 use js_sys::{Array, Float64Array, Uint8Array};
 use std::cell::Cell;
 use wasm_bindgen::prelude::*;
@@ -36,9 +37,12 @@ impl SqliteStore {
 
     /// Rows read and written since the last call, if they are counted.
     pub(crate) fn take_counts(&self) -> Option<(f64, f64)> {
+        if !self.is_counting {
+            return None;
+        }
         let counts = (self.counts.get_index(0), self.counts.get_index(1));
         self.counts.fill(0.0, 0, 2);
-        self.is_counting.then_some(counts)
+        Some(counts)
     }
 
     /// Counts an alarm that is set: the platform bills it as a row.
@@ -80,38 +84,59 @@ impl SqliteStore {
         Ok(())
     }
 
-    /// The rows of a range. `as_text` is for few rows, whose values are texts.
+    /// The rows of a range. `as_text` gives them as one value, `plain` as they stand.
     fn rows(
         &self,
-        statement: &'static str,
         as_text: &'static str,
+        plain: &'static str,
         range: &Range,
         limit: usize,
     ) -> Result<Vec<Row>, StoreError> {
-        if range.is_empty() || !self.has_table()? {
+        if !self.has_table()? {
             return Ok(Vec::new());
         }
-        let (start, end, limit_value) = (&range.start, &range.end, limit as f64);
-        if limit <= FEW_ROWS {
-            let as_text = bridge::constant(as_text);
-            let text =
-                bridge::value_of_range(&self.sql, &as_text, start, end, limit_value, &self.counts);
-            // An error: too much for one text, perhaps.
-            if let Ok(text) = text {
-                let bytes = text.dyn_ref::<Uint8Array>().map(Uint8Array::to_vec);
-                return bytes.map_or(Ok(Vec::new()), |bytes| read_text(&bytes));
-            }
-        }
+        sql::rows(&Rows { store: self, as_text, plain }, range, limit)
+    }
+
+    fn value_of_range(
+        &self,
+        statement: &'static str,
+        range: &Range,
+        limit: f64,
+    ) -> Result<JsValue, StoreError> {
         let statement = bridge::constant(statement);
-        let packed =
-            bridge::packed_rows(&self.sql, &statement, start, end, limit_value, &self.counts)
-                .map_err(failed)?;
-        unpack(&packed.to_vec())
+        let (start, end) = (&range.start, &range.end);
+        bridge::value_of_range(&self.sql, &statement, self.counts(), start, end, limit)
+            .map_err(failed)
+    }
+
+    /// Where calls into JavaScript count.
+    fn counts(&self) -> Option<&Float64Array> {
+        self.is_counting.then_some(&self.counts)
     }
 }
 
-/// So many rows are read as one text.
-const FEW_ROWS: usize = 64;
+struct Rows<'a> {
+    store: &'a SqliteStore,
+    as_text: &'static str,
+    plain: &'static str,
+}
+
+impl Reads for Rows<'_> {
+    fn text(&self, range: &Range, limit: usize) -> Result<Option<Vec<u8>>, StoreError> {
+        let value = self.store.value_of_range(self.as_text, range, limit as f64)?;
+        Ok(bytes(&value))
+    }
+
+    fn first(&self, range: &Range) -> Result<Option<Row>, StoreError> {
+        let bound = |bound: &Vec<u8>| JsValue::from(Uint8Array::from(bound.as_slice()));
+        let bindings = Array::of3(&bound(&range.start), &bound(&range.end), &1.into());
+        let row: JsValue = self.store.run(self.plain, &bindings)?.get(0);
+        let Ok(columns) = row.dyn_into::<Array>() else { return Ok(None) };
+        let column = |number| Uint8Array::new(&columns.get(number)).to_vec();
+        Ok(Some((column(0), column(1))))
+    }
+}
 
 impl Store for SqliteStore {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
@@ -119,8 +144,8 @@ impl Store for SqliteStore {
             return Ok(None);
         }
         let get = bridge::constant(sql::GET);
-        let value = bridge::value_of(&self.sql, &get, key, &self.counts).map_err(failed)?;
-        Ok(value.map(|bytes| bytes.to_vec()))
+        let value = bridge::value_of_key(&self.sql, &get, self.counts(), key).map_err(failed)?;
+        Ok(bytes(&value))
     }
 
     fn commit(&mut self, changes: &[Change<'_>]) -> Result<(), StoreError> {
@@ -144,15 +169,15 @@ impl Store for SqliteStore {
 
     fn scan(&self, range: &Range, limit: usize) -> Result<Vec<Row>, StoreError> {
         match range.reverse {
-            false => self.rows(sql::SCAN, sql::SCAN_AS_TEXT, range, limit),
-            true => self.rows(sql::SCAN_REVERSE, sql::SCAN_REVERSE_AS_TEXT, range, limit),
+            false => self.rows(sql::SCAN_AS_TEXT, sql::SCAN, range, limit),
+            true => self.rows(sql::SCAN_REVERSE_AS_TEXT, sql::SCAN_REVERSE, range, limit),
         }
     }
 
     fn follow(&self, range: &Range, limit: usize) -> Result<Vec<Row>, StoreError> {
         match range.reverse {
-            false => self.rows(sql::FOLLOW, sql::FOLLOW_AS_TEXT, range, limit),
-            true => self.rows(sql::FOLLOW_REVERSE, sql::FOLLOW_REVERSE_AS_TEXT, range, limit),
+            false => self.rows(sql::FOLLOW_AS_TEXT, sql::FOLLOW, range, limit),
+            true => self.rows(sql::FOLLOW_REVERSE_AS_TEXT, sql::FOLLOW_REVERSE, range, limit),
         }
     }
 
@@ -162,16 +187,7 @@ impl Store for SqliteStore {
         }
         // SQLite's integers end where a double cannot follow; no range has so many rows.
         let limit = (limit as f64).min(9e15);
-        let statement = bridge::constant(sql::COUNT);
-        let count = bridge::value_of_range(
-            &self.sql,
-            &statement,
-            &range.start,
-            &range.end,
-            limit,
-            &self.counts,
-        );
-        let count = count.map_err(failed)?.as_f64();
+        let count = self.value_of_range(sql::COUNT, range, limit)?.as_f64();
         count
             .map(|count| count as u64)
             .ok_or_else(|| StoreError("a count that is no number".to_owned()))
@@ -201,7 +217,7 @@ impl SqliteStore {
             &bridge::constant(sql::DELETE),
             &bridge::constant(sql::MOVE),
         );
-        bridge::run_all(&self.storage, &statements, &packed, &self.counts).map_err(failed)
+        bridge::run_all(&self.storage, &statements, &packed, self.counts()).map_err(failed)
     }
 }
 
@@ -209,34 +225,6 @@ fn failed(thrown: JsValue) -> StoreError {
     StoreError(bridge::message(&thrown))
 }
 
-/// Rows as [`sql::FOLLOW_AS_TEXT`] writes them.
-fn read_text(text: &[u8]) -> Result<Vec<Row>, StoreError> {
-    let broken = || StoreError("a row that is not as it was asked for".to_owned());
-    let digit = |byte: u8| (byte as char).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let row = |row: &[u8]| {
-        let space = row.iter().position(|byte| *byte == b' ').ok_or_else(broken)?;
-        let (key, value) = row.split_at_checked(space).ok_or_else(broken)?;
-        let (pairs, _) = key.as_chunks::<2>();
-        let byte = |&[high, low]: &[u8; 2]| Some((digit(high)? << 4) | digit(low)?);
-        let key = pairs.iter().map(byte).collect::<Option<Vec<u8>>>().ok_or_else(broken)?;
-        Ok((key, value.get(1..).unwrap_or_default().to_vec()))
-    };
-    text.split(|byte| *byte == 30).map(row).collect()
-}
-
-/// Rows of two columns, as `packedRows` packs them.
-fn unpack(mut packed: &[u8]) -> Result<Vec<Row>, StoreError> {
-    let mut rows = Vec::new();
-    let mut column = || {
-        let (length, rest) = packed.split_first_chunk::<4>()?;
-        let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
-        let (column, rest) = rest.split_at_checked(length)?;
-        packed = rest;
-        Some(column.to_vec())
-    };
-    while let Some(key) = column() {
-        let value = column().ok_or_else(|| StoreError("half a row".to_owned()))?;
-        rows.push((key, value));
-    }
-    Ok(rows)
+fn bytes(value: &JsValue) -> Option<Vec<u8>> {
+    value.dyn_ref::<Uint8Array>().map(Uint8Array::to_vec)
 }

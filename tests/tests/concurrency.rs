@@ -171,7 +171,8 @@ fn write_and_ask(client: &Client, collection: &str, writer: usize, rounds: u64) 
         assert_eq!(ids(&found), [id.as_str()], "{n}");
         assert_eq!(found["documents"][0]["version"], version);
         assert_eq!(client.ids(&mine("<", n)), Vec::<String>::new(), "an old value of {n}");
-        let named = json!({"from": collection, "where": {"field": "__name__", "op": "==", "value": id}});
+        let named =
+            json!({"from": collection, "where": {"field": "__name__", "op": "==", "value": id}});
         assert_eq!(client.query(&named)["documents"][0]["data"], data);
         let count = json!({"query": mine("==", n), "aggregates": {"n": "count"}});
         let counted = client.post("/v1/aggregate", &count).send().expect(200).json();
@@ -180,7 +181,12 @@ fn write_and_ask(client: &Client, collection: &str, writer: usize, rounds: u64) 
 }
 
 /// Asks for everything while others write: what was answered before a query is in it.
-fn look(client: &Client, collection: &str, answered: &Mutex<BTreeMap<String, u64>>, done: &AtomicUsize) {
+fn look(
+    client: &Client,
+    collection: &str,
+    answered: &Mutex<BTreeMap<String, u64>>,
+    done: &AtomicUsize,
+) {
     while done.load(Ordering::Relaxed) < ASKERS {
         let before = answered.lock().unwrap().clone();
         let answer = client.query(&json!({"from": collection, "orderBy": [{"field": "n"}]}));
@@ -221,7 +227,8 @@ fn a_write_that_was_answered_is_in_every_later_query() {
                     for n in 0..15_usize {
                         let id = format!("x{}", (writer * 7 + n * 5) % 40);
                         let path = format!("/v1/docs/{collection}/{id}");
-                        let update = json!({"n": n, "writers": {"$arrayUnion": [writer * 100 + n]}});
+                        let update =
+                            json!({"n": n, "writers": {"$arrayUnion": [writer * 100 + n]}});
                         let reply = client.put(&format!("{path}?merge=true"), &update).send();
                         let version = reply.version();
                         let mut answered = answered.lock().unwrap();

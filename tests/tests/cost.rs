@@ -185,7 +185,8 @@ fn the_index_writes_a_row_and_two_for_every_value_that_changed() {
     check_rows(keyed, "the same again", 0, 0);
     // Two indexes, each with a row of the document; entries of two fields each; and none of what is exempt.
     let declared = path("declared");
-    let data = json!({"a": 1, "b": 2, "tags": ["x", "y"], "body": {"text": "long", "words": [1, 2, 3]}});
+    let data =
+        json!({"a": 1, "b": 2, "tags": ["x", "y"], "body": {"text": "long", "words": [1, 2, 3]}});
     // In both: a, b, tags, its two elements, a and b, each element and a.
     let all = 2 * (2 + 3 + 1 + 2);
     check_rows(client.put(&declared, &data), "created again, declared", all, own);

@@ -1,9 +1,14 @@
 //! The engine's store over SQLite as a library: the same SQL as in the Durable Object, on this machine's disk.
 
-use blaze_engine::store::{Change, Range, Row, Store, StoreError, sql};
+use blaze_engine::store::sql::{self, Reads};
+use blaze_engine::store::{Change, Range, Row, Store, StoreError};
+use rusqlite::limits::Limit;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 use std::cell::Cell;
 use std::path::Path;
+
+/// Bytes of a text, a blob or a row: the platform's limit.
+const LENGTH_LIMIT: i32 = 2_000_000;
 
 /// One object's rows in one SQLite database. As in the Durable Object, the table is made by the first write only: a
 /// read leaves no trace.
@@ -30,9 +35,11 @@ impl RusqliteStore {
         Connection::open(file).map(Self::over).map_err(failed)
     }
 
-    /// A database that somebody else opened.
+    /// A database that somebody else opened. Its values may be as large as those of the platform's SQLite.
     #[must_use]
     pub fn over(connection: Connection) -> Self {
+        // It fails for limits that SQLite does not have.
+        let _ = connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, LENGTH_LIMIT);
         RusqliteStore { connection, has_table: Cell::new(false) }
     }
 
@@ -50,16 +57,40 @@ impl RusqliteStore {
         Ok(self.has_table.get())
     }
 
-    fn rows(&self, statement: &str, range: &Range, limit: usize) -> Result<Vec<Row>, StoreError> {
+    /// The rows of a range. `as_text` gives them as one value, `plain` as they stand.
+    fn rows(
+        &self,
+        as_text: &str,
+        plain: &str,
+        range: &Range,
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError> {
         if !self.has_table()? {
             return Ok(Vec::new());
         }
-        let mut statement = self.connection.prepare_cached(statement).map_err(failed)?;
+        sql::rows(&Rows { connection: &self.connection, as_text, plain }, range, limit)
+    }
+}
+
+struct Rows<'a> {
+    connection: &'a Connection,
+    as_text: &'a str,
+    plain: &'a str,
+}
+
+impl Reads for Rows<'_> {
+    fn text(&self, range: &Range, limit: usize) -> Result<Option<Vec<u8>>, StoreError> {
+        let mut statement = self.connection.prepare_cached(self.as_text).map_err(failed)?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows = statement.query_map(params![range.start, range.end, limit], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        });
-        rows.map_err(failed)?.collect::<Result<_, _>>().map_err(failed)
+        let bindings = params![range.start, range.end, limit];
+        statement.query_row(bindings, |row| row.get(0)).map_err(failed)
+    }
+
+    fn first(&self, range: &Range) -> Result<Option<Row>, StoreError> {
+        let mut statement = self.connection.prepare_cached(self.plain).map_err(failed)?;
+        let row = statement
+            .query_row(params![range.start, range.end, 1], |row| Ok((row.get(0)?, row.get(1)?)));
+        row.optional().map_err(failed)
     }
 }
 
@@ -69,7 +100,7 @@ impl Store for RusqliteStore {
             return Ok(None);
         }
         let mut statement = self.connection.prepare_cached(sql::GET).map_err(failed)?;
-        statement.query_row([key], |row| row.get(0)).optional().map_err(failed)
+        statement.query_row([key], |row| row.get(0)).map_err(failed)
     }
 
     fn commit(&mut self, changes: &[Change<'_>]) -> Result<(), StoreError> {
@@ -99,11 +130,17 @@ impl Store for RusqliteStore {
     }
 
     fn scan(&self, range: &Range, limit: usize) -> Result<Vec<Row>, StoreError> {
-        self.rows(if range.reverse { sql::SCAN_REVERSE } else { sql::SCAN }, range, limit)
+        match range.reverse {
+            false => self.rows(sql::SCAN_AS_TEXT, sql::SCAN, range, limit),
+            true => self.rows(sql::SCAN_REVERSE_AS_TEXT, sql::SCAN_REVERSE, range, limit),
+        }
     }
 
     fn follow(&self, range: &Range, limit: usize) -> Result<Vec<Row>, StoreError> {
-        self.rows(if range.reverse { sql::FOLLOW_REVERSE } else { sql::FOLLOW }, range, limit)
+        match range.reverse {
+            false => self.rows(sql::FOLLOW_AS_TEXT, sql::FOLLOW, range, limit),
+            true => self.rows(sql::FOLLOW_REVERSE_AS_TEXT, sql::FOLLOW_REVERSE, range, limit),
+        }
     }
 
     fn count(&self, range: &Range, limit: u64) -> Result<u64, StoreError> {

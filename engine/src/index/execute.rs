@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 /// Rows that are read at once, at most.
 const CHUNK: usize = 512;
 /// Rows that are read first where nobody knows how large they are.
-const UNKNOWN_CHUNK: usize = 16;
+const UNKNOWN_CHUNK: usize = 32;
 /// Rows that are read first where more than one stream is, or rows may not be wanted.
 const FIRST_CHUNK: usize = 2;
 /// A chunk is of so many rows that they have about so many bytes.
@@ -277,14 +277,7 @@ impl<'a, S: Store> Reader<'a, S> {
             };
             self.scanned = self.scanned.saturating_add(rows.len() as u64);
             match rows.last() {
-                Some((key, _)) if rows.len() == chunk => {
-                    if range.reverse {
-                        range.end.clone_from(key);
-                    } else {
-                        range.start.clone_from(key);
-                        range.start.push(0);
-                    }
-                }
+                Some((key, _)) if rows.len() == chunk => range.skip_to_after(key),
                 _ => drop(self.ranges.pop_front()),
             }
             self.size_up(&rows);

@@ -91,6 +91,15 @@ impl Range {
     pub fn is_empty(&self) -> bool {
         self.start >= self.end
     }
+
+    /// Leaves only the rows that come after a key of it.
+    pub fn skip_to_after(&mut self, key: &[u8]) {
+        if self.reverse {
+            self.end = key.to_vec();
+        } else {
+            self.start = [key, &[0]].concat();
+        }
+    }
 }
 
 /// The storage failed: what it said.

@@ -63,7 +63,10 @@ fn putting_again_replaces(mut store: impl Store) {
 fn keys_and_values_are_any_bytes(mut store: impl Store) {
     let all: Vec<u8> = (0..=255).collect();
     put(&mut store, &[(&all, &all)]);
-    assert_eq!(value(&store, &all), Some(all));
+    assert_eq!(value(&store, &all), Some(all.clone()));
+    put(&mut store, &[(b"", &all)]);
+    let rows = vec![(Vec::new(), all.clone()), (all.clone(), all)];
+    assert_eq!(store.scan(&range(b"", b"\xff", false), 9), Ok(rows));
 }
 
 fn many_changes_are_made_at_once(mut store: impl Store) {
@@ -127,4 +130,13 @@ fn large_values_are_kept(mut store: impl Store) {
     let large = vec![7; blaze_schema::limits::ROW_BYTES];
     put(&mut store, &[(b"a", &large)]);
     assert_eq!(value(&store, b"a").map(|value| value.len()), Some(large.len()));
+    put(&mut store, &[(b"b", b"small"), (b"c", &large), (b"d", b"c")]);
+    let lengths = |range, limit| {
+        let rows = store.scan(&range, limit).unwrap_or_else(|error| panic!("{error}"));
+        rows.iter().map(|(_, value)| value.len()).collect::<Vec<_>>()
+    };
+    assert_eq!(lengths(range(b"a", b"e", false), 9), [large.len(), 5, large.len(), 1]);
+    assert_eq!(lengths(range(b"a", b"e", true), 3), [1, large.len(), 5]);
+    let followed = store.follow(&range(b"d", b"e", false), 9);
+    assert_eq!(followed, Ok(vec![(b"d".to_vec(), large)]));
 }

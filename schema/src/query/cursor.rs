@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::cmp::Ordering;
 
 /// A place in the order of a query's documents: between two of them.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub struct Cursor {
     /// Values of the first of the query's orders, at least one. A value of `__name__` is `{"$ref":path}`.
     pub values: Vec<Value>,

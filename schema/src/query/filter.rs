@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::cmp::Ordering;
 
 /// A condition on a document.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub enum Filter {
     /// All hold.
     And(Vec<Filter>),
@@ -19,7 +19,7 @@ pub enum Filter {
 }
 
 /// `{"field","op","value"}`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub struct FieldFilter {
     /// The field.
     pub field: Field,
@@ -31,7 +31,7 @@ pub struct FieldFilter {
 }
 
 /// How a field is compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Operator {
     /// `==`
     Equal,

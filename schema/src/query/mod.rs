@@ -34,7 +34,7 @@ use std::fmt;
 const NAME: &str = "__name__";
 
 /// Where a query looks.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Source {
     /// The documents of one collection.
     Collection(CollectionPath),

@@ -8,7 +8,7 @@ use crate::value::Map;
 use std::cmp::Ordering;
 
 /// One sort key of a query.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Order {
     /// What is sorted by.
     pub field: Field,
@@ -17,7 +17,7 @@ pub struct Order {
 }
 
 /// Which way an order goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {
     /// `asc`
     Ascending,
