@@ -98,7 +98,8 @@ export function valueOf(sql, query, counts, ...bindings) {
 }
 
 /**
- * Runs changes, all or none of them. `statements` are those for a put, a delete and a move. `packed` holds for each
+ * Runs changes, all or none of them. `statements` are those for a put, a delete, a move, and for a record's put and its
+ * delete. `packed` holds for each
  * change the number of its statement, then each of its bindings: its length in four bytes, and its bytes. Adds to
  * `counts`, if there are any.
  */
@@ -128,14 +129,20 @@ export function runAll(storage, statements, packed, counts) {
         case MOVE: {
           const [from, to, value] = [next(), next(), next()];
           if (run(MOVE, from, to, value) === 0) run(PUT, to, value);
+          break;
         }
+        case PUT_RECORD:
+          run(PUT_RECORD, next(), next());
+          break;
+        case DELETE_RECORD:
+          run(DELETE_RECORD, next());
       }
     }
   };
   storage.transactionSync(runEach);
 }
 
-const [PUT, DELETE, MOVE] = [0, 1, 2];
+const [PUT, DELETE, MOVE, PUT_RECORD, DELETE_RECORD] = [0, 1, 2, 3, 4];
 
 function count(cursor, counts) {
   if (counts === undefined) return;

@@ -83,6 +83,14 @@ extern "C" {
         key: &[u8],
     ) -> Result<JsValue, JsValue>;
 
+    /// The `value` of the row that a statement without parameters has.
+    #[wasm_bindgen(catch, js_name = valueOf)]
+    pub(crate) fn value_of_all(
+        sql: &Sql,
+        query: &JsValue,
+        counts: Option<&Float64Array>,
+    ) -> Result<JsValue, JsValue>;
+
     /// The `value` of the row that a statement has for a range.
     #[wasm_bindgen(catch, js_name = valueOf)]
     pub(crate) fn value_of_range(

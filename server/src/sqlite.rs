@@ -2,7 +2,7 @@
 
 use crate::bridge::{self, Cursor, Sql};
 use blaze_engine::store::sql::{self, Reads};
-use blaze_engine::store::{Change, Range, Row, Store, StoreError};
+use blaze_engine::store::{Change, Range, Row, Store, StoreError, number};
 use js_sys::{Array, Float64Array, Uint8Array};
 use std::cell::Cell;
 use wasm_bindgen::prelude::*;
@@ -12,8 +12,9 @@ use worker::worker_sys::DurableObjectState;
 pub(crate) struct SqliteStore {
     storage: JsValue,
     sql: Sql,
-    /// Whether the table is known to be there; a read must not create it.
+    /// Whether the tables are known to be there; a read must not create them.
     has_table: Cell<bool>,
+    has_records: Cell<bool>,
     /// Rows read and written since the last look, as SQLite counts them (and the platform bills them).
     counts: Float64Array,
     /// Whether anybody will look.
@@ -30,6 +31,7 @@ impl SqliteStore {
             storage: storage.into(),
             sql,
             has_table: Cell::new(false),
+            has_records: Cell::new(false),
             counts: Float64Array::new_with_length(2),
             is_counting,
         })
@@ -69,11 +71,18 @@ impl SqliteStore {
     }
 
     fn has_table(&self) -> Result<bool, StoreError> {
-        if !self.has_table.get() {
-            let found = self.run(sql::EXISTS, &Array::new())?.length() > 0;
-            self.has_table.set(found);
+        self.has(&self.has_table, sql::STORE)
+    }
+
+    fn has_records(&self) -> Result<bool, StoreError> {
+        self.has(&self.has_records, sql::RECORDS)
+    }
+
+    fn has(&self, known: &Cell<bool>, table: &[u8]) -> Result<bool, StoreError> {
+        if !known.get() {
+            known.set(!self.value_of(sql::EXISTS, table)?.is_null());
         }
-        Ok(self.has_table.get())
+        Ok(known.get())
     }
 
     fn make_table(&self) -> Result<(), StoreError> {
@@ -84,6 +93,20 @@ impl SqliteStore {
         Ok(())
     }
 
+    fn make_records(&self) -> Result<(), StoreError> {
+        if !self.has_records()? {
+            self.run(sql::CREATE_RECORDS, &Array::new())?;
+            self.has_records.set(true);
+        }
+        Ok(())
+    }
+
+    /// The value that a statement has for a key.
+    fn value_of(&self, statement: &'static str, key: &[u8]) -> Result<JsValue, StoreError> {
+        let statement = bridge::constant(statement);
+        bridge::value_of_key(&self.sql, &statement, self.counts(), key).map_err(failed)
+    }
+
     /// The rows of a range. `as_text` gives them as one value, `plain` as they stand.
     fn rows(
         &self,
@@ -92,7 +115,7 @@ impl SqliteStore {
         range: &Range,
         limit: usize,
     ) -> Result<Vec<Row>, StoreError> {
-        if !self.has_table()? {
+        if !self.has_records()? {
             return Ok(Vec::new());
         }
         sql::rows(&Rows { store: self, as_text, plain }, range, limit)
@@ -143,9 +166,7 @@ impl Store for SqliteStore {
         if !self.has_table()? {
             return Ok(None);
         }
-        let get = bridge::constant(sql::GET);
-        let value = bridge::value_of_key(&self.sql, &get, self.counts(), key).map_err(failed)?;
-        Ok(bytes(&value))
+        Ok(bytes(&self.value_of(sql::GET, key)?))
     }
 
     fn commit(&mut self, changes: &[Change<'_>]) -> Result<(), StoreError> {
@@ -167,11 +188,11 @@ impl Store for SqliteStore {
         self.run(statement, &bindings).map(drop)
     }
 
-    fn scan(&self, range: &Range, limit: usize) -> Result<Vec<Row>, StoreError> {
-        match range.reverse {
-            false => self.rows(sql::SCAN_AS_TEXT, sql::SCAN, range, limit),
-            true => self.rows(sql::SCAN_REVERSE_AS_TEXT, sql::SCAN_REVERSE, range, limit),
+    fn record(&self, key: &[u8]) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
+        if !self.has_records()? {
+            return Ok(None);
         }
+        bytes(&self.value_of(sql::RECORD, key)?).map(|value| sql::numbered(&value)).transpose()
     }
 
     fn follow(&self, range: &Range, limit: usize) -> Result<Vec<Row>, StoreError> {
@@ -179,6 +200,16 @@ impl Store for SqliteStore {
             false => self.rows(sql::FOLLOW_AS_TEXT, sql::FOLLOW, range, limit),
             true => self.rows(sql::FOLLOW_REVERSE_AS_TEXT, sql::FOLLOW_REVERSE, range, limit),
         }
+    }
+
+    fn last_record(&self) -> Result<u64, StoreError> {
+        if !self.has_records()? {
+            return Ok(0);
+        }
+        let statement = bridge::constant(sql::LAST_RECORD);
+        let last = bridge::value_of_all(&self.sql, &statement, self.counts()).map_err(failed)?;
+        // Numbers are given in turn: no double is too small for them.
+        Ok(last.as_f64().map_or(0, |last| last as u64))
     }
 
     fn count(&self, range: &Range, limit: u64) -> Result<u64, StoreError> {
@@ -197,6 +228,9 @@ impl Store for SqliteStore {
 impl SqliteStore {
     fn commit_many(&mut self, changes: &[Change<'_>]) -> Result<(), StoreError> {
         self.make_table()?;
+        if changes.iter().any(|change| matches!(change, Change::PutRecord(..))) {
+            self.make_records()?;
+        }
         let mut packed = Vec::new();
         let mut push = |statement: u8, bindings: &[&[u8]]| {
             packed.push(statement);
@@ -210,13 +244,13 @@ impl SqliteStore {
                 Change::Put(key, value) => push(0, &[key, value]),
                 Change::Delete(key) => push(1, &[key]),
                 Change::Move { from, to, value } => push(2, &[from, to, value]),
+                Change::PutRecord(record, value) => push(3, &[&number(record), value]),
+                Change::DeleteRecord(record) => push(4, &[&number(record)]),
             }
         }
-        let statements = Array::of3(
-            &bridge::constant(sql::PUT_ONE),
-            &bridge::constant(sql::DELETE),
-            &bridge::constant(sql::MOVE),
-        );
+        let statements =
+            [sql::PUT_ONE, sql::DELETE, sql::MOVE, sql::PUT_RECORD, sql::DELETE_RECORD];
+        let statements: Array = statements.into_iter().map(bridge::constant).collect();
         bridge::run_all(&self.storage, &statements, &packed, self.counts()).map_err(failed)
     }
 }

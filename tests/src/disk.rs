@@ -24,12 +24,16 @@ impl Store for Disk {
         self.rows.commit(changes)
     }
 
-    fn scan(&self, range: &Range, limit: usize) -> Result<Vec<Row>, StoreError> {
-        self.rows.scan(range, limit)
+    fn record(&self, key: &[u8]) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
+        self.rows.record(key)
     }
 
     fn follow(&self, range: &Range, limit: usize) -> Result<Vec<Row>, StoreError> {
         self.rows.follow(range, limit)
+    }
+
+    fn last_record(&self) -> Result<u64, StoreError> {
+        self.rows.last_record()
     }
 
     fn count(&self, range: &Range, limit: u64) -> Result<u64, StoreError> {

@@ -49,14 +49,19 @@ impl<S: Store> Store for FlakyStore<S> {
         self.inner.commit(changes)
     }
 
-    fn scan(&self, range: &Range, limit: usize) -> Result<Vec<Row>, StoreError> {
+    fn record(&self, key: &[u8]) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
         self.check()?;
-        self.inner.scan(range, limit)
+        self.inner.record(key)
     }
 
     fn follow(&self, range: &Range, limit: usize) -> Result<Vec<Row>, StoreError> {
         self.check()?;
         self.inner.follow(range, limit)
+    }
+
+    fn last_record(&self) -> Result<u64, StoreError> {
+        self.check()?;
+        self.inner.last_record()
     }
 
     fn count(&self, range: &Range, limit: u64) -> Result<u64, StoreError> {

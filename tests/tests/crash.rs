@@ -16,7 +16,7 @@ use blaze_schema::path::DocumentPath;
 use blaze_schema::timestamp::Timestamp;
 use blaze_tests::disk::Disk;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 const PATH: &str = "c/x";
@@ -441,9 +441,9 @@ impl Run {
                 let event = IndexEvent::Update { row: row.into_bytes() };
                 fresh.handle(&mut rows, Timestamp::from_micros(self.now), 0, event);
             }
-            let there: BTreeMap<_, _> = side.disk.rows.rows().clone();
-            let keys: BTreeSet<_> = there.keys().chain(rows.rows().keys()).collect();
-            let other = keys.into_iter().filter(|key| there.get(*key) != rows.rows().get(*key));
+            let (there, wanted) = (side.disk.rows.contents(), rows.contents());
+            let keys: BTreeSet<_> = there.keys().chain(wanted.keys()).collect();
+            let other = keys.into_iter().filter(|key| there.get(*key) != wanted.get(*key));
             differences.extend(other.map(|key| format!("{}: {}", side.name, key.escape_ascii())));
         }
         differences

@@ -44,8 +44,12 @@ impl Store for Reopened {
         RusqliteStore::open(&self.0)?.commit(changes)
     }
 
-    fn scan(&self, range: &Range, limit: usize) -> Result<Vec<Row>, StoreError> {
-        RusqliteStore::open(&self.0)?.scan(range, limit)
+    fn record(&self, key: &[u8]) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
+        RusqliteStore::open(&self.0)?.record(key)
+    }
+
+    fn last_record(&self) -> Result<u64, StoreError> {
+        RusqliteStore::open(&self.0)?.last_record()
     }
 
     fn follow(&self, range: &Range, limit: usize) -> Result<Vec<Row>, StoreError> {

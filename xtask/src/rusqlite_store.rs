@@ -1,7 +1,7 @@
 //! The engine's store over SQLite as a library: the same SQL as in the Durable Object, on this machine's disk.
 
 use blaze_engine::store::sql::{self, Reads};
-use blaze_engine::store::{Change, Range, Row, Store, StoreError};
+use blaze_engine::store::{Change, Range, Row, Store, StoreError, number};
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 use std::cell::Cell;
@@ -16,6 +16,7 @@ const LENGTH_LIMIT: i32 = 2_000_000;
 pub struct RusqliteStore {
     connection: Connection,
     has_table: Cell<bool>,
+    has_records: Cell<bool>,
 }
 
 impl RusqliteStore {
@@ -40,7 +41,7 @@ impl RusqliteStore {
     pub fn over(connection: Connection) -> Self {
         // It fails for limits that SQLite does not have.
         let _ = connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, LENGTH_LIMIT);
-        RusqliteStore { connection, has_table: Cell::new(false) }
+        RusqliteStore { connection, has_table: Cell::new(false), has_records: Cell::new(false) }
     }
 
     /// The database, for somebody else.
@@ -50,11 +51,22 @@ impl RusqliteStore {
     }
 
     fn has_table(&self) -> Result<bool, StoreError> {
-        if !self.has_table.get() {
-            let found = self.connection.query_row(sql::EXISTS, [], |_| Ok(())).optional();
-            self.has_table.set(found.map_err(failed)?.is_some());
+        self.has(&self.has_table, sql::STORE)
+    }
+
+    fn has_records(&self) -> Result<bool, StoreError> {
+        self.has(&self.has_records, sql::RECORDS)
+    }
+
+    fn has(&self, known: &Cell<bool>, table: &[u8]) -> Result<bool, StoreError> {
+        if !known.get() {
+            let found: Option<i64> = self
+                .connection
+                .query_row(sql::EXISTS, [table], |row| row.get(0))
+                .map_err(failed)?;
+            known.set(found.is_some());
         }
-        Ok(self.has_table.get())
+        Ok(known.get())
     }
 
     /// The rows of a range. `as_text` gives them as one value, `plain` as they stand.
@@ -65,7 +77,7 @@ impl RusqliteStore {
         range: &Range,
         limit: usize,
     ) -> Result<Vec<Row>, StoreError> {
-        if !self.has_table()? {
+        if !self.has_records()? {
             return Ok(Vec::new());
         }
         sql::rows(&Rows { connection: &self.connection, as_text, plain }, range, limit)
@@ -111,6 +123,11 @@ impl Store for RusqliteStore {
             self.connection.execute(sql::CREATE, []).map_err(failed)?;
             self.has_table.set(true);
         }
+        let has_record = |change: &Change<'_>| matches!(change, Change::PutRecord(..));
+        if changes.iter().any(has_record) && !self.has_records()? {
+            self.connection.execute(sql::CREATE_RECORDS, []).map_err(failed)?;
+            self.has_records.set(true);
+        }
         let transaction = self.connection.savepoint().map_err(failed)?;
         let run = |statement: &str, bindings: &[&[u8]]| {
             let mut statement = transaction.prepare_cached(statement).map_err(failed)?;
@@ -124,16 +141,23 @@ impl Store for RusqliteStore {
                     0 => run(sql::PUT_ONE, &[to, value])?,
                     moved => moved,
                 },
+                Change::PutRecord(record, value) => {
+                    run(sql::PUT_RECORD, &[&number(record), value])?
+                }
+                Change::DeleteRecord(record) => run(sql::DELETE_RECORD, &[&number(record)])?,
             };
         }
         transaction.commit().map_err(failed)
     }
 
-    fn scan(&self, range: &Range, limit: usize) -> Result<Vec<Row>, StoreError> {
-        match range.reverse {
-            false => self.rows(sql::SCAN_AS_TEXT, sql::SCAN, range, limit),
-            true => self.rows(sql::SCAN_REVERSE_AS_TEXT, sql::SCAN_REVERSE, range, limit),
+    fn record(&self, key: &[u8]) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
+        if !self.has_records()? {
+            return Ok(None);
         }
+        let mut statement = self.connection.prepare_cached(sql::RECORD).map_err(failed)?;
+        let value: Option<Vec<u8>> =
+            statement.query_row([key], |row| row.get(0)).map_err(failed)?;
+        value.map(|value| sql::numbered(&value)).transpose()
     }
 
     fn follow(&self, range: &Range, limit: usize) -> Result<Vec<Row>, StoreError> {
@@ -141,6 +165,15 @@ impl Store for RusqliteStore {
             false => self.rows(sql::FOLLOW_AS_TEXT, sql::FOLLOW, range, limit),
             true => self.rows(sql::FOLLOW_REVERSE_AS_TEXT, sql::FOLLOW_REVERSE, range, limit),
         }
+    }
+
+    fn last_record(&self) -> Result<u64, StoreError> {
+        if !self.has_records()? {
+            return Ok(0);
+        }
+        let last: Option<i64> =
+            self.connection.query_row(sql::LAST_RECORD, [], |row| row.get(0)).map_err(failed)?;
+        Ok(last.unwrap_or(0).cast_unsigned())
     }
 
     fn count(&self, range: &Range, limit: u64) -> Result<u64, StoreError> {

@@ -325,12 +325,16 @@ impl Store for Full {
         Err(StoreError("full".to_owned()))
     }
 
-    fn scan(&self, range: &Range, limit: usize) -> Result<Vec<Row>, StoreError> {
-        self.0.scan(range, limit)
+    fn record(&self, key: &[u8]) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
+        self.0.record(key)
     }
 
     fn follow(&self, range: &Range, limit: usize) -> Result<Vec<Row>, StoreError> {
         self.0.follow(range, limit)
+    }
+
+    fn last_record(&self) -> Result<u64, StoreError> {
+        self.0.last_record()
     }
 
     fn count(&self, range: &Range, limit: u64) -> Result<u64, StoreError> {

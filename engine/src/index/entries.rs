@@ -1,13 +1,15 @@
 //! Which rows an index has for a document.
 //!
 //! ```text
-//! f field value name    every scalar; every map and array, by its type alone       → d name
-//! a field element name  every element of an array                                  → d name
-//! c index columns name  every declared composite index whose fields are all there  → d name
-//! d name                the document: its epoch, a newline, its resource as JSON
-//! t name                what is left of a deleted document
+//! f field value name    every scalar; every map and array, by its type alone
+//! a field element name  every element of an array
+//! c index columns name  every declared composite index whose fields are all there
+//! d name                a document that is there
+//! t name                a document that was deleted
 //! m                     which settings the rows follow
 //! ```
+//!
+//! All but the last name the document's record: its epoch, a newline, its resource as JSON.
 //!
 //! `field` is a field's path at any depth, `value` an order-preserving key ([`super::key`]), and `name` the document's id
 //! or, in the index of a collection group, its path.

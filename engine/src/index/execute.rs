@@ -270,11 +270,7 @@ impl<'a, S: Store> Reader<'a, S> {
                 _ => self.chunk,
             };
             let chunk = chunk.min(self.bearable);
-            let rows = if self.stream.is_documents {
-                self.store.scan(range, chunk)?
-            } else {
-                self.store.follow(range, chunk)?
-            };
+            let rows = self.store.follow(range, chunk)?;
             self.scanned = self.scanned.saturating_add(rows.len() as u64);
             match rows.last() {
                 Some((key, _)) if rows.len() == chunk => range.skip_to_after(key),

@@ -50,11 +50,7 @@ impl Meta {
                 Row { follow: vec![wanted.clone()], cursor: None }
             }
             None => {
-                let documents = Range {
-                    start: vec![DOCUMENT],
-                    end: vec![DOCUMENT.saturating_add(1)],
-                    reverse: false,
-                };
+                let documents = Range::from_within(DOCUMENT, &[]);
                 if store.count(&documents, 1)? == 0 {
                     let mut meta = Meta::of(vec![settings.clone()], None);
                     meta.unstored = true;

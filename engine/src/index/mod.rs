@@ -108,6 +108,8 @@ pub struct Index {
     settings: Settings,
     meta: Option<Meta>,
     live: Live,
+    /// The greatest number of a record; `None` until it is asked for.
+    last_record: Option<u64>,
     /// Where to look for old tombstones.
     tombstones: Vec<u8>,
 }
@@ -115,7 +117,8 @@ pub struct Index {
 impl Index {
     /// The index of a source, under its collections' settings. Reads nothing yet.
     pub fn new(source: Source, settings: Settings) -> Self {
-        Index { source, settings, meta: None, live: Live::default(), tombstones: Vec::new() }
+        let (live, tombstones) = (Live::default(), Vec::new());
+        Index { source, settings, meta: None, live, last_record: None, tombstones }
     }
 
     /// One step. `random` is 128 fresh random bits.
@@ -130,15 +133,19 @@ impl Index {
         let is_request =
             matches!(event, Event::Update { .. } | Event::Query { .. } | Event::Aggregate { .. });
         let is_alarm = matches!(event, Event::Alarm);
+        let is_write = is_alarm || matches!(event, Event::Update { .. });
         if let Err(error) = self.step(store, now, random, event, &mut effects) {
-            // What was computed for a commit that failed is void. With the settings it is found out anew whether an alarm is
-            // to be set.
-            self.meta = None;
-            effects = vec![if is_request {
+            if is_write {
+                // What was computed for a commit that failed is void.
+                self.meta = None;
+                self.last_record = None;
+            }
+            effects.retain(|effect| matches!(effect, Effect::SetAlarm(_)));
+            effects.push(if is_request {
                 Effect::Answer(Err(error))
             } else {
                 Effect::Send(blaze_schema::message::error_text(&error))
-            }];
+            });
             if is_alarm {
                 effects.push(Effect::SetAlarm(after(now, RETRY_MICROS)));
             }
@@ -262,21 +269,33 @@ impl Index {
         if before.has(&change) {
             return Ok(());
         }
-        let mut expired = Vec::new();
+        let mut expired = None;
         let mut tombstones = None;
         if change.data.is_none() && before.data().is_some_and(|data| !data.is_empty()) {
             let (old, next) = update::expired(store, &self.tombstones, now)?;
-            // A document has an entry at least, whose row pays for the one that is cleared away here.
-            expired = old.into_iter().take(1).collect();
+            // A document has an entry at least, whose row and its name's pay for the two that are cleared away here.
+            if let Some(key) = old.into_iter().next() {
+                expired = store.record(&key)?.map(|(record, _)| (key, record));
+            }
             tombstones = Some(next);
         }
         let affected = self.live.affected(store, meta.usable(), before.row.as_ref(), &change);
         let stored = meta.unstored();
-        let mut more: Vec<Change<'_>> = expired.iter().map(|key| Change::Delete(key)).collect();
+        let mut more: Vec<Change<'_>> = Vec::new();
+        if let Some((key, record)) = &expired {
+            more.extend([Change::Delete(key), Change::DeleteRecord(*record)]);
+        }
         more.extend(stored.as_ref().map(|text| Change::Put(entries::META, text.as_bytes())));
-        update::write(store, &name, &before, row, change.data.as_ref(), &meta.follow(), &more)
-            // Live queries know no more what the rows are.
-            .inspect_err(|_| self.live.forget(random))?;
+        let last_record = match self.last_record {
+            Some(last) => last,
+            None => store.last_record()?,
+        };
+        let (data, follow) = (change.data.as_ref(), &meta.follow());
+        let free = last_record.saturating_add(1);
+        let write = update::Write { name: &name, before: &before, row, data, follow, free };
+        // Live queries know no more what the rows are.
+        write.commit(store, &more).inspect_err(|_| self.live.forget(random))?;
+        self.last_record = Some(if before.row.is_none() { free } else { last_record });
         meta.is_stored(stored.is_some());
         if let Some(next) = tombstones {
             self.tombstones = next;

@@ -46,8 +46,6 @@ impl Plan {
 pub(crate) struct Stream {
     /// The ranges, in the order in which they are read.
     pub(crate) ranges: Vec<Range>,
-    /// Whether the rows are the documents themselves, not entries that name them.
-    pub(crate) is_documents: bool,
     /// The bytes before the first column.
     pub(crate) prefix: usize,
     /// The columns up to the name: whether each is turned round.
@@ -131,7 +129,6 @@ struct Layout<'a> {
     fixed: Vec<(&'a FieldPath, Value)>,
     columns: Vec<(&'a FieldPath, bool)>,
     name_inverted: bool,
-    is_documents: bool,
 }
 
 struct Planner<'a> {
@@ -240,7 +237,6 @@ impl<'a> Planner<'a> {
             fixed: Vec::new(),
             columns: Vec::new(),
             name_inverted: false,
-            is_documents: true,
         };
         let mut ranges = vec![(Vec::new(), Vec::new())];
         let mut covered = self.request.orders.iter().all(|order| order.field == Field::Name);
@@ -306,7 +302,6 @@ impl<'a> Planner<'a> {
                     },
                     columns: Vec::new(),
                     name_inverted: false,
-                    is_documents: false,
                 };
                 self.stream(&layout, vec![(Vec::new(), Vec::new())], covered)
             });
@@ -321,7 +316,6 @@ impl<'a> Planner<'a> {
             fixed: Vec::new(),
             columns: vec![(path, false)],
             name_inverted: false,
-            is_documents: false,
         };
         Some(Candidate {
             streams: self.stream(&layout, bounds.ranges, covered).into_iter().collect(),
@@ -357,7 +351,6 @@ impl<'a> Planner<'a> {
                 fixed: Vec::new(),
                 columns: Vec::new(),
                 name_inverted: false,
-                is_documents: false,
             };
             self.stream(&layout, vec![(Vec::new(), Vec::new())], covered)
         });
@@ -379,7 +372,6 @@ impl<'a> Planner<'a> {
             fixed: Vec::new(),
             columns: Vec::new(),
             name_inverted: composite.ends_descending(),
-            is_documents: false,
         }];
         let mut used: Vec<&FieldFilter> = Vec::new();
         let mut exact = true;
@@ -479,7 +471,6 @@ impl<'a> Planner<'a> {
         let (order, reverse) = order_of(layout, &request.orders);
         let mut stream = Stream {
             ranges: Vec::new(),
-            is_documents: layout.is_documents,
             prefix: layout.prefix.len(),
             columns: layout.columns.iter().map(|(_, inverted)| *inverted).collect(),
             order,

@@ -3,7 +3,7 @@
 use super::entries::{DOCUMENT, TOMBSTONE, entries, named};
 use super::row::Parsed;
 use super::settings::Settings;
-use crate::store::{Change, Range, Store};
+use crate::store::{Change, Range, Row, Store, number};
 use blaze_schema::error::Error;
 use blaze_schema::limits::TOMBSTONE_MICROS;
 use blaze_schema::timestamp::Timestamp;
@@ -12,9 +12,10 @@ use std::collections::BTreeSet;
 
 /// What an index has of a document before a change.
 pub(crate) struct Before {
-    /// Its row, or its tombstone.
+    /// Its row, or what is left of a deleted one.
     pub(crate) row: Option<Parsed>,
-    is_tombstone: bool,
+    /// Its record's number.
+    record: Option<u64>,
 }
 
 /// Reads what an index has of the document with this name.
@@ -22,12 +23,12 @@ pub(crate) struct Before {
 /// # Errors
 /// The store's; `internal` for a broken row.
 pub(crate) fn before(store: &impl Store, name: &[u8]) -> Result<Before, Error> {
-    if let Some(row) = store.get(&named(DOCUMENT, name))? {
-        return Ok(Before { row: Some(Parsed::parse(&row)?), is_tombstone: false });
-    }
-    let tombstone = store.get(&named(TOMBSTONE, name))?;
-    let row = tombstone.map(|row| Parsed::parse(&row)).transpose()?;
-    Ok(Before { row, is_tombstone: true })
+    let found = match store.record(&named(DOCUMENT, name))? {
+        Some(found) => Some(found),
+        None => store.record(&named(TOMBSTONE, name))?,
+    };
+    let Some((record, row)) = found else { return Ok(Before { row: None, record: None }) };
+    Ok(Before { row: Some(Parsed::parse(&row)?), record: Some(record) })
 }
 
 impl Before {
@@ -58,60 +59,67 @@ fn all_and_each(
     (all, each)
 }
 
-/// Writes a change: the document's row, and the entries that are others than before. At most a row for the document and
-/// one for every entry that comes or goes; one that comes takes the row of one that goes.
-///
-/// `more` is done with it. `follow` has the settings that present entries may follow, the last being those for the new ones.
-///
-/// # Errors
-/// The store's; then nothing was changed.
-pub(crate) fn write(
-    store: &mut impl Store,
-    name: &[u8],
-    before: &Before,
-    row: &[u8],
-    data: Option<&Map>,
-    follow: &[&Settings],
-    more: &[Change<'_>],
-) -> Result<(), Error> {
-    let (document, tombstone) = (named(DOCUMENT, name), named(TOMBSTONE, name));
-    let wanted = match (data, follow.last()) {
-        (Some(data), Some(settings)) => entries(data, name, settings),
-        _ => BTreeSet::new(),
-    };
-    let (all, each) = match before.data() {
-        Some(data) => all_and_each(data, name, follow),
-        None => Default::default(),
-    };
-    let mut gone = all.difference(&wanted);
-    let mut come = wanted.difference(&each);
-    let (from, to) = match (before.data().is_some(), data.is_some()) {
-        (true, false) => (Some(&document), &tombstone),
-        (false, true) if before.is_tombstone && before.row.is_some() => {
-            (Some(&tombstone), &document)
-        }
-        (_, true) => (None, &document),
-        (false, false) => (None, &tombstone),
-    };
-    let mut changes = vec![match from {
-        Some(from) => Change::Move { from, to, value: row },
-        None => Change::Put(to, row),
-    }];
-    loop {
-        changes.push(match (gone.next(), come.next()) {
-            (Some(from), Some(to)) => Change::Move { from, to, value: &document },
-            (Some(key), None) => Change::Delete(key),
-            (None, Some(key)) => Change::Put(key, &document),
-            (None, None) => break,
-        });
-    }
-    changes.extend(more);
-    store.commit(&changes)?;
-    Ok(())
+/// What there is to write of a change.
+pub(crate) struct Write<'a> {
+    /// The document's name.
+    pub(crate) name: &'a [u8],
+    /// What the index has of it.
+    pub(crate) before: &'a Before,
+    /// Its row.
+    pub(crate) row: &'a [u8],
+    /// What the row says; `None` for a deleted document.
+    pub(crate) data: Option<&'a Map>,
+    /// The settings that present entries may follow, the last being those for the new ones.
+    pub(crate) follow: &'a [&'a Settings],
+    /// A record's number that is free.
+    pub(crate) free: u64,
 }
 
-/// Tombstones after `from` that are so old that nothing earlier can still be on its way: at most two, and where to look
-/// the next time.
+impl Write<'_> {
+    /// Writes the document's record, and the entries that are others than before; its name, if it comes or goes. A row for
+    /// each; an entry that comes takes the row of one that goes. `more` is done with it.
+    ///
+    /// # Errors
+    /// The store's; then nothing was changed.
+    pub(crate) fn commit(&self, store: &mut impl Store, more: &[Change<'_>]) -> Result<(), Error> {
+        let Write { name, before, row, data, follow, free } = *self;
+        let (document, tombstone) = (named(DOCUMENT, name), named(TOMBSTONE, name));
+        let wanted = match (data, follow.last()) {
+            (Some(data), Some(settings)) => entries(data, name, settings),
+            _ => BTreeSet::new(),
+        };
+        let (all, each) = match before.data() {
+            Some(data) => all_and_each(data, name, follow),
+            None => Default::default(),
+        };
+        let mut gone = all.difference(&wanted);
+        let mut come = wanted.difference(&each);
+        let record = before.record.unwrap_or(free);
+        let number = number(record);
+        let mut changes = vec![Change::PutRecord(record, row)];
+        let (from, to) =
+            if data.is_some() { (&tombstone, &document) } else { (&document, &tombstone) };
+        match before.row {
+            None => changes.push(Change::Put(to, &number)),
+            Some(_) if before.data().is_some() == data.is_some() => {}
+            Some(_) => changes.push(Change::Move { from, to, value: &number }),
+        }
+        loop {
+            changes.push(match (gone.next(), come.next()) {
+                (Some(from), Some(to)) => Change::Move { from, to, value: &number },
+                (Some(key), None) => Change::Delete(key),
+                (None, Some(key)) => Change::Put(key, &number),
+                (None, None) => break,
+            });
+        }
+        changes.extend(more);
+        store.commit(&changes)?;
+        Ok(())
+    }
+}
+
+/// Tombstones after `from` that are so old that nothing earlier can still be on its way, of two that are looked at; and
+/// where to look the next time.
 ///
 /// # Errors
 /// The store's.
@@ -120,20 +128,8 @@ pub(crate) fn expired(
     from: &[u8],
     now: Timestamp,
 ) -> Result<(Vec<Vec<u8>>, Vec<u8>), Error> {
-    let range = Range {
-        start: named(TOMBSTONE, from),
-        end: vec![TOMBSTONE.saturating_add(1)],
-        reverse: false,
-    };
-    let rows = store.scan(&range, 2)?;
-    let next = match rows.last() {
-        Some((key, _)) if rows.len() == 2 => {
-            let mut next = key.get(1..).unwrap_or_default().to_vec();
-            next.push(0);
-            next
-        }
-        _ => Vec::new(),
-    };
+    let rows = store.follow(&Range::from_within(TOMBSTONE, from), 2)?;
+    let next = next_name(&rows, 2).unwrap_or_default();
     let is_old = |row: &[u8]| {
         let deleted =
             Parsed::parse(row).ok().and_then(|row| Timestamp::parse(&row.update_time).ok());
@@ -142,6 +138,12 @@ pub(crate) fn expired(
     };
     let old = rows.into_iter().filter(|(_, row)| is_old(row)).map(|(key, _)| key).collect();
     Ok((old, next))
+}
+
+/// The least name after those of rows by name, if there may be more than these; `limit` were asked for.
+fn next_name(rows: &[Row], limit: usize) -> Option<Vec<u8>> {
+    let (key, _) = rows.last().filter(|_| rows.len() == limit)?;
+    Some([key.get(1..).unwrap_or_default(), &[0]].concat())
 }
 
 /// Brings the entries of the documents from `cursor` on to the last of the settings: at most `limit` documents. Where to
@@ -155,32 +157,20 @@ pub(crate) fn rebuild(
     limit: usize,
     follow: &[&Settings],
 ) -> Result<Option<Vec<u8>>, Error> {
-    let range = Range {
-        start: named(DOCUMENT, cursor),
-        end: vec![DOCUMENT.saturating_add(1)],
-        reverse: false,
-    };
-    let rows = store.scan(&range, limit)?;
-    let mut next = None;
-    if rows.len() == limit
-        && let Some((key, _)) = rows.last()
-    {
-        let mut after = key.get(1..).unwrap_or_default().to_vec();
-        after.push(0);
-        next = Some(after);
-    }
+    let rows = store.follow(&Range::from_within(DOCUMENT, cursor), limit)?;
     for (document, row) in &rows {
         let name = document.get(1..).unwrap_or_default();
         let Some(data) = Parsed::parse(row)?.data else { continue };
         let (all, each) = all_and_each(&data, name, follow);
         let wanted =
             follow.last().map(|settings| entries(&data, name, settings)).unwrap_or_default();
+        let number = store.get(document)?.unwrap_or_default();
         let gone = all.difference(&wanted).map(|key| Change::Delete(key));
-        let come = wanted.difference(&each).map(|key| Change::Put(key, document));
+        let come = wanted.difference(&each).map(|key| Change::Put(key, &number));
         let changes: Vec<Change<'_>> = gone.chain(come).collect();
         store.commit(&changes)?;
     }
-    Ok(next)
+    Ok(next_name(&rows, limit))
 }
 
 #[cfg(test)]
@@ -204,9 +194,9 @@ mod tests {
         let parsed = Parsed::parse(row.as_bytes()).unwrap();
         let name = id.as_bytes();
         let before = before(store, name).unwrap();
-        let settings = Settings::default();
-        write(store, name, &before, row.as_bytes(), parsed.data.as_ref(), &[&settings], &[])
-            .unwrap();
+        let (row, data, follow) = (row.as_bytes(), parsed.data.as_ref(), &[&Settings::default()]);
+        let free = store.last_record().unwrap() + 1;
+        Write { name, before: &before, row, data, follow, free }.commit(store, &[]).unwrap();
     }
 
     #[test]

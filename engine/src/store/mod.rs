@@ -9,7 +9,9 @@ pub mod suite;
 use blaze_schema::error::{Code, Error};
 use std::fmt;
 
-/// One object's durable rows, in the order of their keys. Implementations: SQLite in the Durable Object
+/// One object's durable rows, in the order of their keys, and beside them numbered records, which rows may name: a row
+/// names a record by having its number in decimal digits ([`number`]) for a value. Many rows can name a record that is
+/// kept and changed once, and a number finds it faster than a key would. Implementations: SQLite in the Durable Object
 /// (`blaze-server`), a `BTreeMap` ([`memory::MemoryStore`]), `rusqlite` (in the tests); all are held to [`suite`].
 pub trait Store {
     /// The value of `key`, if there is one.
@@ -34,18 +36,24 @@ pub trait Store {
         self.commit(&changes)
     }
 
-    /// The first `limit` rows of a range: keys and values.
+    /// The number and the value of the record that a row names, if there is such a row.
     ///
     /// # Errors
     /// When the storage fails.
-    fn scan(&self, range: &Range, limit: usize) -> Result<Vec<Row>, StoreError>;
+    fn record(&self, key: &[u8]) -> Result<Option<(u64, Vec<u8>)>, StoreError>;
 
-    /// As [`Store::scan`] for rows whose value is the key of another row: the value of that one stands in its place. A
-    /// row that names none is left out.
+    /// The first `limit` rows of a range that name records: each record's value stands in the place of its number. A row
+    /// that names none is left out.
     ///
     /// # Errors
     /// When the storage fails.
     fn follow(&self, range: &Range, limit: usize) -> Result<Vec<Row>, StoreError>;
+
+    /// The greatest number of a record; 0 without any.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    fn last_record(&self) -> Result<u64, StoreError>;
 
     /// How many rows a range has, counting no further than `limit`.
     ///
@@ -70,6 +78,15 @@ pub enum Change<'a> {
         /// Its value.
         value: &'a [u8],
     },
+    /// Sets a record to a value. One row written.
+    PutRecord(u64, &'a [u8]),
+    /// Removes a record, if it is there. One row written.
+    DeleteRecord(u64),
+}
+
+/// How a row names a record.
+pub fn number(record: u64) -> Vec<u8> {
+    record.to_string().into_bytes()
 }
 
 /// A key and a value.
@@ -87,6 +104,12 @@ pub struct Range {
 }
 
 impl Range {
+    /// The rows whose keys begin with this byte and the rest, and those after them that begin with the byte.
+    pub fn from_within(first: u8, rest: &[u8]) -> Self {
+        let start = [&[first], rest].concat();
+        Range { start, end: vec![first.saturating_add(1)], reverse: false }
+    }
+
     /// Whether no key can be in it.
     pub fn is_empty(&self) -> bool {
         self.start >= self.end

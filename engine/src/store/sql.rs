@@ -10,8 +10,18 @@ use super::{Range, Row, StoreError};
 pub const CREATE: &str =
     "CREATE TABLE IF NOT EXISTS store (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID";
 
-/// Whether the table is there: one row if so.
-pub const EXISTS: &str = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'store'";
+/// The table of records: rows with a number each, found by it, many to a page.
+pub const CREATE_RECORDS: &str =
+    "CREATE TABLE IF NOT EXISTS record (id INTEGER PRIMARY KEY, value BLOB NOT NULL)";
+
+/// Whether the table with the name ?1, in bytes, is there: 1 or null.
+pub const EXISTS: &str = "SELECT (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = CAST(?1 AS TEXT)) AS value";
+
+/// The name of the table that [`CREATE`] makes.
+pub const STORE: &[u8] = b"store";
+
+/// The name of the table that [`CREATE_RECORDS`] makes.
+pub const RECORDS: &[u8] = b"record";
 
 /// The value of key ?1, or null.
 pub const GET: &str = "SELECT (SELECT value FROM store WHERE key = ?1) AS value";
@@ -29,41 +39,54 @@ pub const DELETE: &str = "DELETE FROM store WHERE key = ?1";
 /// Makes key ?1 key ?2 with value ?3, if there is a ?1. One row written.
 pub const MOVE: &str = "UPDATE OR REPLACE store SET key = ?2, value = ?3 WHERE key = ?1";
 
-/// The first ?3 rows from key ?1 to before key ?2.
-pub const SCAN: &str = "SELECT key, value FROM store WHERE key >= (SELECT ?1) AND key < (SELECT ?2) ORDER BY key LIMIT (SELECT ?3)";
+/// Sets record ?1, a number in decimal digits.
+pub const PUT_RECORD: &str = "INSERT INTO record (id, value) VALUES (CAST(?1 AS INTEGER), ?2) \
+                              ON CONFLICT (id) DO UPDATE SET value = excluded.value";
 
-/// The last ones, last first.
-pub const SCAN_REVERSE: &str = "SELECT key, value FROM store WHERE key >= (SELECT ?1) AND key < (SELECT ?2) ORDER BY key DESC LIMIT (SELECT ?3)";
+/// Removes record ?1.
+pub const DELETE_RECORD: &str = "DELETE FROM record WHERE id = CAST(?1 AS INTEGER)";
 
-/// As [`SCAN`], with the values of the rows that the values name. `CROSS JOIN` keeps the order of the two.
-pub const FOLLOW: &str = "SELECT a.key, b.value FROM store a CROSS JOIN store b ON b.key = a.value \
+/// The greatest number of a record, or null.
+pub const LAST_RECORD: &str = "SELECT max(id) AS value FROM record";
+
+/// The record that key ?1 names, as [`numbered`] reads it, or null.
+pub const RECORD: &str = "SELECT (SELECT CAST(CAST(a.value AS TEXT) || ' ' || CAST(b.value AS TEXT) AS BLOB) \
+                          FROM store a CROSS JOIN record b ON b.id = CAST(a.value AS INTEGER) WHERE a.key = ?1) AS value";
+
+/// The first ?3 rows from key ?1 to before key ?2, with the values of the records that they name. `CROSS JOIN` keeps the
+/// order of the two.
+pub const FOLLOW: &str = "SELECT a.key, b.value FROM store a CROSS JOIN record b ON b.id = CAST(a.value AS INTEGER) \
                           WHERE a.key >= (SELECT ?1) AND a.key < (SELECT ?2) ORDER BY a.key LIMIT (SELECT ?3)";
 
 /// The last ones, last first.
-pub const FOLLOW_REVERSE: &str = "SELECT a.key, b.value FROM store a CROSS JOIN store b ON b.key = a.value \
+pub const FOLLOW_REVERSE: &str = "SELECT a.key, b.value FROM store a CROSS JOIN record b ON b.id = CAST(a.value AS INTEGER) \
                                   WHERE a.key >= (SELECT ?1) AND a.key < (SELECT ?2) ORDER BY a.key DESC LIMIT (SELECT ?3)";
 
 /// How many rows there are from key ?1 to before key ?2, at most ?3.
 pub const COUNT: &str = "SELECT count(*) AS value FROM (SELECT 1 FROM store WHERE key >= (SELECT ?1) AND key < (SELECT ?2) LIMIT (SELECT ?3))";
 
-/// As [`SCAN`], all rows in one value, as [`rows`] reads it: for each the key in hexadecimal, the value's length and the
+/// As [`FOLLOW`], all rows in one value, as [`rows`] reads it: for each the key in hexadecimal, the value's length and the
 /// value. One value crosses into the program faster than many. An error when the text is too long for SQLite.
-pub const SCAN_AS_TEXT: &str = "SELECT CAST(group_concat(hex(key) || ' ' || length(value) || ' ' || CAST(value AS TEXT), '') AS BLOB) AS value FROM \
-                                (SELECT key, value FROM store WHERE key >= (SELECT ?1) AND key < (SELECT ?2) ORDER BY key LIMIT (SELECT ?3))";
-
-/// The last ones, last first.
-pub const SCAN_REVERSE_AS_TEXT: &str = "SELECT CAST(group_concat(hex(key) || ' ' || length(value) || ' ' || CAST(value AS TEXT), '') AS BLOB) AS value FROM \
-                                        (SELECT key, value FROM store WHERE key >= (SELECT ?1) AND key < (SELECT ?2) ORDER BY key DESC LIMIT (SELECT ?3))";
-
-/// As [`FOLLOW`], in one text.
 pub const FOLLOW_AS_TEXT: &str = "SELECT CAST(group_concat(hex(key) || ' ' || length(value) || ' ' || CAST(value AS TEXT), '') AS BLOB) AS value FROM \
-                                  (SELECT a.key, b.value FROM store a CROSS JOIN store b ON b.key = a.value \
+                                  (SELECT a.key, b.value FROM store a CROSS JOIN record b ON b.id = CAST(a.value AS INTEGER) \
                                   WHERE a.key >= (SELECT ?1) AND a.key < (SELECT ?2) ORDER BY a.key LIMIT (SELECT ?3))";
 
 /// The last ones, last first.
 pub const FOLLOW_REVERSE_AS_TEXT: &str = "SELECT CAST(group_concat(hex(key) || ' ' || length(value) || ' ' || CAST(value AS TEXT), '') AS BLOB) AS value FROM \
-                                          (SELECT a.key, b.value FROM store a CROSS JOIN store b ON b.key = a.value \
+                                          (SELECT a.key, b.value FROM store a CROSS JOIN record b ON b.id = CAST(a.value AS INTEGER) \
                                           WHERE a.key >= (SELECT ?1) AND a.key < (SELECT ?2) ORDER BY a.key DESC LIMIT (SELECT ?3))";
+
+/// A number and a record, from the value of [`RECORD`].
+///
+/// # Errors
+/// For any other value.
+pub fn numbered(value: &[u8]) -> Result<(u64, Vec<u8>), StoreError> {
+    let broken = || StoreError("a record that is not as it was asked for".to_owned());
+    let space = value.iter().position(|byte| *byte == b' ').ok_or_else(broken)?;
+    let (number, record) = value.split_at_checked(space).ok_or_else(broken)?;
+    let number = std::str::from_utf8(number).ok().and_then(|number| number.parse().ok());
+    Ok((number.ok_or_else(broken)?, record.get(1..).unwrap_or_default().to_vec()))
+}
 
 /// How a store asks SQLite for rows of a range.
 pub trait Reads {

@@ -53,9 +53,9 @@ impl IndexObject {
     }
 
     fn rows_of_documents(&self) -> impl Iterator<Item = Known> {
-        let rows = self.disk.rows.rows().iter();
+        let rows = self.disk.rows.contents().into_iter();
         let rows = rows.filter(|(key, _)| matches!(key.first(), Some(b'd' | b't')));
-        rows.map(|(_, row)| Known::parse(row))
+        rows.map(|(_, row)| Known::parse(&row))
     }
 
     /// The documents that it holds.
@@ -393,11 +393,11 @@ impl World {
             index.handle(&mut fresh.disk, now, 0, Event::Update { row: row.into_bytes() });
         }
         let shown = |object: &IndexObject| -> Vec<String> {
-            let rows = object.disk.rows.rows().iter();
+            let rows = object.disk.rows.contents().into_iter();
             // Which settings were followed when is the index's own affair.
             let rows = rows.filter(|(key, _)| key.as_slice() != b"m");
             let rows = rows.map(|(key, value)| {
-                format!("{} {}", key.escape_ascii(), String::from_utf8_lossy(value))
+                format!("{} {}", key.escape_ascii(), String::from_utf8_lossy(&value))
             });
             rows.collect()
         };
