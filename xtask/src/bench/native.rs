@@ -87,8 +87,11 @@ impl Native {
                 yield_now().await;
             }
         }
-        native.store.into_connection().execute_batch("COMMIT")?;
-        native.store = RusqliteStore::open(file)?;
+        let connection = native.store.into_connection();
+        connection.execute_batch("COMMIT")?;
+        // The same connection goes on: the smaller databases would be in its cache soon, the greater ones only after
+        // thousands of queries.
+        native.store = RusqliteStore::over(connection);
         Ok(native)
     }
 
