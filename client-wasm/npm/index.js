@@ -41,11 +41,9 @@ export const deleteField = () => new FieldValue("$delete", true);
 
 // ------------------------------------------------------------------------------------------------ errors
 
-/** What WebAssembly threw, as it is thrown on: its own errors are problem documents (RFC 9457), as text. */
+/** What WebAssembly threw, as it is thrown on: its own errors are the parts of a `BlazeError`. */
 function thrown(problem) {
-  if (typeof problem !== "string") return problem;
-  const { code, detail, status } = JSON.parse(problem);
-  return new BlazeError(code, detail, status);
+  return Array.isArray(problem) ? new BlazeError(...problem) : problem;
 }
 
 function attempt(call) {

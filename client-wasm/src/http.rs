@@ -9,6 +9,7 @@ use blaze_schema::error::{Code, Error};
 use blaze_schema::path::DocumentPath;
 use blaze_schema::value::Map;
 use blaze_schema::write::Operation;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use std::rc::Rc;
 
@@ -112,26 +113,14 @@ pub fn read_request(path: &DocumentPath) -> Request {
 pub fn socket_target(path: &DocumentPath, since: Option<(u64, &str)>) -> String {
     let mut target = resource(path);
     if let Some((version, epoch)) = since {
-        target.push_str(&format!("?since={version}&epoch={}", encode(epoch)));
+        let epoch = utf8_percent_encode(epoch, NON_ALPHANUMERIC);
+        target.push_str(&format!("?since={version}&epoch={epoch}"));
     }
     target
 }
 
 fn resource(path: &DocumentPath) -> String {
     format!("/v1/docs/{}", path.to_url())
-}
-
-/// `text` for a URL's query.
-fn encode(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    encoded
 }
 
 /// What the response to a write's request means; `None` when there was none.

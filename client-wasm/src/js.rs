@@ -1,5 +1,5 @@
 //! What the npm package's `index.js` calls. It only converts: documents cross as JSON text, because JavaScript's own
-//! parser is the fastest way to a JavaScript object; errors cross as problem documents (RFC 9457).
+//! parser is the fastest way to a JavaScript object; errors cross in parts.
 
 use crate::change::Change;
 use crate::client::{Blaze, ConnectOptions};
@@ -20,6 +20,11 @@ use wasm_bindgen_futures::future_to_promise;
 
 /// The integers that a JavaScript number holds exactly end here.
 const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
+
+/// The npm package's allocator: small. A page in Rust has its own.
+#[cfg(target_arch = "wasm32")]
+#[global_allocator]
+static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
 
 /// A database.
 #[wasm_bindgen]
@@ -71,7 +76,7 @@ impl Client {
         }))
     }
 
-    /// Calls `next` with the [`parts`] of every snapshot, and `error` with a problem document when listening was refused.
+    /// Calls `next` with the [`parts`] of every snapshot, and `error` with what was [`thrown`] when listening was refused.
     /// Neither throws.
     ///
     /// # Errors
@@ -155,8 +160,9 @@ pub(crate) fn promise(future: impl Future<Output = Result<JsValue, JsValue>> + '
     future_to_promise(boxed)
 }
 
+/// `[code, detail, status]`, of which `index.js` makes its own error.
 pub(crate) fn thrown(error: Error) -> JsValue {
-    error.to_problem_json().into()
+    Array::of3(&error.code.as_str().into(), &error.detail.into(), &error.status.into()).into()
 }
 
 fn change(kind: &str, text: &str) -> Result<Change, Error> {
@@ -191,7 +197,7 @@ pub(crate) fn parts(snapshot: &DocumentSnapshot) -> JsValue {
 
 /// Data as JSON text. An integer that no JavaScript number holds stands as `{"$number":"9007199254740993"}`.
 fn data_text(data: &Map) -> String {
-    json::print(&Value::Object(spelled(data)))
+    json::print_object(&spelled(data))
 }
 
 fn is_big_integer(value: &Value) -> bool {

@@ -43,8 +43,8 @@ impl Client {
         }))
     }
 
-    /// Calls `next` with the [`parts`] of each document of a query's result and with what changed, and `error` with a
-    /// problem document when listening was refused. Neither throws.
+    /// Calls `next` with the [`parts`] of each document of a query's result and with what changed, and `error` with what
+    /// was [`thrown`] when listening was refused. Neither throws.
     ///
     /// # Errors
     /// For what is no JSON.

@@ -58,6 +58,7 @@ mod reference;
 mod snapshot;
 mod socket;
 mod transforms;
+mod work;
 
 pub use aggregate::{Aggregate, average, count, sum};
 pub use blaze_schema::error::{Code, Error};

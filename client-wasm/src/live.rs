@@ -12,12 +12,12 @@ use crate::query_event::QueryEvent;
 use crate::replica::Replica;
 use crate::snapshot::DocumentSnapshot;
 use crate::socket::{Report, Socket};
+use crate::work::{Effects, Soon};
 use blaze_schema::error::{Code, Error};
 use blaze_schema::message::{PING, ServerMessage};
 use blaze_schema::path::DocumentPath;
 use futures_channel::oneshot;
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 
 /// What answers a call of the application.
@@ -32,9 +32,7 @@ pub(crate) struct Live {
     client: Rc<Inner>,
     path: Rc<DocumentPath>,
     replica: RefCell<Replica>,
-    /// Effects not done yet. Doing one may lead to another event at once, whose effects go behind.
-    effects: RefCell<VecDeque<Effect>>,
-    working: Cell<bool>,
+    effects: Effects<Effect>,
     socket: RefCell<Option<Socket>>,
     socket_alarm: Alarm,
     writes_alarm: Alarm,
@@ -42,7 +40,7 @@ pub(crate) struct Live {
     audience: Audience<DocumentSnapshot>,
     listening: Cell<bool>,
     messages: Callbacks<MessageCallback>,
-    telling: Cell<bool>,
+    telling: Soon,
     writes: Calls<u64>,
     reads: Calls<DocumentSnapshot>,
     /// Reads of something else that wait for this document's writes. Their answer says nothing.
@@ -65,8 +63,7 @@ impl Live {
                 client,
                 replica: RefCell::new(Replica::new(path.clone())),
                 path: Rc::new(path),
-                effects: RefCell::default(),
-                working: Cell::new(false),
+                effects: Effects::new(),
                 socket: RefCell::default(),
                 socket_alarm: alarm(Timer::Socket),
                 writes_alarm: alarm(Timer::Writes),
@@ -74,7 +71,7 @@ impl Live {
                 audience: Audience::new(),
                 listening: Cell::new(false),
                 messages: Callbacks::new(),
-                telling: Cell::new(false),
+                telling: Soon::default(),
                 writes: RefCell::default(),
                 reads: RefCell::default(),
                 barriers: RefCell::default(),
@@ -94,19 +91,9 @@ impl Live {
     /// Takes an event, and does what follows from it.
     pub(crate) fn handle(self: &Rc<Self>, event: Event) {
         let effects = self.replica.borrow_mut().handle(now(), random(), event);
-        self.effects.borrow_mut().extend(effects);
-        if self.working.replace(true) {
-            return;
+        if self.effects.run(effects, |effect| self.perform(effect)) {
+            self.retire_if_idle();
         }
-        loop {
-            let next = self.effects.borrow_mut().pop_front();
-            match next {
-                Some(effect) => self.perform(effect),
-                None => break,
-            }
-        }
-        self.working.set(false);
-        self.retire_if_idle();
     }
 
     fn perform(self: &Rc<Self>, effect: Effect) {
@@ -278,17 +265,10 @@ impl Live {
         self.handle(Event::Close);
     }
 
-    /// Calls the callbacks when the present task is done: not from within a call of the application, and once for
-    /// everything that happens in one task.
+    /// Calls the callbacks soon.
     fn tell_soon(self: &Rc<Self>) {
-        if self.telling.replace(true) {
-            return;
-        }
         let live = Rc::clone(self);
-        spawn(async move {
-            live.telling.set(false);
-            live.tell();
-        });
+        self.telling.run(move || live.tell());
     }
 
     fn tell(self: &Rc<Self>) {

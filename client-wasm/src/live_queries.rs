@@ -5,12 +5,13 @@ use crate::callbacks::Subscription;
 use crate::client::Inner;
 use crate::event::ConnectionState;
 use crate::json;
-use crate::platform::{Alarm, now, random, spawn};
+use crate::platform::{Alarm, now, random};
 use crate::queries::Queries;
 use crate::query_event::{QueryEffect, QueryEvent, QueryTimer};
 use crate::query_json::asked;
 use crate::row::Rows;
 use crate::socket::{Report, Socket};
+use crate::work::{Effects, Soon};
 use blaze_schema::Error;
 use blaze_schema::changes::QueryMessage;
 use blaze_schema::query::Query;
@@ -24,9 +25,7 @@ pub(crate) struct LiveQueries {
     /// The same, as long as somebody listens: then it stays, whoever else lets go of it.
     kept: RefCell<Option<Rc<Inner>>>,
     queries: RefCell<Queries>,
-    /// Effects not done yet. Doing one may lead to another event at once, whose effects go behind.
-    effects: RefCell<Vec<QueryEffect>>,
-    working: Cell<bool>,
+    effects: Effects<QueryEffect>,
     socket: RefCell<Option<Socket>>,
     socket_alarm: Alarm,
     retry_alarm: Alarm,
@@ -34,7 +33,7 @@ pub(crate) struct LiveQueries {
     connection: Cell<ConnectionState>,
     targets: RefCell<Vec<Rc<Target>>>,
     last_target: Cell<u64>,
-    telling: Cell<bool>,
+    telling: Soon,
 }
 
 /// A query and those who listen to it.
@@ -64,8 +63,7 @@ impl LiveQueries {
                 client,
                 kept: RefCell::default(),
                 queries: RefCell::default(),
-                effects: RefCell::default(),
-                working: Cell::new(false),
+                effects: Effects::new(),
                 socket: RefCell::default(),
                 socket_alarm: alarm(QueryTimer::Socket),
                 retry_alarm: alarm(QueryTimer::Retry),
@@ -73,7 +71,7 @@ impl LiveQueries {
                 connection: Cell::new(ConnectionState::Idle),
                 targets: RefCell::default(),
                 last_target: Cell::new(0),
-                telling: Cell::new(false),
+                telling: Soon::default(),
             }
         })
     }
@@ -85,15 +83,7 @@ impl LiveQueries {
     /// Takes an event, and does what follows from it.
     pub(crate) fn handle(self: &Rc<Self>, event: QueryEvent) {
         let effects = self.queries.borrow_mut().handle(now(), random(), event);
-        self.effects.borrow_mut().extend(effects);
-        if self.working.replace(true) {
-            return;
-        }
-        while !self.effects.borrow().is_empty() {
-            let next = self.effects.borrow_mut().remove(0);
-            self.perform(next);
-        }
-        self.working.set(false);
+        self.effects.run(effects, |effect| self.perform(effect));
     }
 
     fn perform(self: &Rc<Self>, effect: QueryEffect) {
@@ -203,17 +193,10 @@ impl LiveQueries {
         self.tell_soon();
     }
 
-    /// Calls the callbacks when the present task is done: not from within a call of the application, and once for
-    /// everything that happens in one task.
+    /// Calls the callbacks soon.
     fn tell_soon(self: &Rc<Self>) {
-        if self.telling.replace(true) {
-            return;
-        }
         let live = Rc::clone(self);
-        spawn(async move {
-            live.telling.set(false);
-            live.tell();
-        });
+        self.telling.run(move || live.tell());
     }
 
     fn tell(self: &Rc<Self>) {

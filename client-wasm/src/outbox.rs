@@ -5,13 +5,13 @@ use crate::backoff::Backoff;
 use crate::event::{Effect, Timer};
 use crate::http::{Answer, Request};
 use blaze_schema::error::{Code, Error};
-use std::collections::VecDeque;
+use std::mem;
 use std::rc::Rc;
 
 /// The queue.
 #[derive(Debug, Default)]
 pub struct Outbox {
-    queue: VecDeque<Entry>,
+    queue: Vec<Entry>,
     backoff: Backoff,
     phase: Phase,
     /// Reads that wait for the writes made before them.
@@ -58,7 +58,7 @@ impl Outbox {
 
     /// Queues a write; `id` is larger than any before.
     pub fn push(&mut self, id: u64, request: Request, effects: &mut Vec<Effect>) {
-        self.queue.push_back(Entry { id, request: Rc::new(request) });
+        self.queue.push(Entry { id, request: Rc::new(request) });
         if self.queue.len() == 1 {
             self.send(effects);
         }
@@ -73,7 +73,7 @@ impl Outbox {
         random: u128,
         effects: &mut Vec<Effect>,
     ) -> Option<Settled> {
-        let expected = self.phase == Phase::Sent && self.queue.front()?.id == id;
+        let expected = self.phase == Phase::Sent && self.queue.first()?.id == id;
         if !expected {
             return None;
         }
@@ -89,7 +89,7 @@ impl Outbox {
             }
         };
         self.backoff.succeed();
-        self.queue.pop_front();
+        self.queue.remove(0);
         self.release_reads(id, effects);
         self.send(effects);
         Some(Settled { id, result })
@@ -106,7 +106,7 @@ impl Outbox {
     /// The application wants to read. A read sees the writes made before it, so it waits for them; but not for writes
     /// that fail on the way, which may take for ever.
     pub fn read(&mut self, id: u64, effects: &mut Vec<Effect>) {
-        match self.queue.back() {
+        match self.queue.last() {
             Some(last) if self.phase == Phase::Sent => {
                 self.reads.push(WaitingRead { id, after: last.id });
             }
@@ -122,12 +122,12 @@ impl Outbox {
         let detail = "the client was closed before the write was answered";
         let error = Error::new(Code::Aborted, detail);
         let ended = |entry: Entry| Settled { id: entry.id, result: Err(error.clone()) };
-        self.queue.drain(..).map(ended).collect()
+        mem::take(&mut self.queue).into_iter().map(ended).collect()
     }
 
     fn send(&mut self, effects: &mut Vec<Effect>) {
         self.phase = Phase::Sent;
-        if let Some(first) = self.queue.front() {
+        if let Some(first) = self.queue.first() {
             effects.push(Effect::Send { id: first.id, request: Rc::clone(&first.request) });
         }
     }

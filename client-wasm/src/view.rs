@@ -26,7 +26,6 @@ use crate::state::ServerState;
 use blaze_schema::timestamp::Timestamp;
 use blaze_schema::value::Map;
 use blaze_schema::write::Operation;
-use std::collections::VecDeque;
 use std::rc::Rc;
 
 /// What listeners see of a document.
@@ -69,7 +68,7 @@ pub struct View {
     shown: Option<ServerState>,
     newest: Option<ServerState>,
     /// In the order of their making; answered ones before unanswered ones.
-    pending: VecDeque<Pending>,
+    pending: Vec<Pending>,
     emitted: Option<Visible>,
 }
 
@@ -90,7 +89,7 @@ impl View {
 
     /// The application made a write.
     pub fn write(&mut self, operation: Operation, at: Timestamp) {
-        self.pending.push_back(Pending { operation, at, stage: Stage::Unanswered });
+        self.pending.push(Pending { operation, at, stage: Stage::Unanswered });
     }
 
     /// The first unanswered write was done, and the document is at `version` since, or was already.

@@ -4,24 +4,16 @@
 //! integers in the i64 range are integers and every other number a double; timestamps are in UTC to the microsecond;
 //! bytes are padded base64.
 
+use crate::base64;
 use crate::error::{Code, Error};
 use crate::limits::{DOCUMENT_BYTES, DOCUMENT_DEPTH};
 use crate::path::DocumentPath;
 use crate::timestamp::Timestamp;
 use crate::transform::Transform;
-use base64::Engine;
-use base64::alphabet;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde_json::Value;
 
 /// A JSON object: field names to values, in the order of their names.
 pub type Map = serde_json::Map<String, Value>;
-
-/// Standard base64; padding is written, and not asked for.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
 
 /// A number as Firestore has it: exact integers and doubles, one order over both.
 #[derive(Clone, Copy, Debug)]
@@ -83,7 +75,7 @@ pub fn kind(value: &Value) -> Kind<'_> {
 fn typed_kind<'a>((key, value): (&str, &'a Value)) -> Option<Kind<'a>> {
     match key {
         "$timestamp" => Timestamp::parse(value.as_str()?).ok().map(Kind::Timestamp),
-        "$bytes" => BASE64.decode(value.as_str()?).ok().map(Kind::Bytes),
+        "$bytes" => base64::decode(value.as_str()?).map(Kind::Bytes),
         "$ref" => value.as_str().map(Kind::Reference),
         "$geopoint" => {
             geo_point(value).map(|(latitude, longitude)| Kind::GeoPoint(latitude, longitude))
@@ -297,10 +289,8 @@ fn check_dollar(value: &mut Value, transforms: Transforms) -> Result<(), Misfit>
         }
         "$bytes" => {
             let text = content.as_str().ok_or_else(|| Misfit::new("$bytes: not a string"))?;
-            let bytes = BASE64
-                .decode(text)
-                .map_err(|error| Misfit::new(format!("$bytes: not base64: {error}")))?;
-            Value::from(BASE64.encode(bytes))
+            let bytes = base64::decode(text).ok_or_else(|| Misfit::new("$bytes: not base64"))?;
+            Value::from(base64::encode(&bytes))
         }
         "$ref" => {
             let text = content.as_str().ok_or_else(|| Misfit::new("$ref: not a string"))?;

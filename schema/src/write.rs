@@ -8,7 +8,6 @@ use crate::timestamp::Timestamp;
 use crate::transform::{Transform, resolve, resolve_map};
 use crate::value::{Map, Transforms, as_plain_map, check_data, check_value, dollar_entry};
 use serde_json::Value;
-use std::collections::BTreeMap;
 
 /// A change of one document's data, checked and in canonical form.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,8 +20,8 @@ pub enum Operation {
     Merge(Map),
     /// RFC 7396: as `Merge`, but `null` removes. Creates the document if it is missing.
     MergePatch(Map),
-    /// Firestore's update: fields by path. The document must exist.
-    Update(BTreeMap<FieldPath, Value>),
+    /// Firestore's update: fields by path, in the order of their paths. The document must exist.
+    Update(Vec<(FieldPath, Value)>),
     /// RFC 6902. The document must exist.
     Patch(Patch),
     /// Removes the document, if it is there.
@@ -74,7 +73,7 @@ impl Operation {
                 "data: an update is a JSON object of field paths and values",
             ));
         };
-        let mut fields: BTreeMap<FieldPath, Value> = BTreeMap::new();
+        let mut fields: Vec<(FieldPath, Value)> = Vec::new();
         for (key, mut value) in data {
             let path = FieldPath::parse(&key)?;
             if let Some(dollar) = path.keys().iter().find(|key| key.starts_with('$')) {
@@ -86,12 +85,15 @@ impl Operation {
             let transforms =
                 if is_delete { Transforms::Allowed } else { Transforms::WithoutDelete };
             check_value(&mut value, transforms, &format!("data.{key}"))?;
-            if fields.insert(path, value).is_some() {
-                return Err(Error::invalid(format!("data: the field {key} is named twice")));
+            match fields.binary_search_by(|(other, _)| other.cmp(&path)) {
+                Ok(_) => {
+                    return Err(Error::invalid(format!("data: the field {key} is named twice")));
+                }
+                Err(place) => fields.insert(place, (path, value)),
             }
         }
         // In order, the fields inside another one follow it.
-        for (a, b) in fields.keys().zip(fields.keys().skip(1)) {
+        for ((a, _), (b, _)) in fields.iter().zip(fields.iter().skip(1)) {
             if a.overlaps(b) {
                 return Err(Error::invalid(format!("data: the fields {a} and {b} overlap")));
             }

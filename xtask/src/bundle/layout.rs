@@ -1,9 +1,11 @@
 //! Which files make up the Worker, the client's npm package and the demo page.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use super::minify::shorten;
 use super::tree::Tree;
 use crate::workspace::Workspace;
 
@@ -26,8 +28,17 @@ pub(super) fn server(workspace: &Workspace, glue: &Path) -> Result<()> {
 pub(super) fn client(workspace: &Workspace, glue: &Path) -> Result<Tree> {
     let mut tree = Tree::of(glue)?;
     tree.add_tree("", Tree::of(&workspace.path("client-wasm/npm"))?);
+    tree.add("index.js", shorter(workspace, "client-wasm/npm/index.js")?);
     tree.sync_to(&workspace.build().join("client")).context("laying out the client")?;
     Ok(tree)
+}
+
+/// A hand-written module without its comments, for browsers to load.
+fn shorter(workspace: &Workspace, module: &str) -> Result<PathBuf> {
+    let copy = workspace.build().join("glue").join("index.js");
+    fs::copy(workspace.path(module), &copy).with_context(|| format!("copying {module}"))?;
+    shorten(workspace, &copy)?;
+    Ok(copy)
 }
 
 /// The static files that the Worker serves: the demo page, and the client for pages that import it.

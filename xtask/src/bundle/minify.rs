@@ -14,6 +14,19 @@ use crate::workspace::Workspace;
 /// # Errors
 /// If esbuild fails.
 pub(super) fn minify(workspace: &Workspace, script: &Path) -> Result<()> {
+    esbuild(workspace, script, &["--minify"])
+}
+
+/// The same with the names, which consoles show, and with what bundlers need to be told in comments: esbuild keeps those
+/// where it keeps white space.
+///
+/// # Errors
+/// If esbuild fails.
+pub(super) fn shorten(workspace: &Workspace, script: &Path) -> Result<()> {
+    esbuild(workspace, script, &["--minify-syntax"])
+}
+
+fn esbuild(workspace: &Workspace, script: &Path, options: &[&str]) -> Result<()> {
     let esbuild = workspace.node_modules().join("esbuild/bin/esbuild");
     if !esbuild.exists() {
         say("esbuild is not in node_modules: the JavaScript is not shortened, it only gets larger");
@@ -21,7 +34,7 @@ pub(super) fn minify(workspace: &Workspace, script: &Path) -> Result<()> {
     }
     let shorter = script.with_extension("min");
     let mut command = Command::new("node");
-    command.arg(esbuild).arg(script).args(["--minify", "--format=esm", "--log-level=warning"]);
+    command.arg(esbuild).arg(script).args(options).args(["--format=esm", "--log-level=warning"]);
     // The types that TypeScript finds for a module are named in its first line.
     let types = script.with_extension("d.ts");
     if let Some(types) = types.file_name().and_then(|name| name.to_str()) {
