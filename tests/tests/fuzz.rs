@@ -388,15 +388,24 @@ impl Store for Platform {
 
     fn commit(&mut self, changes: &[Change<'_>]) -> Result<(), StoreError> {
         for change in changes {
-            if let Change::Put(key, value) | Change::Move { to: key, value, .. } = change {
-                assert!(key.len() + value.len() <= ROW_BYTES + 4_096);
-            }
+            let bytes = match change {
+                Change::Put(key, value) | Change::Move { to: key, value, .. } => {
+                    key.len() + value.len()
+                }
+                Change::PutRecord(_, value) => value.len(),
+                Change::Delete(_) | Change::DeleteRecord(_) => 0,
+            };
+            assert!(bytes <= ROW_BYTES + 4_096);
         }
         self.0.commit(changes)
     }
 
-    fn scan(&self, range: &Range, limit: usize) -> Result<Vec<Row>, StoreError> {
-        self.0.scan(range, limit)
+    fn record(&self, key: &[u8]) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
+        self.0.record(key)
+    }
+
+    fn last_record(&self) -> Result<u64, StoreError> {
+        self.0.last_record()
     }
 
     fn follow(&self, range: &Range, limit: usize) -> Result<Vec<Row>, StoreError> {

@@ -3,7 +3,12 @@
 pub mod memory;
 pub mod sql;
 #[cfg(feature = "testing")]
-#[allow(clippy::panic, reason = "a test suite says so what it expected")]
+#[allow(
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test suite says so what it expected"
+)]
 pub mod suite;
 
 use blaze_schema::error::{Code, Error};

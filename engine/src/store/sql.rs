@@ -53,28 +53,44 @@ pub const LAST_RECORD: &str = "SELECT max(id) AS value FROM record";
 pub const RECORD: &str = "SELECT (SELECT CAST(CAST(a.value AS TEXT) || ' ' || CAST(b.value AS TEXT) AS BLOB) \
                           FROM store a CROSS JOIN record b ON b.id = CAST(a.value AS INTEGER) WHERE a.key = ?1) AS value";
 
-/// The first ?3 rows from key ?1 to before key ?2, with the values of the records that they name. `CROSS JOIN` keeps the
-/// order of the two.
-pub const FOLLOW: &str = "SELECT a.key, b.value FROM store a CROSS JOIN record b ON b.id = CAST(a.value AS INTEGER) \
-                          WHERE a.key >= (SELECT ?1) AND a.key < (SELECT ?2) ORDER BY a.key LIMIT (SELECT ?3)";
+/// `CROSS JOIN` keeps the order of the two.
+macro_rules! follow {
+    ($direction:literal) => {
+        concat!(
+            "SELECT a.key, b.value FROM store a CROSS JOIN record b ON b.id = CAST(a.value AS INTEGER) ",
+            "WHERE a.key >= (SELECT ?1) AND a.key < (SELECT ?2) ORDER BY a.key ",
+            $direction,
+            " LIMIT (SELECT ?3)"
+        )
+    };
+}
+
+macro_rules! as_text {
+    ($rows:expr) => {
+        concat!(
+            "SELECT CAST(group_concat(hex(key) || ' ' || length(value) || ' ' || CAST(value AS TEXT), '') AS BLOB) ",
+            "AS value FROM (",
+            $rows,
+            ")"
+        )
+    };
+}
+
+/// The first ?3 rows from key ?1 to before key ?2, with the values of the records that they name.
+pub const FOLLOW: &str = follow!("ASC");
 
 /// The last ones, last first.
-pub const FOLLOW_REVERSE: &str = "SELECT a.key, b.value FROM store a CROSS JOIN record b ON b.id = CAST(a.value AS INTEGER) \
-                                  WHERE a.key >= (SELECT ?1) AND a.key < (SELECT ?2) ORDER BY a.key DESC LIMIT (SELECT ?3)";
-
-/// How many rows there are from key ?1 to before key ?2, at most ?3.
-pub const COUNT: &str = "SELECT count(*) AS value FROM (SELECT 1 FROM store WHERE key >= (SELECT ?1) AND key < (SELECT ?2) LIMIT (SELECT ?3))";
+pub const FOLLOW_REVERSE: &str = follow!("DESC");
 
 /// As [`FOLLOW`], all rows in one value, as [`rows`] reads it: for each the key in hexadecimal, the value's length and the
 /// value. One value crosses into the program faster than many. An error when the text is too long for SQLite.
-pub const FOLLOW_AS_TEXT: &str = "SELECT CAST(group_concat(hex(key) || ' ' || length(value) || ' ' || CAST(value AS TEXT), '') AS BLOB) AS value FROM \
-                                  (SELECT a.key, b.value FROM store a CROSS JOIN record b ON b.id = CAST(a.value AS INTEGER) \
-                                  WHERE a.key >= (SELECT ?1) AND a.key < (SELECT ?2) ORDER BY a.key LIMIT (SELECT ?3))";
+pub const FOLLOW_AS_TEXT: &str = as_text!(follow!("ASC"));
 
 /// The last ones, last first.
-pub const FOLLOW_REVERSE_AS_TEXT: &str = "SELECT CAST(group_concat(hex(key) || ' ' || length(value) || ' ' || CAST(value AS TEXT), '') AS BLOB) AS value FROM \
-                                          (SELECT a.key, b.value FROM store a CROSS JOIN record b ON b.id = CAST(a.value AS INTEGER) \
-                                          WHERE a.key >= (SELECT ?1) AND a.key < (SELECT ?2) ORDER BY a.key DESC LIMIT (SELECT ?3))";
+pub const FOLLOW_REVERSE_AS_TEXT: &str = as_text!(follow!("DESC"));
+
+/// How many rows there are from key ?1 to before key ?2, at most ?3.
+pub const COUNT: &str = "SELECT count(*) AS value FROM (SELECT 1 FROM store WHERE key >= (SELECT ?1) AND key < (SELECT ?2) LIMIT (SELECT ?3))";
 
 /// A number and a record, from the value of [`RECORD`].
 ///
