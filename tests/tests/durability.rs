@@ -1,8 +1,8 @@
 //! kill -9 and restart: what was answered is there, and nothing is done twice.
 
-use blaze_tests::client::{Client, JSON, Reply, fresh};
+use blaze_tests::client::{Client, JSON, Reply, documents, fresh};
 use blaze_tests::server::TestServer;
-use blaze_tests::socket::{Listener, Socket};
+use blaze_tests::socket::{Listener, LiveResult, Session, Socket};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -188,4 +188,114 @@ fn what_a_document_was_survives_it() {
         (frames.len(), &frames[0]["type"], &frames[0]["base"]),
         (1, &json!("patch"), &json!(0))
     );
+}
+
+/// What a client of `/v1/listen` has of a collection: its target 0 is a document, the others are queries.
+struct Targets {
+    collection: &'static str,
+    listener: Listener,
+    queries: Vec<(Value, LiveResult)>,
+}
+
+impl Targets {
+    fn open(session: &mut Session, client: &Client, collection: &'static str) -> Self {
+        for n in 0..12 {
+            let path = format!("/v1/docs/{collection}/d{n:02}");
+            client.put(&path, &json!({"n": n, "is_even": n % 2 == 0})).send().expect(201);
+        }
+        let listener = session.document(0, &format!("{collection}/d00"));
+        let by_n = json!([{"field": "n", "direction": "asc"}]);
+        let even = |even: bool| json!({"field": "is_even", "op": "==", "value": even});
+        let queries = [
+            json!({"from": collection, "orderBy": by_n}),
+            json!({"from": collection, "orderBy": by_n, "limit": 3}),
+            json!({"from": collection, "where": even(true)}),
+            json!({"from": collection, "where": even(false)}),
+        ];
+        let listen = |(query, target)| {
+            let result = session.query(target, &query);
+            (query, result)
+        };
+        let queries = queries.into_iter().zip(1..).map(listen).collect();
+        Targets { collection, listener, queries }
+    }
+
+    fn write(&self, client: &Client, id: &str, change: Value) {
+        let path = format!("/v1/docs/{}/{id}", self.collection);
+        client.patch(&path, JSON, &change).send().expect(200);
+    }
+
+    /// Comes back on another socket, with what is here. For each query, whether it was sent the whole result, and how
+    /// many changes it was told.
+    fn resume(&mut self, session: &mut Session, client: &Client) -> Vec<(bool, usize)> {
+        let Listener { version, epoch, .. } = &self.listener;
+        let document = format!("{}/d00", self.collection);
+        session.listen(0, json!({"document": document, "since": version, "epoch": epoch}));
+        let mut all = Vec::new();
+        for ((query, result), target) in self.queries.iter_mut().zip(1..) {
+            let told = session.go_on(target, query, result);
+            assert_eq!(result.documents, documents(&client.query(query)), "{query}");
+            all.push((told.reset, told.changes.len()));
+        }
+        all
+    }
+
+    /// Writes the document that is the first of three queries: one change for each of them, and nothing but that.
+    fn assert_live(&mut self, session: &mut Session, client: &Client) {
+        self.write(client, "d00", json!({"n": {"$increment": -1}}));
+        let data = client.data(&format!("/v1/docs/{}/d00", self.collection));
+        while self.listener.state != data {
+            let frame = session.next(0);
+            assert_ne!(frame["type"], "snapshot", "{frame}");
+            self.listener.apply(&frame);
+        }
+        for ((query, result), target) in self.queries.iter_mut().zip(1..).take(3) {
+            let told = result.apply(&session.next(target));
+            assert_eq!((told.reset, told.changes), (false, vec!["modified d00".to_owned()]));
+            assert_eq!(result.documents, documents(&client.query(query)), "{query}");
+        }
+    }
+}
+
+#[test]
+fn targets_go_on_after_a_crash_and_are_sent_no_document_again_that_has_not_changed() {
+    let mut server = TestServer::start_with_collections(&json!({"spread": {"shards": 4}}));
+    let client = server.client();
+    let mut sockets = ["whole", "spread"].map(|collection| {
+        let mut session = Session::open(&server.url());
+        let targets = Targets::open(&mut session, &client, collection);
+        (session, targets)
+    });
+    let live = |server: &TestServer, sockets: &mut [(Session, Targets); 2]| {
+        let client = server.client();
+        for (session, targets) in sockets {
+            targets.assert_live(session, &client);
+            targets.assert_live(session, &client);
+        }
+    };
+    live(&server, &mut sockets);
+    server.crash();
+    server.restart();
+    let client = server.client();
+    for (session, targets) in &mut sockets {
+        *session = Session::open(&server.url());
+        assert_eq!(targets.resume(session, &client), [(false, 0); 4], "{}", targets.collection);
+    }
+    live(&server, &mut sockets);
+    // Now something has changed when they come back; but not for those who listen to the odd ones.
+    server.crash();
+    server.restart();
+    let client = server.client();
+    for (session, targets) in &mut sockets {
+        targets.write(&client, "d00", json!({"n": 1.5}));
+        targets.write(&client, "d00", json!({"n": 2.5}));
+        targets.write(&client, "d02", json!({"n": 100}));
+        let gone = format!("/v1/docs/{}/d04", targets.collection);
+        client.delete(&gone).send().expect(204);
+        *session = Session::open(&server.url());
+        let told = targets.resume(session, &client);
+        let all = [(true, 11), (true, 3), (true, 5), (false, 0)];
+        assert_eq!(told, all, "{}", targets.collection);
+    }
+    live(&server, &mut sockets);
 }
