@@ -59,12 +59,15 @@ export function acceptSocket(state, path, protocol, ping, pong) {
   return [new Response(null, { status: 101, webSocket: client, headers }), server];
 }
 
+/** As UTF-8: a string with one character beyond Latin-1 would take two bytes for each, and there is room for 16 KiB. */
+const encoder = new TextEncoder();
+
 /** Accepts a hibernatable socket with an attachment and a tag; returns the response and the server's end. */
 export function acceptTagged(state, attachment, tag, ping, pong) {
   const [client, server] = Object.values(new WebSocketPair());
   state.setWebSocketAutoResponse(new WebSocketRequestResponsePair(ping, pong));
   state.acceptWebSocket(server, [tag]);
-  server.serializeAttachment(attachment);
+  server.serializeAttachment(encoder.encode(attachment));
   return [new Response(null, { status: 101, webSocket: client }), server];
 }
 
@@ -77,11 +80,14 @@ export function publish(state, tag, text) {
   }
 }
 
+/** What `acceptTagged` attached to a socket. */
+export function attachmentOf(socket) {
+  return new TextDecoder().decode(socket.deserializeAttachment());
+}
+
 /** The different attachments of the object's sockets. */
 export function attachments(state) {
-  const found = new Set();
-  for (const socket of state.getWebSockets()) found.add(socket.deserializeAttachment());
-  return [...found];
+  return [...new Set(state.getWebSockets().map(attachmentOf))];
 }
 
 /** Whether sockets other than `socket` have the tag. */

@@ -62,6 +62,10 @@ extern "C" {
     pub(crate) fn publish(state: &DurableObjectState, tag: &str, text: &str)
     -> Result<(), JsValue>;
 
+    /// What [`accept_tagged`] attached to a socket.
+    #[wasm_bindgen(catch, js_name = attachmentOf)]
+    pub(crate) fn attachment_of(socket: &JsValue) -> Result<String, JsValue>;
+
     /// The different attachments of the object's sockets.
     #[wasm_bindgen(catch)]
     pub(crate) fn attachments(state: &DurableObjectState) -> Result<Array, JsValue>;

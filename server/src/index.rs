@@ -83,8 +83,7 @@ impl Index {
     #[wasm_bindgen(js_name = webSocketClose)]
     pub fn web_socket_close(&self, socket: &JsValue) {
         let closed = || -> Result<(), JsValue> {
-            let text =
-                socket.unchecked_ref::<Socket>().attachment()?.as_string().unwrap_or_default();
+            let text = bridge::attachment_of(socket)?;
             let (name, subscription) = text.split_once('\n').unwrap_or_default();
             let tag = Subscription::tag_of(subscription);
             if !bridge::is_listened_to(&self.state, &tag, socket)? {

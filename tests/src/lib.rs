@@ -4,6 +4,8 @@
 
 pub mod browser;
 pub mod client;
+pub mod damage;
+pub mod described;
 pub mod disk;
 pub mod flaky_store;
 pub mod generate;

@@ -380,7 +380,7 @@ impl Session {
         loop {
             match self.answers.remove(id) {
                 Some(answer) => return answer,
-                None => self.sort_one(PATIENCE),
+                None => assert!(self.sort_one(PATIENCE), "nothing comes"),
             }
         }
     }
@@ -410,7 +410,7 @@ impl Session {
         loop {
             match self.others.pop_front() {
                 Some(frame) => return frame,
-                None => self.sort_one(PATIENCE),
+                None => assert!(self.sort_one(PATIENCE), "nothing comes"),
             }
         }
     }
@@ -427,8 +427,9 @@ impl Session {
         }
     }
 
-    fn sort_one(&mut self, patience: Duration) {
-        let Some(text) = self.socket.text_within(patience) else { return };
+    /// Whether a frame came in time.
+    fn sort_one(&mut self, patience: Duration) -> bool {
+        let Some(text) = self.socket.text_within(patience) else { return false };
         let mut frame: Value =
             serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in {text}"));
         let fields = frame.as_object_mut().expect("an object");
@@ -444,5 +445,6 @@ impl Session {
             (None, None) => self.others.push_back(frame),
             _ => panic!("a frame that is about two things: {text}"),
         }
+        true
     }
 }

@@ -1,7 +1,25 @@
 //! `server/openapi.json` is what the code's types and routes say. `BLAZE_BLESS=1 cargo test -p blaze-tests --test
 //! openapi` writes it anew.
+//!
+//! What is read by hand is described by hand: so whatever the code takes, the description must take; and what the code
+//! refuses, the description must refuse, but for what no JSON Schema can say.
 
 use blaze_engine::http::openapi;
+use blaze_engine::index::aggregate::Aggregation;
+use blaze_schema::error::Error;
+use blaze_schema::limits::{
+    AGGREGATES, FIELD_PATH_KEYS, IN_VALUES, NOT_IN_VALUES, QUERY_SELECT, QUERY_TERMS,
+};
+use blaze_schema::path::CollectionPath;
+use blaze_schema::query::{Operator, Query};
+use blaze_tests::damage::damaged;
+use blaze_tests::described::validator;
+use blaze_tests::generate_queries::World;
+use blaze_tests::random::Random;
+use blaze_tests::seed::seed;
+use jsonschema::Validator;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::{env, fs};
 
@@ -17,4 +35,252 @@ fn the_served_description_is_the_codes() {
         fs::read_to_string(&file).unwrap() == expected,
         "openapi.json is out of date: see the top of this test"
     );
+}
+
+fn component(name: &str) -> Validator {
+    validator(&openapi::document(), &json!({"$ref": format!("#/components/schemas/{name}")}))
+}
+
+/// What no JSON Schema can say: pieces of the details of such refusals.
+const BEYOND_SCHEMAS: [&str; 19] = [
+    // Ids and paths by their bytes, and those that mean something else.
+    "path: an id of ",
+    "path: \".",
+    "is reserved (__",
+    " segments, of ",
+    "is no id",
+    "$ref: path: ",
+    // What is counted over the whole query.
+    "disjunctions in disjunctive normal form",
+    "filters and orders",
+    "of and, or inside each other",
+    "nested more than",
+    "a second time",
+    "as many as orders",
+    // What depends on the field.
+    "a document's path, which __name__ is",
+    "of __name__, which is no array",
+    // What is inside of strings.
+    "$timestamp: ",
+    "$bytes: not base64",
+    // In a value of __name__.
+    "value: path: ",
+    "]: path: ",
+    // JSON has one kind of numbers: 2.0 is an integer there.
+    "a number that is no integer from",
+];
+
+/// Asserts that code and description say the same of `value`. Whether it is good.
+fn agreed<T>(
+    validator: &Validator,
+    value: &Value,
+    read: impl FnOnce(Value) -> Result<T, Error>,
+) -> bool {
+    let wrong = validator.validate(value).err();
+    match (read(value.clone()), wrong) {
+        (Ok(_), None) => true,
+        (Ok(_), Some(wrong)) => panic!("described as wrong, and taken: {wrong}\n{value}"),
+        (Err(error), None) => {
+            let known = BEYOND_SCHEMAS.iter().any(|detail| error.detail.contains(detail));
+            assert!(known, "described as right, and refused: {error}\n{value}");
+            false
+        }
+        (Err(_), Some(_)) => false,
+    }
+}
+
+#[test]
+fn random_queries_and_aggregations_are_described_as_they_are_read() {
+    let mut random = Random::new(seed());
+    let (queries, aggregations) = (component("Query"), component("Aggregation"));
+    let (mut good, mut bad) = (0, 0);
+    for _ in 0..200 {
+        let world = World::new(&mut random);
+        for _ in 0..20 {
+            let mut query = world.query(&mut random);
+            assert!(agreed(&queries, &query, Query::from_json), "{query}");
+            if random.chance(20) {
+                query["pageToken"] = json!("token");
+            }
+            let written = Query::from_json(query.clone()).unwrap().to_json();
+            assert!(agreed(&queries, &written, Query::from_json), "{written}");
+            let body = json!({"query": query, "aggregates": world.aggregates(&mut random)});
+            for is_taken in [
+                agreed(&queries, &damaged(&mut random, &query), Query::from_json),
+                agreed(&aggregations, &damaged(&mut random, &body), Aggregation::from_json),
+            ] {
+                *(if is_taken { &mut good } else { &mut bad }) += 1;
+            }
+        }
+    }
+    assert!(good > 500 && bad > 2_000, "{good} good, {bad} bad");
+}
+
+fn filter(op: &str, value: Value) -> Value {
+    json!({"from": "c", "where": {"field": "a", "op": op, "value": value}})
+}
+
+#[test]
+fn every_operator_takes_what_it_is_described_to_take() {
+    let queries = component("Query");
+    for op in Operator::ALL.map(Operator::as_str) {
+        for value in [json!(1), json!(null), json!("x"), json!([]), json!([1]), json!({"a": [1]})] {
+            agreed(&queries, &filter(op, value), Query::from_json);
+        }
+        assert!(agreed(&queries, &filter(op, json!([1, "x"])), Query::from_json), "{op}");
+    }
+    assert!(!queries.is_valid(&filter("=", json!(1))));
+    assert!(!queries.is_valid(&filter("in", json!(1))));
+}
+
+#[test]
+fn what_is_refused_is_described_as_wrong() {
+    let queries = component("Query");
+    let by_a = json!([{"field": "a"}]);
+    for query in [
+        json!([]),
+        json!({}),
+        json!({"from": 1}),
+        json!({"from": "a/b"}),
+        json!({"from": "a//c"}),
+        json!({"from": {"group": "a/b"}}),
+        json!({"from": {"groups": "a"}}),
+        json!({"from": "c", "were": {}}),
+        json!({"from": "c", "where": {}}),
+        json!({"from": "c", "where": {"and": []}}),
+        json!({"from": "c", "where": {"and": [], "or": []}}),
+        json!({"from": "c", "where": {"field": "a", "op": "=="}}),
+        json!({"from": "c", "where": {"field": "a..b", "op": "==", "value": 1}}),
+        json!({"from": "c", "orderBy": {"field": "a"}}),
+        json!({"from": "c", "orderBy": [{"field": "a", "direction": "down"}]}),
+        json!({"from": "c", "limit": 0}),
+        json!({"from": "c", "limit": 1.5}),
+        json!({"from": "c", "limit": "5"}),
+        json!({"from": "c", "limitToLast": 1}),
+        json!({"from": "c", "limitToLast": 1, "orderBy": []}),
+        json!({"from": "c", "limit": 1, "limitToLast": 1, "orderBy": by_a}),
+        json!({"from": "c", "offset": -1}),
+        json!({"from": "c", "startAt": []}),
+        json!({"from": "c", "startAt": ["x"], "startAfter": ["x"]}),
+        json!({"from": "c", "endAt": ["x"], "endBefore": ["x"]}),
+        json!({"from": "c", "orderBy": by_a, "endAt": 5}),
+        json!({"from": "c", "select": "a"}),
+        json!({"from": "c", "select": ["a", "b..c"]}),
+        json!({"from": "c", "pageToken": 5}),
+        json!({"from": "c", "explain": 1}),
+        filter("==", json!({"$x": 1})),
+        filter("==", json!({"$increment": 1})),
+        filter("==", json!({"a": {"b": 1, "$c": 2}})),
+        filter("==", json!({"$geopoint": [91, 0]})),
+        filter("==", json!({"$number": "nan"})),
+    ] {
+        assert!(!agreed(&queries, &query, Query::from_json), "{query}");
+        assert!(!queries.is_valid(&query), "{query}");
+    }
+}
+
+#[test]
+fn limits_are_described() {
+    let (queries, aggregations) = (component("Query"), component("Aggregation"));
+    let check = |limit: usize, query: &dyn Fn(usize) -> Value| {
+        assert!(agreed(&queries, &query(limit), Query::from_json), "{}", query(limit));
+        assert!(!agreed(&queries, &query(limit + 1), Query::from_json));
+        assert!(!queries.is_valid(&query(limit + 1)), "{}", query(limit + 1));
+    };
+    let fields = |count: usize| (0..count).map(|n| format!("f{n}")).collect::<Vec<_>>();
+    check(IN_VALUES, &|count| filter("in", json!(vec![1; count])));
+    check(IN_VALUES, &|count| filter("array-contains-any", json!(vec![1; count])));
+    check(NOT_IN_VALUES, &|count| filter("not-in", json!(vec![1; count])));
+    check(QUERY_SELECT, &|count| json!({"from": "c", "select": fields(count)}));
+    check(QUERY_TERMS, &|count| {
+        let orders = fields(count).into_iter().map(|field| json!({ "field": field }));
+        json!({"from": "c", "orderBy": orders.collect::<Vec<_>>()})
+    });
+    let deep = |count: usize| [vec!["`a.`"], vec!["k"; count - 1]].concat().join(".");
+    check(FIELD_PATH_KEYS, &|count| json!({"from": "c", "select": [deep(count)]}));
+    let many = |count: usize| {
+        let names = fields(count).into_iter();
+        let counts: serde_json::Map<_, _> = names.map(|name| (name, json!("count"))).collect();
+        json!({"query": {"from": "c"}, "aggregates": counts})
+    };
+    assert!(agreed(&aggregations, &many(AGGREGATES), Aggregation::from_json));
+    for wrong in [many(0), many(AGGREGATES + 1)] {
+        assert!(!aggregations.is_valid(&wrong));
+        assert!(!agreed(&aggregations, &wrong, Aggregation::from_json));
+    }
+}
+
+/// The parameters of the list form: their names, and what takes their values.
+fn list_parameters() -> Vec<(String, Validator)> {
+    let document = openapi::document();
+    let list = &document["paths"]["/v1/docs/{collection}"]["get"]["parameters"];
+    let parameters = list.as_array().unwrap().iter().map(|parameter| {
+        assert_eq!(
+            (&parameter["in"], &parameter["required"]),
+            (&json!("query"), &json!(false)),
+            "{parameter}"
+        );
+        let schema = match parameter["schema"]["type"].as_str() {
+            // Given more often, each is an item.
+            Some("array") => &parameter["schema"]["items"],
+            _ => &parameter["schema"],
+        };
+        (parameter["name"].as_str().unwrap().to_owned(), validator(&document, schema))
+    });
+    parameters.collect()
+}
+
+#[test]
+fn a_list_has_the_parameters_that_are_described() {
+    let parameters = list_parameters();
+    let names: BTreeSet<&str> = parameters.iter().map(|(name, _)| name.as_str()).collect();
+    let document = openapi::document();
+    let query = document["components"]["schemas"]["Query"]["properties"].as_object().unwrap();
+    let keys: BTreeSet<&str> = query.keys().map(String::as_str).collect();
+    let only_of_queries: Vec<&&str> = keys.difference(&names).collect();
+    assert_eq!(only_of_queries, [&"from"], "the path says it");
+    assert!(names.is_subset(&keys), "{names:?}");
+    let read = |name: &str, text: &str| {
+        let mut pairs = vec![(name.to_owned(), text.to_owned())];
+        if name == "limitToLast" {
+            pairs.push(("orderBy".to_owned(), "a".to_owned()));
+        }
+        Query::from_list(CollectionPath::parse("c").unwrap(), &pairs)
+    };
+    for (name, text, good) in [
+        ("where", "age>=18", true),
+        ("where", "`a==b`.c not-in [1]", true),
+        ("where", "tags array-contains vip", true),
+        ("where", "age=18", false),
+        ("where", "tagsarray-contains vip", false),
+        ("orderBy", "-age,name desc", true),
+        ("orderBy", "", false),
+        ("limit", "3", true),
+        ("limit", "0", false),
+        ("limit", "many", false),
+        ("limitToLast", "3", true),
+        ("limitToLast", "-3", false),
+        ("offset", "0", true),
+        ("offset", "1.5", false),
+        ("startAt", "a", true),
+        ("startAfter", "[\"a\"]", true),
+        ("endAt", "a", true),
+        ("endBefore", "a", true),
+        ("select", "a,b.c", true),
+        ("select", "", true),
+        ("pageToken", "12", true),
+        ("explain", "true", true),
+        ("explain", "yes", false),
+    ] {
+        let (_, validator) = parameters.iter().find(|(other, _)| other == name).unwrap();
+        // A parameter is a text; where another type is described, it is that type's JSON.
+        let value = serde_json::from_str(text).unwrap_or_else(|_| json!(text));
+        let is_described = validator.is_valid(&value) || validator.is_valid(&json!(text));
+        assert_eq!(is_described, good, "{name}={text}");
+        assert_eq!(read(name, text).is_ok(), good, "{name}={text}");
+    }
+    for name in &names {
+        let unknown = read(name, "").is_err_and(|error| error.detail.contains("no parameter"));
+        assert!(!unknown, "{name} is described, and not read");
+    }
 }

@@ -3,12 +3,16 @@
 //! The Worker serves the text that is kept in `server/openapi.json`; a test holds it against this module, so that the
 //! wasm does not carry the generator.
 
+mod questions;
+
 use super::document_request::ACCEPT_PATCH;
 use blaze_schema::document::Document;
 use blaze_schema::error::Problem;
 use blaze_schema::limits::{BODY_BYTES, DOCUMENT_BYTES, IDEMPOTENCY_KEY_BYTES};
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
+
+const SUBPROTOCOLS: &str = "blaze.v1 and bearer.<token>.";
 
 /// The whole document.
 pub fn document() -> Value {
@@ -20,6 +24,7 @@ pub fn document() -> Value {
     generator.subschema_for::<Problem>();
     let mut schemas = generator.take_definitions(true);
     schemas.insert("Data".to_owned(), data_schema());
+    schemas.extend(questions::schemas().map(|(name, schema)| (name.to_owned(), schema)));
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -55,7 +60,7 @@ fn paths() -> Value {
         "/v1/docs/{collection}/{id}": document_path(),
         "/v1/docs/{collection}": {
             "parameters": [collection_parameter()],
-            "get": not_built("list", "List or query the documents of a collection"),
+            "get": questions::list_operation(),
             "post": {
                 "operationId": "create",
                 "summary": "Create a document under a ULID",
@@ -64,10 +69,15 @@ fn paths() -> Value {
                 "responses": with_problems(json!({"201": written("Created; Location is its path")}))
             }
         },
-        "/v1/query": {"post": not_built("query", "A structured query")},
-        "/v1/aggregate": {"post": not_built("aggregate", "count, sum and avg over a query")},
+        "/v1/query": {"post": questions::query_operation()},
+        "/v1/aggregate": {"post": questions::aggregate_operation()},
         "/v1/commit": {"post": not_built("commit", "Writes to several documents, all or nothing")},
-        "/v1/listen": {"get": not_built("listen", "Many targets on one WebSocket")},
+        "/v1/listen": {"get": {
+            "operationId": "listen",
+            "summary": "With Upgrade: websocket, the changes of many documents and queries on one socket",
+            "parameters": [header("Sec-WebSocket-Protocol", SUBPROTOCOLS)],
+            "responses": with_problems(json!({"101": {"description": "A WebSocket of the targets that the client names"}}))
+        }},
         "/health": {"get": {
             "operationId": "health",
             "summary": "Liveness",

@@ -4,8 +4,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use blaze_schema::error::Error;
 use blaze_schema::path::DocumentPath;
-use blaze_schema::query::{Cursor, Query};
-use blaze_schema::value::Map;
+use blaze_schema::query::{Cursor, Field, Query};
+use blaze_schema::value::{Kind, Map, Transforms, check_value, kind};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::hash::{Hash, Hasher};
@@ -27,10 +27,19 @@ pub(crate) fn after(query: &Query, path: &DocumentPath, data: &Map, offset: u64)
 pub(crate) fn read(token: &str, query: &Query) -> Result<(Cursor, u64), Error> {
     let invalid = |reason: &str| Error::invalid(format!("pageToken: {reason}"));
     let text = URL_SAFE_NO_PAD.decode(token).map_err(|_| invalid("not a page token"))?;
-    let (of, values, offset): (String, Vec<Value>, u64) =
+    let (of, mut values, offset): (String, Vec<Value>, u64) =
         serde_json::from_slice(&text).map_err(|_| invalid("not a page token"))?;
-    if of != fingerprint(query) || values.len() != query.orders().len() {
+    let orders = query.orders();
+    if of != fingerprint(query) || values.len() != orders.len() {
         return Err(invalid("of another query"));
+    }
+    // Anybody can make one: what is inside is as a cursor of the query would be.
+    for (value, order) in values.iter_mut().zip(&orders) {
+        let is_name = matches!(kind(value), Kind::Reference(_));
+        let is_value = check_value(value, Transforms::Refused, "").is_ok();
+        if !is_value || (order.field == Field::Name && !is_name) {
+            return Err(invalid("not a page token"));
+        }
     }
     Ok((Cursor { values, inclusive: false }, offset))
 }

@@ -4,6 +4,7 @@
 //! part may bring in a document of another; it is here already.
 
 use crate::index::live::steps::{Entry, Step, steps};
+use crate::index::live::{check_size, state_of};
 use crate::index::request::Request;
 use blaze_schema::changes::{
     Change, Changes, Content, added_text, changes_text, modified_text, removed_text, replaced_text,
@@ -36,15 +37,17 @@ struct Held {
     path: DocumentPath,
     document: Document,
     state: u64,
+    /// The bytes of its resource.
+    bytes: usize,
 }
 
 impl Held {
     fn new(request: &Request<'_>, document: Document) -> Result<Self, Error> {
         let path = DocumentPath::parse(&document.path).map_err(|_| broken())?;
         let sort_key = request.sort_key(&path, document.data.as_ref().unwrap_or(&Map::new()));
-        let state =
-            crate::index::live::state_of(&document.path, document.version, &document.update_time);
-        Ok(Held { sort_key, path, document, state })
+        let state = state_of(&document.path, document.version, &document.update_time);
+        let bytes = serde_json::to_string(&document).map_err(|_| broken())?.len();
+        Ok(Held { sort_key, path, document, state, bytes })
     }
 }
 
@@ -74,7 +77,7 @@ impl Merge {
     /// Takes a shard's frame. The client's, if it is to have one.
     ///
     /// # Errors
-    /// `internal` for what no shard sends.
+    /// `internal` for what no shard sends; `resource-exhausted` for a result that is too large, though no part of it is.
     pub(super) fn frame(&mut self, part: usize, text: &str) -> Result<Option<String>, Error> {
         let frame: Value = serde_json::from_str(text).map_err(|_| broken())?;
         let changes = Changes::from_json(frame).ok_or_else(broken)?;
@@ -90,16 +93,18 @@ impl Merge {
         if self.parts.iter().any(Option::is_none) {
             return Ok(None);
         }
-        Ok(self.show(&told, changes.reset && self.has_begun))
+        self.show(&told, changes.reset && self.has_begun)
     }
 
     /// What the client is to see now, as changes of what it has.
-    fn show(&mut self, told: &[Told], reset: bool) -> Option<String> {
+    fn show(&mut self, told: &[Told], reset: bool) -> Result<Option<String>, Error> {
         let mut all: Vec<&Held> = self.parts.iter().flatten().flatten().collect();
         all.sort_by(|a, b| a.sort_key.cmp(&b.sort_key));
         if let Some(wanted) = self.request.wanted {
             all.truncate(usize::try_from(wanted).unwrap_or(usize::MAX));
         }
+        let bytes = all.iter().fold(0_usize, |bytes, held| bytes.saturating_add(held.bytes));
+        check_size(all.len(), bytes)?;
         let offset = usize::try_from(self.request.query.offset).unwrap_or(usize::MAX);
         let mut seen: Vec<&Held> = all.into_iter().skip(offset).collect();
         if self.request.is_turned {
@@ -126,7 +131,7 @@ impl Merge {
         let frame = (resets || is_first || !texts.is_empty())
             .then(|| changes_text(resets, &texts, &format!("{digest:x}")));
         self.shown = next.into_iter().map(|(path, state)| (path.to_owned(), state)).collect();
-        frame
+        Ok(frame)
     }
 
     fn text(&self, step: Step, old: &[Entry<'_>], seen: &[&Held], told: &[Told]) -> Option<String> {

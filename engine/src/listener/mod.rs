@@ -250,6 +250,15 @@ impl Listener {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use blaze_schema::changes::{added_text, changes_text};
+    use blaze_schema::document::document_text;
+    use blaze_schema::limits::{ANSWER_BYTES, LIVE_DOCUMENTS};
+
+    /// The bytes of a resource `big/a0` besides those of its text.
+    fn document_text_bytes() -> usize {
+        let path = DocumentPath::parse("big/a0").unwrap();
+        document_text(&path, 1, "c", "u", Some("{\"t\":\"\"}")).len()
+    }
 
     fn listener(collections: &str) -> Listener {
         Listener::new(Rc::new(Collections::parse(collections).unwrap()))
@@ -345,6 +354,42 @@ mod tests {
         let write = r#"{"write":{"id":"w","delete":"a/b"}}"#;
         let path = DocumentPath::parse("a/b").unwrap();
         assert_eq!(said(&mut listener, write), [Effect::Write { path, text: write.to_owned() }]);
+    }
+
+    #[test]
+    fn a_result_of_shards_is_no_larger_than_that_of_one_index() {
+        let part = |id: &str, count: usize, text: &str| {
+            let changes: Vec<String> = (0..count)
+                .map(|n| {
+                    let path = DocumentPath::parse(&format!("big/{id}{n}")).unwrap();
+                    let data = format!("{{\"t\":\"{text}\"}}");
+                    added_text(&path, n, &document_text(&path, 1, "c", "u", Some(&data)))
+                })
+                .collect();
+            changes_text(true, &changes, "r")
+        };
+        let bytes = ANSWER_BYTES / 2 - document_text_bytes();
+        let (half, text) = (LIVE_DOCUMENTS / 2, "x".repeat(bytes));
+        for (limit, first, second, is_error) in [
+            ("", part("a", half, ""), part("b", half, ""), false),
+            ("", part("a", half, ""), part("b", half + 1, ""), true),
+            (",\"limit\":7", part("a", half, ""), part("b", half + 1, ""), false),
+            ("", part("a", 1, &text), part("b", 1, &text), false),
+            ("", part("a", 1, &text), part("b", 1, &format!("{text}x")), true),
+        ] {
+            let mut listener = listener(r#"{"big":{"shards":2}}"#);
+            said(
+                &mut listener,
+                &format!(r#"{{"listen":{{"target":1,"query":{{"from":"big"{limit}}}}}}}"#),
+            );
+            assert_eq!(listener.handle(Event::Frame { upstream: 1, text: first }), []);
+            let effects = listener.handle(Event::Frame { upstream: 2, text: second });
+            let frames = sent(&effects);
+            assert_eq!(frames.len(), 1);
+            let code = r#"{"target":1,"type":"error","code":"resource-exhausted""#;
+            assert_eq!(frames[0].starts_with(code), is_error, "{limit} {:.99}", frames[0]);
+            assert_eq!(listener.targets.is_empty(), is_error);
+        }
     }
 
     #[test]

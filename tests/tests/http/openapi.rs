@@ -1,7 +1,9 @@
 //! `GET /v1/openapi.json`: a valid OpenAPI 3.1 description of what the contract's table has.
 
-use crate::client;
-use serde_json::{Map, Value};
+use crate::{client, encode};
+use blaze_tests::client::{Reply, fresh_collection};
+use blaze_tests::described::{resolve, validator};
+use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
@@ -54,6 +56,11 @@ fn it_has_every_row_of_the_contract() {
         ("/v1/docs/{", "patch"),
         ("/v1/docs/{", "delete"),
         ("/v1/docs/{", "post"),
+        ("/v1/docs/{collection}", "get"),
+        ("/v1/query", "post"),
+        ("/v1/aggregate", "post"),
+        ("/v1/commit", "post"),
+        ("/v1/listen", "get"),
         ("/health", "get"),
         ("/v1/openapi.json", "get"),
     ] {
@@ -135,14 +142,6 @@ fn errors_are_described_as_problems() {
     }
 }
 
-/// A value, or what it refers to.
-fn resolve<'a>(description: &'a Value, value: &'a Value) -> &'a Value {
-    match value["$ref"].as_str().and_then(|reference| reference.strip_prefix('#')) {
-        Some(pointer) => description.pointer(pointer).unwrap_or(&Value::Null),
-        None => value,
-    }
-}
-
 /// Every `$ref` in a description; those in examples are Blaze's own references.
 fn collect(value: &Value, references: &mut Vec<String>) {
     match value {
@@ -157,5 +156,147 @@ fn collect(value: &Value, references: &mut Vec<String>) {
             }
         }
         _ => {}
+    }
+}
+
+/// What the description says of one operation.
+struct Operation {
+    description: Value,
+    path: &'static str,
+    method: &'static str,
+}
+
+impl Operation {
+    fn new(method: &'static str, path: &'static str) -> Self {
+        Operation { description: description(), path, method }
+    }
+
+    fn content(&self, of: &Value, media_type: &str) -> Value {
+        let schema = &resolve(&self.description, of)["content"][media_type]["schema"];
+        assert!(schema.is_object(), "{} {}: no schema of {media_type}", self.method, self.path);
+        schema.clone()
+    }
+
+    fn takes(&self, body: &Value) -> bool {
+        let operation = &self.description["paths"][self.path][self.method];
+        let schema = self.content(&operation["requestBody"], "application/json");
+        validator(&self.description, &schema).is_valid(body)
+    }
+
+    /// Asserts that an answer is as it is described: one that is not listed, as a problem.
+    fn answers(&self, reply: &Reply) {
+        let responses = &self.description["paths"][self.path][self.method]["responses"];
+        let listed = &responses[reply.status.to_string()];
+        let response = if listed.is_null() { &responses["default"] } else { listed };
+        let media_type = reply.header("content-type").unwrap_or_default();
+        assert_eq!(media_type == "application/problem+json", reply.status >= 400);
+        let schema = self.content(response, media_type);
+        if let Err(wrong) = validator(&self.description, &schema).validate(&reply.json()) {
+            panic!("{} {}: {wrong}\n{}", self.method, self.path, reply.text());
+        }
+    }
+}
+
+/// A collection of a few documents with values of many types.
+fn some_documents() -> String {
+    let collection = fresh_collection();
+    for (id, data) in [
+        ("a", json!({"n": 1, "tags": ["x"], "at": {"$timestamp": "2026-11-21T10:00:00Z"}})),
+        ("b", json!({"n": 2.5, "tags": [], "m": {"k": null}})),
+        ("c", json!({"n": {"$number": "NaN"}, "place": {"$geopoint": [1, 2]}})),
+        ("d", json!({})),
+    ] {
+        client().put(&format!("/v1/docs/{collection}/{id}"), &data).send().expect(201);
+    }
+    collection
+}
+
+#[test]
+fn queries_and_their_answers_are_as_described() {
+    let (operation, from) = (Operation::new("post", "/v1/query"), some_documents());
+    let mut seen = BTreeSet::new();
+    for rest in [
+        json!({}),
+        json!({"limit": 1, "explain": true}),
+        json!({"orderBy": [{"field": "n", "direction": "desc"}], "limitToLast": 2, "select": ["n"]}),
+        json!({"orderBy": [{"field": "n"}], "startAfter": [1], "endAt": [9], "offset": 1}),
+        json!({"where": {"field": "tags", "op": "array-contains", "value": "x"}, "select": []}),
+        json!({"where": {"or": [
+            {"field": "n", "op": "in", "value": [1, {"$number": "NaN"}]},
+            {"and": [{"field": "`m`.k", "op": "==", "value": null}]},
+        ]}}),
+    ] {
+        let mut query = rest;
+        query["from"] = json!(from);
+        assert!(operation.takes(&query), "{query}");
+        let reply = client().post("/v1/query", &query).send().expect(200);
+        operation.answers(&reply);
+        let mut answer = reply.json();
+        seen.extend(answer.as_object().unwrap().keys().cloned());
+        query["pageToken"] = answer["nextPageToken"].take();
+        if query["pageToken"].is_string() {
+            assert!(operation.takes(&query), "{query}");
+            operation.answers(&client().post("/v1/query", &query).send().expect(200));
+        }
+    }
+    let all = ["documents", "explain", "nextPageToken", "readTime"];
+    assert_eq!(seen.iter().collect::<Vec<_>>(), all, "what a query may answer");
+    for refused in [json!({"from": "a/b"}), json!({"from": from, "limit": 0}), json!([])] {
+        assert!(!operation.takes(&refused), "{refused}");
+        let reply = client().post("/v1/query", &refused).send();
+        reply.problem(400, "invalid-argument");
+        operation.answers(&reply);
+    }
+    let group = json!({"from": {"group": "undeclared"}});
+    assert!(operation.takes(&group));
+    operation.answers(&client().post("/v1/query", &group).send().expect(409));
+}
+
+#[test]
+fn aggregations_and_their_answers_are_as_described() {
+    let (operation, from) = (Operation::new("post", "/v1/aggregate"), some_documents());
+    let some = json!({"field": "n", "op": "<", "value": 3});
+    for (query, aggregates) in [
+        (json!({"from": from}), json!({"n": "count"})),
+        (json!({"from": from}), json!({"s": {"sum": "n"}, "": {"avg": "n"}})),
+        (json!({"from": from, "where": some}), json!({"s": {"sum": "n"}, "m": {"avg": "n"}})),
+        (json!({"from": from}), json!({"none": {"avg": "nothing"}, "zero": {"sum": "`x.y`"}})),
+    ] {
+        let body = json!({"query": query, "aggregates": aggregates});
+        assert!(operation.takes(&body), "{body}");
+        operation.answers(&client().post("/v1/aggregate", &body).send().expect(200));
+    }
+    for refused in [
+        json!({"query": {"from": from}}),
+        json!({"query": {"from": from}, "aggregates": {"n": "sum"}}),
+        json!({"query": {"from": from}, "aggregates": {"n": {"min": "a"}}}),
+        json!({"query": {"from": from, "pageToken": "x"}, "aggregates": {"n": "count"}}),
+    ] {
+        assert!(!operation.takes(&refused), "{refused}");
+        operation.answers(&client().post("/v1/aggregate", &refused).send().expect(400));
+    }
+}
+
+#[test]
+fn lists_are_as_described() {
+    let (operation, from) = (Operation::new("get", "/v1/docs/{collection}"), some_documents());
+    let parameters = &operation.description["paths"][operation.path]["get"]["parameters"];
+    let names = parameters.as_array().expect("parameters").iter();
+    let list = |query: &str| client().get(&format!("/v1/docs/{from}?{query}")).send();
+    for name in names.map(|parameter| parameter["name"].as_str().expect("a name")) {
+        let page = list("orderBy=n&limit=1").json();
+        let value = match name {
+            "where" => "n>=1",
+            "limit" | "limitToLast" | "offset" => "1",
+            "explain" => "true",
+            "pageToken" => page["nextPageToken"].as_str().expect("a token"),
+            _ => "n",
+        };
+        let (value, orders) = (encode(value), if name == "orderBy" { "" } else { "&orderBy=n" });
+        operation.answers(&list(&format!("{name}={value}{orders}")).expect(200));
+    }
+    operation.answers(&list("").expect(200));
+    for refused in ["limit=0", "where=n", "nothing=1"] {
+        operation.answers(&list(refused).expect(400));
     }
 }

@@ -12,7 +12,11 @@ use std::time::Duration;
 /// Sends bad messages in good frames, or bad frames.
 pub(super) fn attack(random: &mut Random) {
     let path = fresh("malformed");
-    if random.chance(50) { messages(random, &path) } else { frames(random, &path) }
+    match random.below(4) {
+        0..2 => messages(random, &path),
+        2 => frames(random, &path),
+        _ => frames(random, "/v1/listen"),
+    }
 }
 
 /// Messages; the socket must answer each, or at least a ping after it.

@@ -5,11 +5,13 @@
 
 mod frames;
 mod named;
+mod questions;
 mod requests;
+mod targets;
 
 use blaze_tests::client::{Client, Reply};
 use blaze_tests::random::Random;
-use blaze_tests::seed::seed;
+use blaze_tests::seed::{seed, seed_or};
 use blaze_tests::server::TestServer;
 use blaze_tests::socket::{Listener, Socket};
 use serde_json::{Value, json};
@@ -21,9 +23,11 @@ use std::time::Duration;
 const THREADS: usize = 8;
 const WITNESS: &str = "/v1/docs/witness/witness";
 
-/// Counts rows, so that a read tells whether the document was in memory.
-static SERVER: LazyLock<TestServer> =
-    LazyLock::new(|| TestServer::start_with(&[("COUNT_ROWS", "1")]));
+/// Counts rows, so that a read tells whether the document was in memory. A collection is in one index, unless it is called
+/// `eight`, which is how many shards it has.
+static SERVER: LazyLock<TestServer> = LazyLock::new(|| {
+    TestServer::start_with_collections(&json!({"eight": {"shards": 8, "group": true}}))
+});
 
 /// Some random bytes.
 fn bytes(random: &mut Random, most: usize) -> Vec<u8> {
@@ -69,8 +73,8 @@ impl Witness {
 }
 
 /// Does `attack` on several threads, `times` on each, with an eye on the witness.
-fn attack(times: usize, attack: impl Fn(&mut Random) + Sync) {
-    let mut random = Random::new(seed());
+fn attack(seed: u64, times: usize, attack: impl Fn(&mut Random) + Sync) {
+    let mut random = Random::new(seed);
     let witness = Witness::new();
     let mut socket = Socket::open(&SERVER.url(), WITNESS);
     Listener::of(&mut socket);
@@ -108,6 +112,10 @@ impl Drop for Done<'_> {
 /// One after the other: they share the witness.
 #[test]
 fn the_server_withstands_anything() {
-    attack(250, requests::attack);
-    attack(30, frames::attack);
+    attack(seed(), 250, requests::attack);
+    attack(seed(), 30, frames::attack);
+    // 2,000 questions and 512 frames, always the same unless another seed is given.
+    attack(seed_or(1), 2_000 / THREADS, questions::attack);
+    attack(seed_or(2), 512 / THREADS / targets::FRAMES, targets::attack);
+    questions::still_answers();
 }

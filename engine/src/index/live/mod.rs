@@ -15,7 +15,7 @@ mod subscription;
 mod window;
 
 pub use subscription::Subscription;
-pub(crate) use window::state_of;
+pub(crate) use window::{check_size, state_of};
 
 use super::row::Parsed;
 use super::settings::Settings;

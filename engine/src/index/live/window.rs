@@ -47,6 +47,20 @@ impl Item {
     }
 }
 
+/// Whether a listener can have a result of this size.
+///
+/// # Errors
+/// `resource-exhausted` for one that is too large.
+pub(crate) fn check_size(documents: usize, bytes: usize) -> Result<(), Error> {
+    if documents <= LIVE_DOCUMENTS && bytes <= ANSWER_BYTES {
+        return Ok(());
+    }
+    let detail = format!(
+        "query: its result has more than {LIVE_DOCUMENTS} documents or {ANSWER_BYTES} bytes; listen with a limit"
+    );
+    Err(Error::new(Code::ResourceExhausted, detail))
+}
+
 /// What a change does to a window.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Applied {
@@ -61,13 +75,7 @@ impl Window {
     /// # Errors
     /// `resource-exhausted` for a result that is too large.
     pub(crate) fn check(&self, beyond: usize) -> Result<(), Error> {
-        if self.items.len() <= LIVE_DOCUMENTS.saturating_add(beyond) && self.bytes <= ANSWER_BYTES {
-            return Ok(());
-        }
-        let detail = format!(
-            "query: its result has more than {LIVE_DOCUMENTS} documents or {ANSWER_BYTES} bytes; listen with a limit"
-        );
-        Err(Error::new(Code::ResourceExhausted, detail))
+        check_size(self.items.len().saturating_sub(beyond), self.bytes)
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -1,6 +1,11 @@
 //! Every limit of `blaze_schema::limits` that HTTP or a socket reaches: at the limit, and one past it.
 //!
-//! Not here: `IDEMPOTENCY_MICROS`, which takes 24 hours (tested in the engine, with a clock of its own).
+//! Not here, for they take long: `IDEMPOTENCY_MICROS` and `TOMBSTONE_MICROS` (tested in the engine, with a clock of its
+//! own), `LIVE_DOCUMENTS`, which is as many objects (tested in `tests/tests/live`, with one index). `LIVE_LOG_CHANGES` is
+//! tested beside what else a listener may have missed (`tests/tests/listen/resume.rs`).
+
+mod listen;
+mod queries;
 
 use blaze_engine::idempotency::Idempotency;
 use blaze_schema::limits::{
@@ -9,19 +14,27 @@ use blaze_schema::limits::{
     ROW_BYTES, SUBPROTOCOL_BYTES, WRITE_ID_BYTES,
 };
 use blaze_tests::client::{Client, JSON, JSON_PATCH, fresh};
-use blaze_tests::server::shared;
+use blaze_tests::server::TestServer;
 use blaze_tests::socket::{Listener, Socket};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+/// The server of these tests. Collections that are called `eight` have as many shards.
+fn server() -> &'static TestServer {
+    static SERVER: LazyLock<TestServer> = LazyLock::new(|| {
+        TestServer::start_with_collections(&json!({"eight": {"shards": 8, "group": true}}))
+    });
+    &SERVER
+}
+
 fn client() -> &'static Client {
-    static CLIENT: LazyLock<Client> = LazyLock::new(|| shared().client());
+    static CLIENT: LazyLock<Client> = LazyLock::new(|| server().client());
     &CLIENT
 }
 
 fn socket(path: &str) -> Socket {
-    Socket::open(&shared().url(), path)
+    Socket::open(&server().url(), path)
 }
 
 /// Data whose compact JSON has this many bytes.
@@ -262,7 +275,7 @@ fn subprotocol_bytes() {
     let protocol = |bytes: usize| {
         let token = "t".repeat(bytes - "blaze.v1, bearer.".len());
         let offered = format!("blaze.v1, bearer.{token}");
-        match Socket::open_with(&shared().url(), &path, &offered) {
+        match Socket::open_with(&server().url(), &path, &offered) {
             Ok(socket) => socket.protocol,
             Err(refusal) => Some(refusal.status.to_string()),
         }
