@@ -225,7 +225,7 @@ async fn measure(
         results.comparisons.extend(memory::compare(contestants, effort).await?);
     }
     if wanted(Measurement::Growth) {
-        results.growth = Some(growth::measure(&contestants.blaze, effort).await?);
+        results.growth = Some(growth::measure(contestants, effort).await?);
     }
     if wanted(Measurement::Native) {
         results.native = native::measure(effort).await?;
