@@ -77,7 +77,8 @@ impl Native {
         // Loading is not what is measured: all in one transaction.
         let connection = Connection::open(file)?;
         connection.execute_batch(
-            "PRAGMA mmap_size = 2000000000; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; BEGIN",
+            "PRAGMA page_size = 16384; PRAGMA mmap_size = 2000000000; \
+             PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; BEGIN",
         )?;
         let collection = collection(documents);
         let settings = json!({curve::ID: {"indexes": composite()}});
