@@ -286,16 +286,18 @@ impl Index {
             more.extend([Change::Delete(key), Change::DeleteRecord(*record)]);
         }
         more.extend(stored.as_ref().map(|text| Change::Put(entries::META, text.as_bytes())));
-        let last_record = match self.last_record {
-            Some(last) => last,
-            None => store.last_record()?,
+        let record = match (before.record, self.last_record) {
+            (Some(record), _) => record,
+            (None, Some(last)) => last.saturating_add(1),
+            (None, None) => store.last_record()?.saturating_add(1),
         };
         let (data, follow) = (change.data.as_ref(), &meta.follow());
-        let free = last_record.saturating_add(1);
-        let write = update::Write { name: &name, before: &before, row, data, follow, free };
+        let write = update::Write { name: &name, before: &before, row, data, follow, record };
         // Live queries know no more what the rows are.
         write.commit(store, &more).inspect_err(|_| self.live.forget(random))?;
-        self.last_record = Some(if before.row.is_none() { free } else { last_record });
+        if before.record.is_none() {
+            self.last_record = Some(record);
+        }
         meta.is_stored(stored.is_some());
         if let Some(next) = tombstones {
             self.tombstones = next;

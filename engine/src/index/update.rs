@@ -15,7 +15,7 @@ pub(crate) struct Before {
     /// Its row, or what is left of a deleted one.
     pub(crate) row: Option<Parsed>,
     /// Its record's number.
-    record: Option<u64>,
+    pub(crate) record: Option<u64>,
 }
 
 /// Reads what an index has of the document with this name.
@@ -71,8 +71,8 @@ pub(crate) struct Write<'a> {
     pub(crate) data: Option<&'a Map>,
     /// The settings that present entries may follow, the last being those for the new ones.
     pub(crate) follow: &'a [&'a Settings],
-    /// A record's number that is free.
-    pub(crate) free: u64,
+    /// The number of its record: the one that it has, or a free one.
+    pub(crate) record: u64,
 }
 
 impl Write<'_> {
@@ -82,7 +82,7 @@ impl Write<'_> {
     /// # Errors
     /// The store's; then nothing was changed.
     pub(crate) fn commit(&self, store: &mut impl Store, more: &[Change<'_>]) -> Result<(), Error> {
-        let Write { name, before, row, data, follow, free } = *self;
+        let Write { name, before, row, data, follow, record } = *self;
         let (document, tombstone) = (named(DOCUMENT, name), named(TOMBSTONE, name));
         let wanted = match (data, follow.last()) {
             (Some(data), Some(settings)) => entries(data, name, settings),
@@ -94,7 +94,6 @@ impl Write<'_> {
         };
         let mut gone = all.difference(&wanted);
         let mut come = wanted.difference(&each);
-        let record = before.record.unwrap_or(free);
         let number = number(record);
         let mut changes = vec![Change::PutRecord(record, row)];
         let (from, to) =
@@ -195,8 +194,8 @@ mod tests {
         let name = id.as_bytes();
         let before = before(store, name).unwrap();
         let (row, data, follow) = (row.as_bytes(), parsed.data.as_ref(), &[&Settings::default()]);
-        let free = store.last_record().unwrap() + 1;
-        Write { name, before: &before, row, data, follow, free }.commit(store, &[]).unwrap();
+        let record = before.record.unwrap_or_else(|| store.last_record().unwrap() + 1);
+        Write { name, before: &before, row, data, follow, record }.commit(store, &[]).unwrap();
     }
 
     #[test]
