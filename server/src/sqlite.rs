@@ -107,20 +107,6 @@ impl SqliteStore {
         bridge::value_of_key(&self.sql, &statement, self.counts(), key).map_err(failed)
     }
 
-    /// The rows of a range. `as_text` gives them as one value, `plain` as they stand.
-    fn rows(
-        &self,
-        as_text: &'static str,
-        plain: &'static str,
-        range: &Range,
-        limit: usize,
-    ) -> Result<Vec<Row>, StoreError> {
-        if !self.has_records()? {
-            return Ok(Vec::new());
-        }
-        sql::rows(&Rows { store: self, as_text, plain }, range, limit)
-    }
-
     fn value_of_range(
         &self,
         statement: &'static str,
@@ -139,22 +125,16 @@ impl SqliteStore {
     }
 }
 
-struct Rows<'a> {
-    store: &'a SqliteStore,
-    as_text: &'static str,
-    plain: &'static str,
-}
-
-impl Reads for Rows<'_> {
+impl Reads for SqliteStore {
     fn text(&self, range: &Range, limit: usize) -> Result<Option<Vec<u8>>, StoreError> {
-        let value = self.store.value_of_range(self.as_text, range, limit as f64)?;
+        let value = self.value_of_range(sql::follow_as_text(range), range, limit as f64)?;
         Ok(bytes(&value))
     }
 
     fn first(&self, range: &Range) -> Result<Option<Row>, StoreError> {
         let bound = |bound: &Vec<u8>| JsValue::from(Uint8Array::from(bound.as_slice()));
         let bindings = Array::of3(&bound(&range.start), &bound(&range.end), &1.into());
-        let row: JsValue = self.store.run(self.plain, &bindings)?.get(0);
+        let row: JsValue = self.run(sql::follow(range), &bindings)?.get(0);
         let Ok(columns) = row.dyn_into::<Array>() else { return Ok(None) };
         let column = |number| Uint8Array::new(&columns.get(number)).to_vec();
         Ok(Some((column(0), column(1))))
@@ -196,10 +176,10 @@ impl Store for SqliteStore {
     }
 
     fn follow(&self, range: &Range, limit: usize) -> Result<Vec<Row>, StoreError> {
-        match range.reverse {
-            false => self.rows(sql::FOLLOW_AS_TEXT, sql::FOLLOW, range, limit),
-            true => self.rows(sql::FOLLOW_REVERSE_AS_TEXT, sql::FOLLOW_REVERSE, range, limit),
+        if !self.has_records()? {
+            return Ok(Vec::new());
         }
+        sql::rows(self, range, limit)
     }
 
     fn last_record(&self) -> Result<u64, StoreError> {

@@ -68,38 +68,19 @@ impl RusqliteStore {
         }
         Ok(known.get())
     }
-
-    /// The rows of a range. `as_text` gives them as one value, `plain` as they stand.
-    fn rows(
-        &self,
-        as_text: &str,
-        plain: &str,
-        range: &Range,
-        limit: usize,
-    ) -> Result<Vec<Row>, StoreError> {
-        if !self.has_records()? {
-            return Ok(Vec::new());
-        }
-        sql::rows(&Rows { connection: &self.connection, as_text, plain }, range, limit)
-    }
 }
 
-struct Rows<'a> {
-    connection: &'a Connection,
-    as_text: &'a str,
-    plain: &'a str,
-}
-
-impl Reads for Rows<'_> {
+impl Reads for RusqliteStore {
     fn text(&self, range: &Range, limit: usize) -> Result<Option<Vec<u8>>, StoreError> {
-        let mut statement = self.connection.prepare_cached(self.as_text).map_err(failed)?;
+        let mut statement =
+            self.connection.prepare_cached(sql::follow_as_text(range)).map_err(failed)?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let bindings = params![range.start, range.end, limit];
         statement.query_row(bindings, |row| row.get(0)).map_err(failed)
     }
 
     fn first(&self, range: &Range) -> Result<Option<Row>, StoreError> {
-        let mut statement = self.connection.prepare_cached(self.plain).map_err(failed)?;
+        let mut statement = self.connection.prepare_cached(sql::follow(range)).map_err(failed)?;
         let row = statement
             .query_row(params![range.start, range.end, 1], |row| Ok((row.get(0)?, row.get(1)?)));
         row.optional().map_err(failed)
@@ -161,10 +142,10 @@ impl Store for RusqliteStore {
     }
 
     fn follow(&self, range: &Range, limit: usize) -> Result<Vec<Row>, StoreError> {
-        match range.reverse {
-            false => self.rows(sql::FOLLOW_AS_TEXT, sql::FOLLOW, range, limit),
-            true => self.rows(sql::FOLLOW_REVERSE_AS_TEXT, sql::FOLLOW_REVERSE, range, limit),
+        if !self.has_records()? {
+            return Ok(Vec::new());
         }
+        sql::rows(self, range, limit)
     }
 
     fn last_record(&self) -> Result<u64, StoreError> {

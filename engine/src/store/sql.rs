@@ -76,18 +76,17 @@ macro_rules! as_text {
     };
 }
 
-/// The first ?3 rows from key ?1 to before key ?2, with the values of the records that they name.
-pub const FOLLOW: &str = follow!("ASC");
+/// The first ?3 rows from key ?1 to before key ?2, with the values of the records that they name; where the range is
+/// reverse the last ones, last first.
+pub fn follow(range: &Range) -> &'static str {
+    if range.reverse { follow!("DESC") } else { follow!("ASC") }
+}
 
-/// The last ones, last first.
-pub const FOLLOW_REVERSE: &str = follow!("DESC");
-
-/// As [`FOLLOW`], all rows in one value, as [`rows`] reads it: for each the key in hexadecimal, the value's length and the
+/// As [`follow`], all rows in one value, as [`rows`] reads it: for each the key in hexadecimal, the value's length and the
 /// value. One value crosses into the program faster than many. An error when the text is too long for SQLite.
-pub const FOLLOW_AS_TEXT: &str = as_text!(follow!("ASC"));
-
-/// The last ones, last first.
-pub const FOLLOW_REVERSE_AS_TEXT: &str = as_text!(follow!("DESC"));
+pub fn follow_as_text(range: &Range) -> &'static str {
+    if range.reverse { as_text!(follow!("DESC")) } else { as_text!(follow!("ASC")) }
+}
 
 /// How many rows there are from key ?1 to before key ?2, at most ?3.
 pub const COUNT: &str = "SELECT count(*) AS value FROM (SELECT 1 FROM store WHERE key >= (SELECT ?1) AND key < (SELECT ?2) LIMIT (SELECT ?3))";
@@ -106,13 +105,13 @@ pub fn numbered(value: &[u8]) -> Result<(u64, Vec<u8>), StoreError> {
 
 /// How a store asks SQLite for rows of a range.
 pub trait Reads {
-    /// What a statement `*_AS_TEXT` gives for the first so many rows of a range.
+    /// What [`follow_as_text`] gives for the first so many rows of a range.
     ///
     /// # Errors
     /// SQLite's: the text may be too long.
     fn text(&self, range: &Range, limit: usize) -> Result<Option<Vec<u8>>, StoreError>;
 
-    /// The first row of a range, from the statement that is not as text.
+    /// The first row of a range, as [`follow`] gives it.
     ///
     /// # Errors
     /// SQLite's.
