@@ -17,12 +17,18 @@
 )]
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, clippy::string_slice))]
 
+pub mod access;
+pub mod accounts;
+pub mod auth;
 pub mod document;
 pub mod http;
 pub mod idempotency;
 pub mod index;
 pub mod listener;
+pub mod rate;
 pub mod record;
+pub mod rules;
+pub mod schemas;
 pub mod store;
 
 /// A SHA-256 of the parts, each with its length, so that no two lists of parts are hashed as the same bytes.

@@ -1,0 +1,1 @@
+//! The access object: the one place that keeps rules, API keys and issuers' public keys, of which every isolate has a copy.

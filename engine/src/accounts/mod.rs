@@ -1,0 +1,1 @@
+//! Accounts: who signed up, by password or with a provider, and the sessions that they have.
