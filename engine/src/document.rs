@@ -7,25 +7,34 @@
 //! What a step changed has to reach the document's index. The row itself is the outbox: an alarm that is set with the
 //! change sends it again unless the index is known to have it, and a write is answered only when it has.
 
+mod audience;
+mod change;
+
+use crate::auth::Auth;
+use crate::guard::{Caller, Guard, Stop, forbidden};
 use crate::idempotency::{Idempotency, Slot};
+use crate::index::row;
 use crate::index::settings::Settings;
-use crate::index::{count_entries, row};
 use crate::record::Record;
+use crate::rules::{Basis, Method};
 use crate::store::Store;
+use audience::{Audience, Review};
 use blaze_schema::document::document_text;
 use blaze_schema::error::{Code, Error};
 use blaze_schema::id::ulid;
-use blaze_schema::limits::{BODY_BYTES, ENTRIES};
+use blaze_schema::limits::{BODY_BYTES, STEP_LOOKUPS};
 use blaze_schema::message::{
-    ClientMessage, delete_text, error_text, patch_text, pong_text, snapshot_text, written_text,
+    ClientMessage, close_code, error_text, pong_text, snapshot_text, written_text,
 };
-use blaze_schema::patch::diff;
 use blaze_schema::path::DocumentPath;
 use blaze_schema::timestamp::Timestamp;
-use blaze_schema::value::{Map, data_to_text};
-use blaze_schema::write::{Operation, Precondition};
+use blaze_schema::value::Map;
+use blaze_schema::write::{Operation, Precondition, Write};
+use change::Change;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeSet;
+use std::rc::Rc;
 
 /// The key of the document's row.
 const ROW: &[u8] = b"d";
@@ -57,10 +66,25 @@ pub enum Event {
         /// Whether the answer holds the data (`Prefer: return=minimal` leaves it out).
         return_data: bool,
     },
-    /// A socket opens.
+    /// A socket opens, or one that had no token sent it.
     Connect {
         /// Which version of which epoch it has seen: `?since=…&epoch=…`.
         since: Option<(u64, String)>,
+    },
+    /// A socket that listens sent another token: the event's caller is who it says.
+    Renew {
+        /// The listener that it was.
+        listener: String,
+    },
+    /// After a loss of memory, before anything else, where there are sockets: who listens, once for each.
+    Woken {
+        /// As [`Effect::Admit`] had them.
+        listeners: Vec<Option<Rc<Auth>>>,
+    },
+    /// A socket has gone.
+    Disconnect {
+        /// The listener that it was.
+        listener: String,
     },
     /// A socket sent a text frame.
     Message {
@@ -93,10 +117,43 @@ pub enum Effect {
     },
     /// Answer the request.
     Answer(Answer),
+    /// Nothing was done: look these documents up, and let the event happen again with them.
+    Lookup(BTreeSet<DocumentPath>),
+    /// The socket that the event came from listens from now on, as this listener.
+    Admit {
+        /// What to call it in [`Effect::End`].
+        listener: String,
+    },
+    /// Who sent this token? Then [`Event::Renew`], or [`Event::Connect`] for a socket that was not admitted yet.
+    Identify {
+        /// The token.
+        token: String,
+    },
     /// Send a frame to the socket that the event came from.
     Send(String),
+    /// Close the socket that the event came from.
+    Close {
+        /// The WebSocket close code.
+        code: u16,
+    },
+    /// End all sockets of a listener: send them the frame, if there is one, then close them.
+    End {
+        /// The listener.
+        listener: String,
+        /// The frame that says why.
+        frame: Option<String>,
+        /// The WebSocket close code.
+        code: u16,
+    },
     /// Send a frame to every socket of the document.
     Broadcast(String),
+    /// An administrative act: log who did what.
+    Audit {
+        /// Who.
+        actor: String,
+        /// What.
+        act: &'static str,
+    },
 }
 
 /// The answer to a request.
@@ -132,6 +189,24 @@ pub enum Answer {
     Refused(Error),
 }
 
+impl Answer {
+    /// The same for somebody who may not see the document: its data left out.
+    fn without_data(self) -> Self {
+        let stripped = |body: String| {
+            let mut resource: Map = serde_json::from_str(&body).unwrap_or_default();
+            resource.remove("data");
+            Value::Object(resource).to_string()
+        };
+        match self {
+            Answer::Found { version, body } => Answer::Found { version, body: stripped(body) },
+            Answer::Written { created, version, body } => {
+                Answer::Written { created, version, body: stripped(body) }
+            }
+            other => other,
+        }
+    }
+}
+
 /// One document.
 #[derive(Debug)]
 pub struct Document {
@@ -139,6 +214,7 @@ pub struct Document {
     settings: Settings,
     cache: Option<Record>,
     outbox: Outbox,
+    audience: Audience,
 }
 
 /// What is known of the way to the indexes.
@@ -146,14 +222,20 @@ pub struct Document {
 struct Outbox {
     /// The version that they have.
     indexed: Option<u64>,
-    /// Whether an alarm is set.
-    has_alarm: bool,
+    /// When the alarm rings, if one is known to be set.
+    alarm: Option<Timestamp>,
 }
 
 impl Document {
     /// The document at `path`. Reads nothing yet.
     pub fn new(path: DocumentPath) -> Self {
-        Document { path, settings: Settings::default(), cache: None, outbox: Outbox::default() }
+        Document {
+            path,
+            settings: Settings::default(),
+            cache: None,
+            outbox: Outbox::default(),
+            audience: Audience::default(),
+        }
     }
 
     /// The same document under its collection's settings.
@@ -166,13 +248,26 @@ impl Document {
         &self.path
     }
 
-    /// One step. `random` is 128 fresh random bits.
+    /// One step in which everything is allowed. `random` is 128 fresh random bits.
     pub fn handle(
         &mut self,
         store: &mut impl Store,
         now: Timestamp,
         random: u128,
         event: Event,
+    ) -> Vec<Effect> {
+        self.handle_as(store, now, random, event, &Guard::Open, &Caller::default())
+    }
+
+    /// One step, by somebody, under rules. What they do not allow has no effect but the answer that says so.
+    pub fn handle_as(
+        &mut self,
+        store: &mut impl Store,
+        now: Timestamp,
+        random: u128,
+        event: Event,
+        guard: &Guard,
+        caller: &Caller,
     ) -> Vec<Effect> {
         let step = Step {
             path: &self.path,
@@ -181,10 +276,13 @@ impl Document {
             random,
             record: self.cache.take(),
             outbox: self.outbox,
+            guard,
+            caller,
+            audience: &mut self.audience,
         };
-        let (step, effects) = step.run(store, event);
-        self.cache = step.record.filter(|record| record.bytes() <= CACHED_BYTES);
-        self.outbox = step.outbox;
+        let (record, outbox, effects) = step.run(store, event);
+        self.cache = record.filter(|record| record.bytes() <= CACHED_BYTES);
+        self.outbox = outbox;
         effects
     }
 }
@@ -196,6 +294,9 @@ struct Step<'a> {
     random: u128,
     record: Option<Record>,
     outbox: Outbox,
+    guard: &'a Guard,
+    caller: &'a Caller,
+    audience: &'a mut Audience,
 }
 
 /// What a write came to.
@@ -203,40 +304,99 @@ struct Outcome {
     answer: Answer,
     /// The frame that every listener gets, when something changed.
     frame: Option<String>,
+    /// Who may not listen any more, now that the document is as it is.
+    ended: Vec<(String, Error)>,
 }
 
+impl Outcome {
+    fn unchanged(answer: Answer) -> Self {
+        Outcome { answer, frame: None, ended: Vec::new() }
+    }
+}
+
+/// What a step leaves: the record that is kept in memory, what is known of the outbox, and what is to be done.
+type Left = (Option<Record>, Outbox, Vec<Effect>);
+
 impl Step<'_> {
-    fn run(mut self, store: &mut impl Store, event: Event) -> (Self, Vec<Effect>) {
+    fn run(mut self, store: &mut impl Store, event: Event) -> Left {
         let effects = match event {
-            Event::Get { preconditions } => {
-                let answer = self.get(store, &preconditions).unwrap_or_else(Answer::Refused);
-                vec![Effect::Answer(answer)]
-            }
+            Event::Get { preconditions } => match self.get(store, &preconditions) {
+                Ok(answer) => vec![Effect::Answer(answer)],
+                Err(stop) => stopped(stop, |error| vec![Effect::Answer(Answer::Refused(error))]),
+            },
             Event::Write { operation, preconditions, idempotency, return_data } => {
                 match self.write(store, operation, &preconditions, idempotency, return_data) {
                     Ok(outcome) => {
                         let mut effects = self.index(store, outcome.frame.is_some());
                         effects.push(Effect::Answer(outcome.answer));
-                        effects.extend(outcome.frame.map(Effect::Broadcast));
+                        self.tell(outcome.frame, outcome.ended, &mut effects);
                         effects
                     }
-                    Err(error) => vec![Effect::Answer(Answer::Refused(error))],
+                    Err(stop) => {
+                        stopped(stop, |error| vec![Effect::Answer(Answer::Refused(error))])
+                    }
                 }
             }
-            Event::Connect { since } => self.connect(store, since).unwrap_or_else(refusal),
-            Event::Message { text } => self.message(store, &text).unwrap_or_else(refusal),
+            Event::Connect { since } => {
+                self.connect(store, since).unwrap_or_else(|stop| stopped(stop, ending))
+            }
+            Event::Renew { listener } => {
+                self.renew(store, &listener).unwrap_or_else(|stop| stopped(stop, ending))
+            }
+            Event::Message { text } => {
+                self.message(store, &text).unwrap_or_else(|stop| stopped(stop, refusal))
+            }
+            Event::Woken { listeners } => {
+                for auth in listeners {
+                    // There was room for them.
+                    let _ = self.audience.admit(&Caller::new(auth), None, self.now);
+                }
+                Vec::new()
+            }
+            Event::Disconnect { listener } => {
+                self.audience.leave(&listener);
+                Vec::new()
+            }
             Event::Indexed { version, done: true } => {
                 self.outbox.indexed = self.outbox.indexed.max(Some(version));
                 Vec::new()
             }
-            Event::Indexed { done: false, .. } => self.set_alarm().into_iter().collect(),
-            Event::Alarm => {
-                self.outbox.has_alarm = false;
-                // Until the index is known to have it, there is always an alarm.
-                self.index(store, true)
-            }
+            Event::Indexed { done: false, .. } => self.set_outbox_alarm().into_iter().collect(),
+            Event::Alarm => self.alarm(store),
         };
-        (self, effects)
+        (self.record, self.outbox, effects)
+    }
+
+    fn alarm(&mut self, store: &impl Store) -> Vec<Effect> {
+        self.outbox.alarm = None;
+        // Until the index is known to have it, there is always an alarm.
+        let mut effects = self.index(store, true);
+        let expired =
+            if self.guard.is_open() { Vec::new() } else { self.audience.expired(self.now) };
+        self.tell(None, expired, &mut effects);
+        effects.extend(self.set_expiry_alarm());
+        effects
+    }
+
+    /// Ends those who may not listen any more, before the others get the frame.
+    fn tell(
+        &mut self,
+        frame: Option<String>,
+        ended: Vec<(String, Error)>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let administrative = self.guard.is_administrative(self.caller);
+        if let (true, Some(_)) = (administrative, &frame) {
+            let actor = self.caller.uid().to_owned();
+            effects.push(Effect::Audit { actor, act: "writes a document" });
+        }
+        for (listener, error) in ended {
+            self.audience.end(&listener);
+            // Who is to come again has nothing to be told.
+            let frame = (error.code != Code::Unavailable).then(|| error_text(&error));
+            effects.push(Effect::End { listener, frame, code: close_code(error.code) });
+        }
+        effects.extend(frame.map(Effect::Broadcast));
     }
 
     /// What brings the present state to the indexes, unless they are known to have it. With `alarm` one sees to it should this
@@ -255,18 +415,32 @@ impl Step<'_> {
         };
         let mut effects = Vec::with_capacity(4);
         if alarm {
-            effects.extend(self.set_alarm());
+            effects.extend(self.set_outbox_alarm());
         }
         effects.push(update);
         effects
     }
 
-    fn set_alarm(&mut self) -> Option<Effect> {
-        if self.outbox.has_alarm {
+    fn set_outbox_alarm(&mut self) -> Option<Effect> {
+        self.set_alarm(Timestamp::from_micros(self.now.micros().saturating_add(OUTBOX_MICROS)))
+    }
+
+    /// For when the next token expires that somebody listens with.
+    fn set_expiry_alarm(&mut self) -> Option<Effect> {
+        let expiry = self.audience.next_expiry().filter(|_| !self.guard.is_open())?;
+        if self.outbox.alarm.is_none() && self.outbox.indexed.is_none() {
+            // An alarm of the outbox may be set, of which memory knows no more: it must not be put off.
+            return self.set_outbox_alarm();
+        }
+        self.set_alarm(expiry)
+    }
+
+    /// An object has one alarm: the sooner one stays, and sets the next.
+    fn set_alarm(&mut self, at: Timestamp) -> Option<Effect> {
+        if self.outbox.alarm.is_some_and(|set| set <= at) {
             return None;
         }
-        self.outbox.has_alarm = true;
-        let at = Timestamp::from_micros(self.now.micros().saturating_add(OUTBOX_MICROS));
+        self.outbox.alarm = Some(at);
         Some(Effect::SetAlarm(at))
     }
 
@@ -280,9 +454,20 @@ impl Step<'_> {
         Ok(self.record.as_ref())
     }
 
-    fn get(&mut self, store: &impl Store, preconditions: &[Precondition]) -> Result<Answer, Error> {
+    fn permit(
+        &self,
+        method: Method,
+        before: Option<&Record>,
+        after: Option<&Record>,
+    ) -> Result<Basis, Stop> {
+        self.guard.permit(self.caller, self.now, method, self.path, [before, after])
+    }
+
+    fn get(&mut self, store: &impl Store, preconditions: &[Precondition]) -> Result<Answer, Stop> {
         let path = self.path;
-        let record = self.load(store)?;
+        self.load(store)?;
+        let record = self.record.as_ref();
+        self.permit(Method::Get, record, None)?;
         let present = record.and_then(Record::present_version);
         for precondition in preconditions {
             if let (Precondition::IfNoneMatch(versions), Some(version)) = (precondition, present)
@@ -296,7 +481,7 @@ impl Step<'_> {
             Some(record) if record.data.is_some() => {
                 Ok(Answer::Found { version: record.version, body: resource(path, record, true) })
             }
-            _ => Err(Error::new(Code::NotFound, format!("the document {path} does not exist"))),
+            _ => Err(missing(path).into()),
         }
     }
 
@@ -307,13 +492,13 @@ impl Step<'_> {
         preconditions: &[Precondition],
         idempotency: Option<Idempotency>,
         return_data: bool,
-    ) -> Result<Outcome, Error> {
+    ) -> Result<Outcome, Stop> {
         let mut slot = None;
-        if let Some(request) = idempotency {
+        if let Some(request) = idempotency.map(|request| request.by(self.caller.uid())) {
             let key = request.row_key();
             let there = Slot::from_row(store.get(&key)?, self.now)?;
             if let Some(answer) = there.find(&request)? {
-                return Ok(Outcome { answer, frame: None });
+                return Ok(Outcome::unchanged(self.repeated(store, answer)?));
             }
             slot = Some((key, there, request));
         }
@@ -321,20 +506,15 @@ impl Step<'_> {
             Some(record) => record.clone(),
             None => Record::unborn(self.epoch(), self.now),
         };
+        let method = method_of(&operation, &record);
+        let tells_state = !matches!(operation, Operation::Create(_) | Operation::Set(_));
         let change = match Change::of(record, operation, preconditions, self.now, self.settings) {
             Ok(change) => change,
-            Err(error) => {
-                // A refusal is an answer too: the request repeated must not be done after all because the document has
-                // changed meanwhile. A fault is none.
-                if let Some((key, slot, request)) = slot
-                    && error.code != Code::Internal
-                {
-                    let refused = Answer::Refused(error.clone());
-                    store.put_all(&[(&key, &slot.to_row_with(request, refused, self.now)?)])?;
-                }
-                return Err(error);
-            }
+            Err(error) => return Err(self.refused(store, slot, error, tells_state)),
         };
+        self.permit(method, self.record.as_ref(), Some(&change.record))?;
+        let return_data = return_data && self.may_see(&change.record)?;
+        let ended = self.review(&change)?;
         let answer = change.answer(self.path, return_data);
         let row = change.frame.as_ref().map(|_| change.record.to_row()).transpose()?;
         let slot_row = match slot {
@@ -352,74 +532,199 @@ impl Step<'_> {
         if change.frame.is_some() {
             self.record = Some(change.record);
         }
-        Ok(Outcome { answer, frame: change.frame })
+        Ok(Outcome { answer, frame: change.frame, ended })
+    }
+
+    /// The first answer of a request that is repeated, as much of it as may be seen now.
+    fn repeated(&mut self, store: &impl Store, answer: Answer) -> Result<Answer, Stop> {
+        if self.guard.is_open() {
+            return Ok(answer);
+        }
+        self.load(store)?;
+        let may_see = match self.permit(Method::Get, self.record.as_ref(), None) {
+            Ok(_) => true,
+            Err(Stop::Refused(_)) => false,
+            Err(needs) => return Err(needs),
+        };
+        Ok(if may_see { answer } else { answer.without_data() })
+    }
+
+    /// The error that a write ran into, for those who may know the document's state: to others it is forbidden. A
+    /// refusal is an answer too: the request repeated must not be done after all because the document has changed
+    /// meanwhile. A fault is none, and who may not know makes no rows.
+    fn refused(
+        &self,
+        store: &mut impl Store,
+        slot: Option<([u8; 3], Slot, Idempotency)>,
+        error: Error,
+        tells_state: bool,
+    ) -> Stop {
+        if error.code == Code::Internal {
+            return error.into();
+        }
+        let of_request = matches!(error.code, Code::InvalidArgument | Code::ResourceExhausted);
+        if let Err(stop) = self.permit(Method::Get, self.record.as_ref(), None) {
+            return match stop {
+                Stop::Refused(_) if of_request && !tells_state => error.into(),
+                Stop::Refused(_) => forbidden(self.caller, self.path).into(),
+                needs => needs,
+            };
+        }
+        if let Some((key, slot, request)) = slot {
+            let refused = Answer::Refused(error.clone());
+            let row = slot.to_row_with(request, refused, self.now);
+            if let Err(fault) = row.and_then(|row| Ok(store.put_all(&[(&key, &row)])?)) {
+                return fault.into();
+            }
+        }
+        error.into()
+    }
+
+    /// Whether who writes may see what came of it.
+    fn may_see(&self, after: &Record) -> Result<bool, Stop> {
+        match self.permit(Method::Get, Some(after), None) {
+            Ok(_) => Ok(true),
+            Err(Stop::Refused(_)) => Ok(false),
+            Err(needs) => Err(needs),
+        }
+    }
+
+    /// Who may not listen to what the document will be.
+    fn review(&mut self, change: &Change) -> Result<Vec<(String, Error)>, Stop> {
+        if change.frame.is_none() {
+            return Ok(Vec::new());
+        }
+        let known = &self.caller.lookups;
+        let Review { ended, needs } =
+            self.audience.review(self.guard, self.now, self.path, &change.record, known);
+        let is_asked = needs.iter().any(|path| !known.contains_key(path));
+        if is_asked && known.len().saturating_add(needs.len()) <= STEP_LOOKUPS {
+            return Err(Stop::Needs(needs));
+        }
+        Ok(ended)
     }
 
     fn connect(
         &mut self,
         store: &mut impl Store,
         since: Option<(u64, String)>,
-    ) -> Result<Vec<Effect>, Error> {
-        if self.load(store)?.is_none() {
+    ) -> Result<Vec<Effect>, Stop> {
+        self.load(store)?;
+        let basis = self.permit(Method::Get, self.record.as_ref(), None)?;
+        let admitted = Some((self.guard.version(), basis));
+        let listener = self.audience.admit(self.caller, admitted, self.now)?;
+        if self.record.is_none() {
             // The epoch is kept, so that a listener who was here before the document can come back and be served
             // patches. It costs one row, once per document.
             let record = Record::unborn(self.epoch(), self.now);
             store.put_all(&[(ROW, &record.to_row()?)])?;
             self.record = Some(record);
         }
-        let Some(record) = &self.record else { return Ok(Vec::new()) };
-        let missed = since.and_then(|(version, epoch)| record.frames_since(version, &epoch));
-        Ok(match missed {
+        let mut effects = vec![Effect::Admit { listener }];
+        effects.extend(self.set_expiry_alarm());
+        let Some(record) = &self.record else { return Ok(effects) };
+        match since.and_then(|(version, epoch)| record.frames_since(version, &epoch)) {
             Some(frames) => {
-                frames.into_iter().map(|frame| Effect::Send(frame.to_owned())).collect()
+                effects.extend(frames.into_iter().map(|frame| Effect::Send(frame.to_owned())));
             }
-            None => vec![Effect::Send(snapshot_text(
+            None => effects.push(Effect::Send(snapshot_text(
                 &record.epoch,
                 record.version,
                 record.data.as_deref(),
-            ))],
-        })
+            ))),
+        }
+        Ok(effects)
     }
 
-    fn message(&mut self, store: &mut impl Store, text: &str) -> Result<Vec<Effect>, Error> {
+    /// A socket that listens goes on as somebody else, or as the same for longer.
+    fn renew(&mut self, store: &impl Store, listener: &str) -> Result<Vec<Effect>, Stop> {
+        self.load(store)?;
+        let permitted = self.permit(Method::Get, self.record.as_ref(), None);
+        if matches!(permitted, Err(Stop::Needs(_))) {
+            return permitted.map(|_| Vec::new());
+        }
+        self.audience.leave(listener);
+        let admitted = Some((self.guard.version(), permitted?));
+        let listener = self.audience.admit(self.caller, admitted, self.now)?;
+        let mut effects = vec![Effect::Admit { listener }];
+        effects.extend(self.set_expiry_alarm());
+        Ok(effects)
+    }
+
+    fn message(&mut self, store: &mut impl Store, text: &str) -> Result<Vec<Effect>, Stop> {
         if text.len() > BODY_BYTES {
             let detail = format!("message: {} bytes, of {BODY_BYTES} at most", text.len());
-            return Err(Error::new(Code::ResourceExhausted, detail));
+            return Err(Error::new(Code::ResourceExhausted, detail).into());
         }
         match ClientMessage::parse(text)? {
             ClientMessage::Ping(number) => Ok(vec![Effect::Send(pong_text(number))]),
-            ClientMessage::Auth(_) => Ok(Vec::new()),
+            ClientMessage::Auth(token) => Ok(vec![Effect::Identify { token }]),
             ClientMessage::Listen { .. } | ClientMessage::Unlisten(_) => Err(Error::invalid(
                 "message: this socket is of one document; targets are listened to on /v1/listen",
-            )),
+            )
+            .into()),
             ClientMessage::Write { id, write } => {
-                let outcome = write.and_then(|write| {
-                    if &write.path != self.path {
-                        let detail = format!(
-                            "write: this socket is of {}, not of {}",
-                            self.path, write.path
-                        );
-                        return Err(Error::invalid(detail));
+                let outcome = match write {
+                    Ok(write) => self.write_here(store, write),
+                    Err(error) => Err(error.into()),
+                };
+                let (result, outcome, mut effects) = match outcome {
+                    Ok(outcome) => {
+                        let effects = self.index(store, outcome.frame.is_some());
+                        (Ok(version_of(&outcome.answer)), Some(outcome), effects)
                     }
-                    self.write(store, write.operation, &write.preconditions, None, false)
-                });
-                let (result, frame, mut effects) = match outcome {
-                    Ok(Outcome { answer, frame }) => {
-                        let effects = self.index(store, frame.is_some());
-                        (Ok(version_of(&answer)), frame, effects)
-                    }
-                    Err(error) => (Err(error), None, Vec::new()),
+                    Err(Stop::Refused(error)) => (Err(error), None, Vec::new()),
+                    Err(needs) => return Err(needs),
                 };
                 effects.push(Effect::Send(written_text(&id, self.path.as_str(), &result)));
-                effects.extend(frame.map(Effect::Broadcast));
+                if let Some(Outcome { frame, ended, .. }) = outcome {
+                    self.tell(frame, ended, &mut effects);
+                }
                 Ok(effects)
             }
         }
     }
 
+    /// A write that came as a frame: of this document, or of none.
+    fn write_here(&mut self, store: &mut impl Store, write: Write) -> Result<Outcome, Stop> {
+        if &write.path != self.path {
+            let detail = format!("write: this socket is of {}, not of {}", self.path, write.path);
+            return Err(Error::invalid(detail).into());
+        }
+        self.write(store, write.operation, &write.preconditions, None, false)
+    }
+
     fn epoch(&self) -> String {
         ulid(self.now, self.random)
     }
+}
+
+/// What a write is to rules.
+fn method_of(operation: &Operation, before: &Record) -> Method {
+    match (operation, &before.data) {
+        (Operation::Verify, _) => Method::Get,
+        (Operation::Delete, _) => Method::Delete,
+        (_, None) => Method::Create,
+        (_, Some(_)) => Method::Update,
+    }
+}
+
+/// What is done instead of a step that cannot be done, or not yet.
+fn stopped(stop: Stop, refuse: impl FnOnce(Error) -> Vec<Effect>) -> Vec<Effect> {
+    match stop {
+        Stop::Refused(error) => refuse(error),
+        Stop::Needs(paths) => vec![Effect::Lookup(paths)],
+    }
+}
+
+fn missing(path: &DocumentPath) -> Error {
+    Error::new(Code::NotFound, format!("the document {path} does not exist"))
+}
+
+/// What ends the socket that the event came from.
+fn ending(error: Error) -> Vec<Effect> {
+    let code = close_code(error.code);
+    vec![Effect::Send(error_text(&error)), Effect::Close { code }]
 }
 
 fn refusal(error: Error) -> Vec<Effect> {
@@ -445,124 +750,6 @@ fn resource(path: &DocumentPath, record: &Record, with_data: bool) -> String {
         &record.update_time.to_string(),
         data,
     )
-}
-
-/// What a write does to a record.
-struct Change {
-    record: Record,
-    /// The frame for the listeners; `None` when nothing changed.
-    frame: Option<String>,
-    created: bool,
-}
-
-impl Change {
-    fn of(
-        record: Record,
-        operation: Operation,
-        preconditions: &[Precondition],
-        now: Timestamp,
-        settings: &Settings,
-    ) -> Result<Self, Error> {
-        for precondition in preconditions {
-            precondition.check(record.present_version())?;
-        }
-        if matches!(operation, Operation::Verify) {
-            return Ok(Change { record, frame: None, created: false });
-        }
-        // A document's times never go back, whatever the clock does.
-        let now = now.max(record.update_time);
-        let old = record.data.as_deref().map(parse_data).transpose()?;
-        match (operation.apply(old.as_ref(), now)?, old) {
-            (None, None) => Ok(Change { record, frame: None, created: false }),
-            (None, Some(_)) => Ok(Change::delete(record, now)),
-            (Some(new), old) => Change::set(record, old, new, now, settings),
-        }
-    }
-
-    fn delete(mut record: Record, now: Timestamp) -> Self {
-        let base = record.version;
-        record.version = base.saturating_add(1);
-        record.update_time = now;
-        record.data = None;
-        let frame = delete_text(base, record.version);
-        record.push_log(&frame);
-        Change { record, frame: Some(frame), created: false }
-    }
-
-    fn set(
-        mut record: Record,
-        old: Option<Map>,
-        new: Map,
-        now: Timestamp,
-        settings: &Settings,
-    ) -> Result<Self, Error> {
-        let new = Value::Object(new);
-        let text = data_to_text(&new)?;
-        check_entries(&new, &text, settings)?;
-        let created = old.is_none();
-        let patch = match old {
-            None => whole("add", &text),
-            Some(old) => {
-                let patch = diff(&Value::Object(old), &new);
-                if patch.0.is_empty() {
-                    return Ok(Change { record, frame: None, created: false });
-                }
-                let patch = serde_json::to_string(&patch)
-                    .map_err(|error| Error::new(Code::Internal, error.to_string()))?;
-                let replacement = whole("replace", &text);
-                if patch.len() > replacement.len() { replacement } else { patch }
-            }
-        };
-        let base = record.version;
-        record.version = base.saturating_add(1);
-        record.update_time = now;
-        if created {
-            record.create_time = now;
-        }
-        record.data = Some(text);
-        let frame = patch_text(base, record.version, &patch);
-        record.push_log(&frame);
-        Ok(Change { record, frame: Some(frame), created })
-    }
-
-    fn answer(&self, path: &DocumentPath, return_data: bool) -> Answer {
-        let version = self.record.version;
-        match self.record.data {
-            Some(_) => Answer::Written {
-                created: self.created,
-                version,
-                body: resource(path, &self.record, return_data),
-            },
-            None => Answer::Deleted { version },
-        }
-    }
-}
-
-/// Refuses data with more than [`ENTRIES`] index entries. Each takes two bytes of JSON at least, so that most documents
-/// need not be looked at.
-fn check_entries(data: &Value, text: &str, settings: &Settings) -> Result<(), Error> {
-    if text.len() <= ENTRIES.saturating_mul(2) {
-        return Ok(());
-    }
-    let entries = data.as_object().map_or(0, |data| count_entries(data, settings));
-    if entries > ENTRIES {
-        let detail = format!(
-            "data: {entries} index entries, of {ENTRIES} at most; exempt fields that are not queried"
-        );
-        return Err(Error::new(Code::ResourceExhausted, detail));
-    }
-    Ok(())
-}
-
-/// A patch that puts the whole document in place; `data` is compact JSON.
-fn whole(operation: &str, data: &str) -> String {
-    format!("[{{\"op\":\"{operation}\",\"path\":\"\",\"value\":{data}}}]")
-}
-
-fn parse_data(text: &str) -> Result<Map, Error> {
-    serde_json::from_str(text).map_err(|error| {
-        Error::new(Code::Internal, format!("the document cannot be read: {error}"))
-    })
 }
 
 #[cfg(test)]

@@ -21,18 +21,30 @@ pub struct Idempotency {
     pub key: String,
     /// A hash of what the request asks; see [`Idempotency::new`].
     pub fingerprint: String,
+    /// Who asks, so that nobody is given another's answer; empty for anonymous.
+    pub owner: String,
 }
 
 impl Idempotency {
     /// The key, and a fingerprint of `request`: whatever must be the same for it to be the same request.
     pub fn new(key: String, request: &[&[u8]]) -> Self {
         let fingerprint = hash(request).iter().map(|byte| format!("{byte:02x}")).collect();
-        Idempotency { key, fingerprint }
+        Idempotency { key, fingerprint, owner: String::new() }
+    }
+
+    /// The same, asked by somebody.
+    #[must_use]
+    pub fn by(mut self, uid: &str) -> Self {
+        uid.clone_into(&mut self.owner);
+        self
     }
 
     /// The row that this key's record is in.
     pub fn row_key(&self) -> [u8; 3] {
-        let [first, second, ..] = hash(&[self.key.as_bytes()]);
+        let [first, second, ..] = match self.owner.as_str() {
+            "" => hash(&[self.key.as_bytes()]),
+            owner => hash(&[owner.as_bytes(), self.key.as_bytes()]),
+        };
         let [high, low] = (u16::from_be_bytes([first, second]) % SLOTS).to_be_bytes();
         [b'i', high, low]
     }
@@ -44,6 +56,8 @@ impl Idempotency {
 struct Record {
     key: String,
     fingerprint: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    owner: String,
     /// Microseconds since 1970.
     time: i64,
     answer: Answer,
@@ -91,7 +105,8 @@ impl Slot {
     /// # Errors
     /// 422 `invalid-argument` when the key was used for another request.
     pub fn find(&self, request: &Idempotency) -> Result<Option<Answer>, Error> {
-        match self.records.iter().find(|record| record.key == request.key) {
+        let is_it = |record: &&Record| record.key == request.key && record.owner == request.owner;
+        match self.records.iter().find(is_it) {
             None => Ok(None),
             Some(record) if record.fingerprint == request.fingerprint => {
                 Ok(Some(record.answer.clone()))
@@ -114,8 +129,8 @@ impl Slot {
         answer: Answer,
         now: Timestamp,
     ) -> Result<Vec<u8>, Error> {
-        let Idempotency { key, fingerprint } = request;
-        self.records.push(Record { key, fingerprint, time: now.micros(), answer });
+        let Idempotency { key, fingerprint, owner } = request;
+        self.records.push(Record { key, fingerprint, owner, time: now.micros(), answer });
         let mut row = Vec::new();
         for mut record in self.records {
             let body = record.body().map(mem::take).unwrap_or_default();

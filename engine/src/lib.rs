@@ -21,6 +21,7 @@ pub mod access;
 pub mod accounts;
 pub mod auth;
 pub mod document;
+pub mod guard;
 pub mod http;
 pub mod idempotency;
 pub mod index;

@@ -82,3 +82,13 @@ pub const TARGETS: usize = 200;
 /// Field paths in a query's `select`. Each is looked up in every document of the answer: without this bound one request
 /// could ask for millions.
 pub const QUERY_SELECT: usize = 1_000;
+/// Sockets of one document: the platform has room for 32,768 of one object.
+pub const SOCKETS: usize = 20_000;
+/// Sockets of one identity on one document.
+pub const IDENTITY_SOCKETS: usize = 100;
+/// How long a listener's access may rest on a document that rules looked up, in microseconds: 10 seconds.
+pub const LOOKUP_MICROS: i64 = 10 * 1_000_000;
+/// Documents that are looked up for one step: by the rules of who asks, and by those of who listens.
+pub const STEP_LOOKUPS: usize = 20;
+/// Sockets on `/v1/listen` of one identity or address, for each isolate of the platform.
+pub const LISTENERS: usize = 100;

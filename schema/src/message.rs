@@ -18,6 +18,19 @@ pub const PONG: &str = r#"{"pong":0}"#;
 /// The WebSocket subprotocol that the server speaks.
 pub const SUBPROTOCOL: &str = "blaze.v1";
 
+/// The WebSocket close code of a socket that ends because of an error: 4401 and 4403 as the HTTP statuses, 4429 for too
+/// many, 1012 where the client should simply come back (RFC 6455 section 7.4; from 4000 on they are private).
+pub fn close_code(code: Code) -> u16 {
+    match code {
+        Code::Unauthenticated => 4401,
+        Code::PermissionDenied => 4403,
+        Code::ResourceExhausted => 4429,
+        Code::Unavailable => 1012,
+        Code::Internal => 1011,
+        _ => 4400,
+    }
+}
+
 /// What a client sends.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ClientMessage {
@@ -294,6 +307,14 @@ pub fn base_of(frame: &str) -> Option<u64> {
 pub fn error_text(error: &Error) -> String {
     let mut text = String::from("{\"type\":\"error\",");
     push_error_fields(&mut text, error);
+    text.push('}');
+    text
+}
+
+/// The frame by which a client says who it is.
+pub fn auth_text(token: &str) -> String {
+    let mut text = String::from("{\"auth\":");
+    push_json_string(&mut text, token);
     text.push('}');
     text
 }

@@ -1,6 +1,7 @@
 use super::*;
 use crate::store::memory::MemoryStore;
 use crate::store::{Change as StoreChange, Range, Row, StoreError};
+use blaze_schema::limits::ENTRIES;
 use blaze_schema::write::Versions;
 use serde_json::json;
 
@@ -89,7 +90,7 @@ fn frames(effects: &[Effect]) -> Vec<String> {
         .iter()
         .filter_map(|effect| match effect {
             Effect::Send(frame) | Effect::Broadcast(frame) => Some(frame.clone()),
-            Effect::Answer(_) | Effect::SetAlarm(_) | Effect::Index { .. } => None,
+            _ => None,
         })
         .collect()
 }
@@ -377,6 +378,12 @@ fn told(effects: &[Effect]) -> String {
         Effect::Answer(_) => "answer".to_owned(),
         Effect::Send(_) => "send".to_owned(),
         Effect::Broadcast(_) => "broadcast".to_owned(),
+        Effect::Admit { .. } => "admit".to_owned(),
+        Effect::Lookup(_) => "lookup".to_owned(),
+        Effect::Identify { .. } => "identify".to_owned(),
+        Effect::Close { code } => format!("close {code}"),
+        Effect::End { code, .. } => format!("end {code}"),
+        Effect::Audit { act, .. } => format!("audit {act}"),
     };
     effects.iter().map(short).collect::<Vec<_>>().join(", ")
 }

@@ -5,19 +5,27 @@
 //! socket: when anything behind it is lost, the client's socket ends too, and the client comes back with what it has.
 
 mod merge;
+mod permission;
 
+use crate::auth::Auth;
+use crate::guard::Guard;
 use crate::index::live::Subscription;
 use crate::index::page::for_shard;
 use crate::index::settings::Collections;
 use crate::index::shard;
+use crate::rules::Lookups;
 use blaze_schema::changes::targeted;
 use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::{BODY_BYTES, TARGETS};
-use blaze_schema::message::{ClientMessage, Listen, error_text, pong_text, written_text};
+use blaze_schema::message::{
+    ClientMessage, Listen, auth_text, close_code, error_text, pong_text, written_text,
+};
 use blaze_schema::path::DocumentPath;
 use blaze_schema::query::Query;
+use blaze_schema::timestamp::Timestamp;
 use merge::Merge;
-use std::collections::BTreeMap;
+use permission::Permission;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 /// What happens to a listener.
@@ -28,6 +36,22 @@ pub enum Event {
         /// The frame.
         text: String,
     },
+    /// The outcome of [`Effect::Identify`], or who came with a token to begin with.
+    Identified {
+        /// The token; empty for none.
+        token: String,
+        /// Who sent it, if it is a good one; `None` is anonymous.
+        auth: Result<Option<Rc<Auth>>, Error>,
+    },
+    /// The outcome of [`Effect::Lookup`].
+    LookedUp {
+        /// The target that it is for.
+        target: u64,
+        /// What was found.
+        lookups: Lookups,
+    },
+    /// Time has passed, or the rules have changed.
+    Tick,
     /// A socket behind a target delivered a frame.
     Frame {
         /// The socket's number.
@@ -47,6 +71,25 @@ pub enum Event {
 pub enum Effect {
     /// Send a frame to the client.
     Send(String),
+    /// Who sent this token? Then [`Event::Identified`], before any other message of the client.
+    Identify {
+        /// The token.
+        token: String,
+    },
+    /// Look documents up. Then [`Event::LookedUp`].
+    Lookup {
+        /// The target that it is for.
+        target: u64,
+        /// Which documents.
+        paths: BTreeSet<DocumentPath>,
+    },
+    /// Send a frame to a socket behind a target.
+    Forward {
+        /// The socket's number.
+        upstream: u64,
+        /// The frame.
+        text: String,
+    },
     /// Open a socket to an object.
     Open {
         /// What this socket is called from now on.
@@ -66,8 +109,11 @@ pub enum Effect {
         /// The frame.
         text: String,
     },
-    /// Close the client's socket: it is to come back.
-    End,
+    /// Close the client's socket.
+    End {
+        /// The WebSocket close code.
+        code: u16,
+    },
 }
 
 /// What an upstream socket is of.
@@ -95,6 +141,13 @@ pub enum Upstream {
 #[derive(Debug)]
 pub struct Listener {
     collections: Rc<Collections>,
+    guard: Guard,
+    now: Timestamp,
+    /// Who the client is, and the token that says so; empty for none.
+    auth: Option<Rc<Auth>>,
+    token: String,
+    /// The version of the rules that documents were opened under.
+    version: Option<u64>,
     targets: BTreeMap<u64, Target>,
     /// Upstream sockets, and their targets.
     upstreams: BTreeMap<u64, u64>,
@@ -103,6 +156,8 @@ pub struct Listener {
 
 #[derive(Debug)]
 struct Target {
+    /// Of a query: whether it may be asked, or that this is being found out.
+    permission: Option<Permission>,
     upstreams: Vec<u64>,
     /// What makes one result of several parts.
     merge: Option<Merge>,
@@ -113,14 +168,24 @@ impl Listener {
     pub fn new(collections: Rc<Collections>) -> Self {
         Listener {
             collections,
+            guard: Guard::Open,
+            now: Timestamp::MIN,
+            auth: None,
+            token: String::new(),
+            version: None,
             targets: BTreeMap::new(),
             upstreams: BTreeMap::new(),
             last_upstream: 0,
         }
     }
 
-    /// One step.
-    pub fn handle(&mut self, event: Event) -> Vec<Effect> {
+    /// One step, at a time, under rules.
+    pub fn handle(&mut self, now: Timestamp, guard: &Guard, event: Event) -> Vec<Effect> {
+        self.now = now;
+        self.guard.clone_from(guard);
+        if self.targets.is_empty() {
+            self.version = guard.version();
+        }
         let mut effects = Vec::new();
         match event {
             Event::Message { text } => {
@@ -128,10 +193,13 @@ impl Listener {
                     effects.push(Effect::Send(error_text(&error)));
                 }
             }
+            Event::Identified { token, auth } => self.identified(token, auth, &mut effects),
+            Event::LookedUp { target, lookups } => self.looked_up(target, lookups, &mut effects),
+            Event::Tick => self.tick(&mut effects),
             Event::Frame { upstream, text } => self.frame(upstream, &text, &mut effects),
             Event::Lost { upstream } => {
                 if self.upstreams.contains_key(&upstream) {
-                    effects.push(Effect::End);
+                    effects.push(Effect::End { code: close_code(Code::Unavailable) });
                 }
             }
         }
@@ -145,12 +213,12 @@ impl Listener {
         }
         match ClientMessage::parse(&text)? {
             ClientMessage::Ping(number) => effects.push(Effect::Send(pong_text(number))),
-            ClientMessage::Auth(_) => {}
+            ClientMessage::Auth(token) => effects.push(Effect::Identify { token }),
             ClientMessage::Unlisten(target) => self.close(target, effects),
             ClientMessage::Listen { target, what } => {
                 self.close(target, effects);
                 if let Err(error) = what.and_then(|what| self.listen(target, what, effects)) {
-                    effects.push(Effect::Send(targeted(target, &error_text(&error))));
+                    self.fail(target, &error, effects);
                 }
             }
             ClientMessage::Write { id, write } => match write {
@@ -159,6 +227,12 @@ impl Listener {
             },
         }
         Ok(())
+    }
+
+    /// Tells the client that a target has ended, and why.
+    fn fail(&mut self, target: u64, error: &Error, effects: &mut Vec<Effect>) {
+        self.close(target, effects);
+        effects.push(Effect::Send(targeted(target, &error_text(error))));
     }
 
     fn listen(
@@ -171,10 +245,31 @@ impl Listener {
             let detail = format!("listen: more than {TARGETS} targets on one socket");
             return Err(Error::new(Code::ResourceExhausted, detail));
         }
-        let (objects, merge) = match what {
-            Listen::Document { path, since } => (vec![Upstream::Document { path, since }], None),
-            Listen::Query { query, resume } => self.query(*query, resume)?,
-        };
+        match what {
+            Listen::Document { path, since } => {
+                self.open(target, None, vec![Upstream::Document { path, since }], None, effects);
+            }
+            Listen::Query { query, resume } => {
+                // What is wrong with it is said before it is asked whether it may be asked.
+                self.query((*query).clone(), resume.clone())?;
+                let permission = Permission::new(*query, resume);
+                let waiting =
+                    Target { permission: Some(permission), upstreams: Vec::new(), merge: None };
+                self.targets.insert(target, waiting);
+                self.decide(target, effects);
+            }
+        }
+        Ok(())
+    }
+
+    fn open(
+        &mut self,
+        target: u64,
+        permission: Option<Permission>,
+        objects: Vec<Upstream>,
+        merge: Option<Merge>,
+        effects: &mut Vec<Effect>,
+    ) {
         let mut upstreams = Vec::new();
         for object in objects {
             self.last_upstream = self.last_upstream.wrapping_add(1);
@@ -183,8 +278,7 @@ impl Listener {
             upstreams.push(upstream);
             effects.push(Effect::Open { upstream, object });
         }
-        self.targets.insert(target, Target { upstreams, merge });
-        Ok(())
+        self.targets.insert(target, Target { permission, upstreams, merge });
     }
 
     fn query(
@@ -237,10 +331,7 @@ impl Listener {
                 match merge.frame(part, text) {
                     Ok(Some(frame)) => effects.push(Effect::Send(targeted(number, &frame))),
                     Ok(None) => {}
-                    Err(error) => {
-                        self.close(number, effects);
-                        effects.push(Effect::Send(targeted(number, &error_text(&error))));
-                    }
+                    Err(error) => self.fail(number, &error, effects),
                 }
             }
         }
@@ -248,166 +339,4 @@ impl Listener {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use blaze_schema::changes::{added_text, changes_text};
-    use blaze_schema::document::document_text;
-    use blaze_schema::limits::{ANSWER_BYTES, LIVE_DOCUMENTS};
-
-    /// The bytes of a resource `big/a0` besides those of its text.
-    fn document_text_bytes() -> usize {
-        let path = DocumentPath::parse("big/a0").unwrap();
-        document_text(&path, 1, "c", "u", Some("{\"t\":\"\"}")).len()
-    }
-
-    fn listener(collections: &str) -> Listener {
-        Listener::new(Rc::new(Collections::parse(collections).unwrap()))
-    }
-
-    fn said(listener: &mut Listener, text: &str) -> Vec<Effect> {
-        listener.handle(Event::Message { text: text.to_owned() })
-    }
-
-    fn sent(effects: &[Effect]) -> Vec<&str> {
-        let mut frames = Vec::new();
-        for effect in effects {
-            if let Effect::Send(text) = effect {
-                frames.push(text.as_str());
-            }
-        }
-        frames
-    }
-
-    #[test]
-    fn frames_get_the_number_of_their_target_until_it_is_closed() {
-        let mut listener = listener("{}");
-        let effects = said(
-            &mut listener,
-            r#"{"listen":{"target":7,"document":"a/b","since":2,"epoch":"e"}}"#,
-        );
-        let path = DocumentPath::parse("a/b").unwrap();
-        let object = Upstream::Document { path, since: Some((2, "e".to_owned())) };
-        assert_eq!(effects, [Effect::Open { upstream: 1, object }]);
-        let frame = Event::Frame { upstream: 1, text: r#"{"type":"snapshot"}"#.to_owned() };
-        let effects = listener.handle(frame.clone());
-        assert_eq!(sent(&effects), [r#"{"target":7,"type":"snapshot"}"#]);
-        assert_eq!(said(&mut listener, r#"{"unlisten":7}"#), [Effect::Close { upstream: 1 }]);
-        assert_eq!(listener.handle(frame), []);
-        assert_eq!(listener.handle(Event::Lost { upstream: 1 }), []);
-        assert_eq!(said(&mut listener, r#"{"unlisten":7}"#), []);
-    }
-
-    #[test]
-    fn a_query_goes_to_its_index_or_to_all_its_shards() {
-        let mut listener = listener(r#"{"big":{"shards":3}}"#);
-        let effects = said(
-            &mut listener,
-            r#"{"listen":{"target":1,"query":{"from":"small","limit":3},"resume":"r"}}"#,
-        );
-        let [Effect::Open { object: Upstream::Index { name, subscription, resume }, .. }] =
-            effects.as_slice()
-        else {
-            panic!("{effects:?}")
-        };
-        assert_eq!((name.as_str(), resume.as_deref()), ("c/0/small", Some("r")));
-        assert!(Subscription::parse(subscription).is_ok());
-        let effects = said(
-            &mut listener,
-            r#"{"listen":{"target":2,"query":{"from":"big","limit":3,"offset":1}}}"#,
-        );
-        assert_eq!(effects.len(), 3);
-        let effects =
-            said(&mut listener, r#"{"listen":{"target":3,"query":{"from":{"group":"big"}}}}"#);
-        assert!(
-            sent(&effects)[0]
-                .starts_with(r#"{"target":3,"type":"error","code":"failed-precondition""#)
-        );
-        assert_eq!(listener.handle(Event::Lost { upstream: 2 }), [Effect::End]);
-    }
-
-    #[test]
-    fn an_error_ends_its_target_only() {
-        let mut listener = listener("{}");
-        said(&mut listener, r#"{"listen":{"target":1,"document":"a/b"}}"#);
-        said(&mut listener, r#"{"listen":{"target":2,"document":"a/c"}}"#);
-        let text = error_text(&Error::new(Code::PermissionDenied, "no"));
-        let effects = listener.handle(Event::Frame { upstream: 1, text });
-        assert_eq!(effects[0], Effect::Close { upstream: 1 });
-        assert_eq!(
-            sent(&effects),
-            [r#"{"target":1,"type":"error","code":"permission-denied","detail":"no"}"#]
-        );
-        assert!(!listener.handle(Event::Frame { upstream: 2, text: "{}".to_owned() }).is_empty());
-        for (message, answer) in [
-            ("[]", r#"{"type":"error""#),
-            (r#"{"listen":{"target":5,"document":"a"}}"#, r#"{"target":5,"type":"error""#),
-            (
-                r#"{"listen":{"target":5,"query":{"from":"a","pageToken":"x"}}}"#,
-                r#"{"target":5,"type":"error""#,
-            ),
-            (r#"{"write":{"id":"w","set":"a"}}"#, r#"{"id":"w","error""#),
-            (r#"{"ping":4}"#, r#"{"pong":4}"#),
-        ] {
-            let effects = said(&mut listener, message);
-            assert!(sent(&effects)[0].starts_with(answer), "{message}: {effects:?}");
-        }
-        let write = r#"{"write":{"id":"w","delete":"a/b"}}"#;
-        let path = DocumentPath::parse("a/b").unwrap();
-        assert_eq!(said(&mut listener, write), [Effect::Write { path, text: write.to_owned() }]);
-    }
-
-    #[test]
-    fn a_result_of_shards_is_no_larger_than_that_of_one_index() {
-        let part = |id: &str, count: usize, text: &str| {
-            let changes: Vec<String> = (0..count)
-                .map(|n| {
-                    let path = DocumentPath::parse(&format!("big/{id}{n}")).unwrap();
-                    let data = format!("{{\"t\":\"{text}\"}}");
-                    added_text(&path, n, &document_text(&path, 1, "c", "u", Some(&data)))
-                })
-                .collect();
-            changes_text(true, &changes, "r")
-        };
-        let bytes = ANSWER_BYTES / 2 - document_text_bytes();
-        let (half, text) = (LIVE_DOCUMENTS / 2, "x".repeat(bytes));
-        for (limit, first, second, is_error) in [
-            ("", part("a", half, ""), part("b", half, ""), false),
-            ("", part("a", half, ""), part("b", half + 1, ""), true),
-            (",\"limit\":7", part("a", half, ""), part("b", half + 1, ""), false),
-            ("", part("a", 1, &text), part("b", 1, &text), false),
-            ("", part("a", 1, &text), part("b", 1, &format!("{text}x")), true),
-        ] {
-            let mut listener = listener(r#"{"big":{"shards":2}}"#);
-            said(
-                &mut listener,
-                &format!(r#"{{"listen":{{"target":1,"query":{{"from":"big"{limit}}}}}}}"#),
-            );
-            assert_eq!(listener.handle(Event::Frame { upstream: 1, text: first }), []);
-            let effects = listener.handle(Event::Frame { upstream: 2, text: second });
-            let frames = sent(&effects);
-            assert_eq!(frames.len(), 1);
-            let code = r#"{"target":1,"type":"error","code":"resource-exhausted""#;
-            assert_eq!(frames[0].starts_with(code), is_error, "{limit} {:.99}", frames[0]);
-            assert_eq!(listener.targets.is_empty(), is_error);
-        }
-    }
-
-    #[test]
-    fn targets_are_limited() {
-        let mut listener = listener("{}");
-        for target in 0..TARGETS {
-            let effects = said(
-                &mut listener,
-                &format!(r#"{{"listen":{{"target":{target},"document":"a/b"}}}}"#),
-            );
-            assert_eq!(effects.len(), 1);
-        }
-        let effects = said(&mut listener, r#"{"listen":{"target":9999,"document":"a/b"}}"#);
-        assert!(sent(&effects)[0].contains("resource-exhausted"));
-        let effects = said(&mut listener, r#"{"listen":{"target":0,"document":"a/b"}}"#);
-        assert!(
-            matches!(effects.as_slice(), [Effect::Close { .. }, Effect::Open { .. }]),
-            "in place of itself"
-        );
-    }
-}
+mod tests;

@@ -1,0 +1,199 @@
+//! Who listens to a document, and until when they may.
+
+use crate::auth::Auth;
+use crate::guard::{Caller, Guard, Stop};
+use crate::record::Record;
+use crate::rules::{Basis, Lookups, Method};
+use blaze_schema::error::{Code, Error};
+use blaze_schema::limits::{IDENTITY_SOCKETS, LOOKUP_MICROS, SOCKETS};
+use blaze_schema::path::DocumentPath;
+use blaze_schema::timestamp::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+/// The listeners of a document, by what they may see: those of equal identity are one.
+#[derive(Debug, Default)]
+pub(super) struct Audience {
+    listeners: BTreeMap<String, Listener>,
+    sockets: usize,
+}
+
+#[derive(Debug)]
+struct Listener {
+    auth: Option<Rc<Auth>>,
+    sockets: usize,
+    /// The rules by which they were admitted, and what that rests on; `None` until they are looked at.
+    admitted: Option<(Option<u64>, Basis)>,
+    /// What the rules asked for, and when it was looked up.
+    lookups: Lookups,
+    looked_up: Timestamp,
+}
+
+/// What a change does to the audience.
+#[derive(Debug, Default)]
+pub(super) struct Review {
+    /// Who may not go on, and why.
+    pub(super) ended: Vec<(String, Error)>,
+    /// What has to be looked up to know more.
+    pub(super) needs: BTreeSet<DocumentPath>,
+}
+
+/// What identifies a listener: the same text for two who may see the same. Empty for anonymous.
+pub(super) fn listener_of(auth: Option<&Auth>) -> String {
+    let Some(auth) = auth else { return String::new() };
+    let text = serde_json::to_vec(auth).unwrap_or_default();
+    let digest = crate::hash(&[&text]);
+    digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl Audience {
+    /// Somebody comes, admitted or, after a loss of memory, as found.
+    ///
+    /// # Errors
+    /// `resource-exhausted` beyond [`SOCKETS`], or [`IDENTITY_SOCKETS`] of one identity.
+    pub(super) fn admit(
+        &mut self,
+        caller: &Caller,
+        admitted: Option<(Option<u64>, Basis)>,
+        now: Timestamp,
+    ) -> Result<String, Error> {
+        let full =
+            |detail: String| Err(Error::new(Code::ResourceExhausted, detail).with_status(429));
+        if self.sockets >= SOCKETS {
+            return full(format!("sockets: the document has {SOCKETS}, and may have no more"));
+        }
+        let name = listener_of(caller.auth.as_deref());
+        let listener = self.listeners.entry(name.clone()).or_insert_with(|| Listener {
+            auth: caller.auth.clone(),
+            sockets: 0,
+            admitted: None,
+            lookups: Lookups::new(),
+            looked_up: now,
+        });
+        if caller.auth.is_some() && listener.sockets >= IDENTITY_SOCKETS {
+            return full(format!(
+                "sockets: {IDENTITY_SOCKETS} of one identity on one document, and no more"
+            ));
+        }
+        listener.sockets = listener.sockets.saturating_add(1);
+        if admitted.is_some() {
+            listener.admitted = admitted;
+            listener.lookups.clone_from(&caller.lookups);
+            listener.looked_up = now;
+        }
+        self.sockets = self.sockets.saturating_add(1);
+        Ok(name)
+    }
+
+    /// A socket of this listener has gone.
+    pub(super) fn leave(&mut self, name: &str) {
+        if let Some(listener) = self.listeners.get_mut(name) {
+            self.sockets = self.sockets.saturating_sub(1);
+            listener.sockets = listener.sockets.saturating_sub(1);
+            if listener.sockets == 0 {
+                self.listeners.remove(name);
+            }
+        }
+    }
+
+    /// All sockets of this listener are ended.
+    pub(super) fn end(&mut self, name: &str) {
+        if let Some(listener) = self.listeners.remove(name) {
+            self.sockets = self.sockets.saturating_sub(listener.sockets);
+        }
+    }
+
+    /// When the next one is to be ended.
+    pub(super) fn next_expiry(&self) -> Option<Timestamp> {
+        self.listeners.values().filter_map(Listener::expires).min()
+    }
+
+    /// Those whose time is over.
+    pub(super) fn expired(&self, now: Timestamp) -> Vec<(String, Error)> {
+        let over = |listener: &Listener| listener.expires().is_some_and(|expires| expires <= now);
+        let expired = self.listeners.iter().filter(|(_, listener)| over(listener));
+        expired.map(|(name, _)| (name.clone(), token_expired())).collect()
+    }
+
+    /// Who may see the document as `record` has it. `known` are documents that were looked up for this step.
+    pub(super) fn review(
+        &mut self,
+        guard: &Guard,
+        now: Timestamp,
+        path: &DocumentPath,
+        record: &Record,
+        known: &Lookups,
+    ) -> Review {
+        let mut review = Review::default();
+        if guard.is_open() {
+            return review;
+        }
+        for (name, listener) in &mut self.listeners {
+            if listener.expires().is_some_and(|expires| expires <= now) {
+                review.ended.push((name.clone(), token_expired()));
+                continue;
+            }
+            match listener.review(guard, now, path, record, known) {
+                Ok(()) => {}
+                Err(Stop::Refused(error)) => review.ended.push((name.clone(), error)),
+                Err(Stop::Needs(paths)) => {
+                    review.needs.extend(paths);
+                    // For the case that nobody looks them up.
+                    review.ended.push((name.clone(), come_again()));
+                }
+            }
+        }
+        review
+    }
+}
+
+impl Listener {
+    fn expires(&self) -> Option<Timestamp> {
+        self.auth.as_ref().and_then(|auth| auth.expires)
+    }
+
+    fn review(
+        &mut self,
+        guard: &Guard,
+        now: Timestamp,
+        path: &DocumentPath,
+        record: &Record,
+        known: &Lookups,
+    ) -> Result<(), Stop> {
+        let lasting = self.admitted.is_some_and(|(version, basis)| {
+            version == guard.version() && !basis.resource && !basis.lookups && !basis.time
+        });
+        if lasting {
+            return Ok(());
+        }
+        let age = now.micros().saturating_sub(self.looked_up.micros());
+        if age >= LOOKUP_MICROS {
+            self.lookups.clear();
+            self.looked_up = now;
+        }
+        for (path, found) in known {
+            self.lookups.insert(path.clone(), found.clone());
+        }
+        let caller = Caller { auth: self.auth.clone(), lookups: std::mem::take(&mut self.lookups) };
+        let permitted = guard.permit(&caller, now, Method::Get, path, [Some(record), None]);
+        if let Ok(basis) = permitted {
+            self.admitted = Some((guard.version(), basis));
+            if basis.lookups {
+                self.lookups = caller.lookups;
+            }
+        }
+        permitted.map(|_| ())
+    }
+}
+
+fn token_expired() -> Error {
+    Error::new(
+        Code::Unauthenticated,
+        "token: expired; send {\"auth\":\"<token>\"} with a new one, or come again with it",
+    )
+}
+
+/// Whether they may go on is not known here: they will be told when they come again.
+fn come_again() -> Error {
+    Error::new(Code::Unavailable, "the rules have to be asked anew; come again")
+}

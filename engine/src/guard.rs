@@ -1,0 +1,203 @@
+//! Whether somebody may do something: the rules in force, and who asks.
+
+use crate::auth::Auth;
+use crate::record::Record;
+use crate::rules::{Basis, Lookups, Method, QueryRequest, Request, Resource, Rules, Verdict};
+use crate::store::StoreError;
+use blaze_schema::error::{Code, Error};
+use blaze_schema::path::DocumentPath;
+use blaze_schema::query::{Query, Source};
+use blaze_schema::timestamp::Timestamp;
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+/// The collection whose documents grant roles: `roles/{uid}` with an array `roles`. Only an admin writes it, whatever the
+/// rules say: who may write it may become anybody.
+pub const ROLES: &str = "roles";
+
+/// What is in force.
+#[derive(Clone, Debug, Default)]
+pub enum Guard {
+    /// Everybody may do everything: there are no rules, and the configuration says that none are needed.
+    #[default]
+    Open,
+    /// There are no rules: nobody but an admin may do anything.
+    Closed,
+    /// What these rules allow.
+    Rules {
+        /// The rules.
+        rules: Rc<Rules>,
+        /// Their version.
+        version: u64,
+    },
+}
+
+/// Who asks, and what is known of other documents.
+#[derive(Clone, Debug, Default)]
+pub struct Caller {
+    /// Who; `None` is anonymous.
+    pub auth: Option<Rc<Auth>>,
+    /// Documents that rules asked for.
+    pub lookups: Lookups,
+}
+
+/// Why something is not done now.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Stop {
+    /// It is refused.
+    Refused(Error),
+    /// These documents must be looked up first: then the same again, with them.
+    Needs(BTreeSet<DocumentPath>),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Stop::Refused(error)
+    }
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        Stop::Refused(error.into())
+    }
+}
+
+impl Caller {
+    /// Somebody of whom no documents are known yet.
+    pub fn new(auth: Option<Rc<Auth>>) -> Self {
+        Caller { auth, lookups: Lookups::new() }
+    }
+
+    /// Who it is: empty for anonymous.
+    pub fn uid(&self) -> &str {
+        self.auth.as_ref().map_or("", |auth| &auth.uid)
+    }
+
+    fn is_admin(&self) -> bool {
+        self.auth.as_ref().is_some_and(|auth| auth.is_admin())
+    }
+}
+
+impl Guard {
+    /// Whether nobody is ever refused.
+    pub fn is_open(&self) -> bool {
+        matches!(self, Guard::Open)
+    }
+
+    /// What tells these rules from earlier and later ones.
+    pub fn version(&self) -> Option<u64> {
+        match self {
+            Guard::Open => None,
+            Guard::Closed => Some(0),
+            Guard::Rules { version, .. } => Some(*version),
+        }
+    }
+
+    /// Whether an act by this caller is an administrative one: done although no rule allowed it.
+    pub fn is_administrative(&self, caller: &Caller) -> bool {
+        !self.is_open() && caller.is_admin()
+    }
+
+    /// Whether somebody may do something to a document, known as it is before and as it would be after.
+    ///
+    /// # Errors
+    /// [`Stop::Refused`] with the same words whether the document exists or not, or [`Stop::Needs`].
+    pub fn permit(
+        &self,
+        caller: &Caller,
+        time: Timestamp,
+        method: Method,
+        path: &DocumentPath,
+        [before, after]: [Option<&Record>; 2],
+    ) -> Result<Basis, Stop> {
+        let rules = match self {
+            Guard::Open => return Ok(Basis::default()),
+            _ if caller.is_admin() => return Ok(Basis::default()),
+            Guard::Closed => return Err(no_rules().into()),
+            Guard::Rules { rules, .. } => rules,
+        };
+        let act = if method == Method::Get { "reading" } else { "writing" };
+        if method != Method::Get && is_grant(path) {
+            return Err(refusal(caller, &format!("{act} {path}, which grants roles,")).into());
+        }
+        let request = Request {
+            method,
+            path,
+            auth: caller.auth.as_deref(),
+            time,
+            before: before.and_then(resource),
+            after: after.and_then(resource),
+            lookups: &caller.lookups,
+        };
+        match rules.decide(&request) {
+            Verdict::Allowed(basis) => Ok(basis),
+            Verdict::Denied(_) => Err(refusal(caller, &format!("{act} {path}")).into()),
+            Verdict::Needs(paths) => Err(Stop::Needs(paths)),
+        }
+    }
+
+    /// Whether somebody may ask a query.
+    ///
+    /// # Errors
+    /// As [`Guard::permit`].
+    pub fn permit_query(
+        &self,
+        caller: &Caller,
+        time: Timestamp,
+        query: &Query,
+    ) -> Result<Basis, Stop> {
+        let rules = match self {
+            Guard::Open => return Ok(Basis::default()),
+            _ if caller.is_admin() => return Ok(Basis::default()),
+            Guard::Closed => return Err(no_rules().into()),
+            Guard::Rules { rules, .. } => rules,
+        };
+        let (auth, lookups) = (caller.auth.as_deref(), &caller.lookups);
+        match rules.decide_query(&QueryRequest { query, auth, time, lookups }) {
+            Verdict::Allowed(basis) => Ok(basis),
+            Verdict::Needs(paths) => Err(Stop::Needs(paths)),
+            Verdict::Denied(_) => {
+                let of = match &query.from {
+                    Source::Collection(collection) => collection.to_string(),
+                    Source::Group(id) => format!("all collections {id}"),
+                };
+                let act = format!("a query of {of} that could find what may not be read");
+                Err(refusal(caller, &act).into())
+            }
+        }
+    }
+}
+
+fn is_grant(path: &DocumentPath) -> bool {
+    path.collection().as_str() == ROLES
+}
+
+fn resource(record: &Record) -> Option<Resource<'_>> {
+    let (create_time, update_time) = (record.create_time, record.update_time);
+    record.data.as_deref().map(|data| Resource { data, create_time, update_time })
+}
+
+/// What a write is told that failed for a reason that its caller may not know.
+pub fn forbidden(caller: &Caller, path: &DocumentPath) -> Error {
+    refusal(caller, &format!("writing {path}"))
+}
+
+/// The refusal of an act: of somebody who is known, or of somebody who might be.
+fn refusal(caller: &Caller, act: &str) -> Error {
+    match caller.auth {
+        Some(_) => Error::new(Code::PermissionDenied, format!("{act} is not allowed by the rules")),
+        None => Error::new(
+            Code::Unauthenticated,
+            format!(
+                "{act} is not allowed by the rules to somebody unknown; send Authorization: Bearer <token>"
+            ),
+        ),
+    }
+}
+
+fn no_rules() -> Error {
+    let detail = "there are no rules yet, so that nothing is allowed: write some and run `cargo xtask rules deploy` \
+                  (README, \"Who may do what\")";
+    // Whoever it is: a token would not help.
+    Error::new(Code::PermissionDenied, detail)
+}

@@ -1,0 +1,170 @@
+use super::*;
+
+use blaze_schema::changes::{added_text, changes_text};
+use blaze_schema::document::document_text;
+use blaze_schema::limits::{ANSWER_BYTES, LIVE_DOCUMENTS};
+
+const NOW: Timestamp = Timestamp::MIN;
+
+/// The bytes of a resource `big/a0` besides those of its text.
+fn document_text_bytes() -> usize {
+    let path = DocumentPath::parse("big/a0").unwrap();
+    document_text(&path, 1, "c", "u", Some("{\"t\":\"\"}")).len()
+}
+
+fn listener(collections: &str) -> Listener {
+    Listener::new(Rc::new(Collections::parse(collections).unwrap()))
+}
+
+fn said(listener: &mut Listener, text: &str) -> Vec<Effect> {
+    listener.handle(NOW, &Guard::Open, Event::Message { text: text.to_owned() })
+}
+
+fn sent(effects: &[Effect]) -> Vec<&str> {
+    let mut frames = Vec::new();
+    for effect in effects {
+        if let Effect::Send(text) = effect {
+            frames.push(text.as_str());
+        }
+    }
+    frames
+}
+
+#[test]
+fn frames_get_the_number_of_their_target_until_it_is_closed() {
+    let mut listener = listener("{}");
+    let effects =
+        said(&mut listener, r#"{"listen":{"target":7,"document":"a/b","since":2,"epoch":"e"}}"#);
+    let path = DocumentPath::parse("a/b").unwrap();
+    let object = Upstream::Document { path, since: Some((2, "e".to_owned())) };
+    assert_eq!(effects, [Effect::Open { upstream: 1, object }]);
+    let frame = Event::Frame { upstream: 1, text: r#"{"type":"snapshot"}"#.to_owned() };
+    let effects = listener.handle(NOW, &Guard::Open, frame.clone());
+    assert_eq!(sent(&effects), [r#"{"target":7,"type":"snapshot"}"#]);
+    assert_eq!(said(&mut listener, r#"{"unlisten":7}"#), [Effect::Close { upstream: 1 }]);
+    assert_eq!(listener.handle(NOW, &Guard::Open, frame), []);
+    assert_eq!(listener.handle(NOW, &Guard::Open, Event::Lost { upstream: 1 }), []);
+    assert_eq!(said(&mut listener, r#"{"unlisten":7}"#), []);
+}
+
+#[test]
+fn a_query_goes_to_its_index_or_to_all_its_shards() {
+    let mut listener = listener(r#"{"big":{"shards":3}}"#);
+    let effects = said(
+        &mut listener,
+        r#"{"listen":{"target":1,"query":{"from":"small","limit":3},"resume":"r"}}"#,
+    );
+    let [Effect::Open { object: Upstream::Index { name, subscription, resume }, .. }] =
+        effects.as_slice()
+    else {
+        panic!("{effects:?}")
+    };
+    assert_eq!((name.as_str(), resume.as_deref()), ("c/0/small", Some("r")));
+    assert!(Subscription::parse(subscription).is_ok());
+    let effects = said(
+        &mut listener,
+        r#"{"listen":{"target":2,"query":{"from":"big","limit":3,"offset":1}}}"#,
+    );
+    assert_eq!(effects.len(), 3);
+    let effects =
+        said(&mut listener, r#"{"listen":{"target":3,"query":{"from":{"group":"big"}}}}"#);
+    assert!(
+        sent(&effects)[0].starts_with(r#"{"target":3,"type":"error","code":"failed-precondition""#)
+    );
+    assert_eq!(
+        listener.handle(NOW, &Guard::Open, Event::Lost { upstream: 2 }),
+        [Effect::End { code: 1012 }]
+    );
+}
+
+#[test]
+fn an_error_ends_its_target_only() {
+    let mut listener = listener("{}");
+    said(&mut listener, r#"{"listen":{"target":1,"document":"a/b"}}"#);
+    said(&mut listener, r#"{"listen":{"target":2,"document":"a/c"}}"#);
+    let text = error_text(&Error::new(Code::PermissionDenied, "no"));
+    let effects = listener.handle(NOW, &Guard::Open, Event::Frame { upstream: 1, text });
+    assert_eq!(effects[0], Effect::Close { upstream: 1 });
+    assert_eq!(
+        sent(&effects),
+        [r#"{"target":1,"type":"error","code":"permission-denied","detail":"no"}"#]
+    );
+    assert!(
+        !listener
+            .handle(NOW, &Guard::Open, Event::Frame { upstream: 2, text: "{}".to_owned() })
+            .is_empty()
+    );
+    for (message, answer) in [
+        ("[]", r#"{"type":"error""#),
+        (r#"{"listen":{"target":5,"document":"a"}}"#, r#"{"target":5,"type":"error""#),
+        (
+            r#"{"listen":{"target":5,"query":{"from":"a","pageToken":"x"}}}"#,
+            r#"{"target":5,"type":"error""#,
+        ),
+        (r#"{"write":{"id":"w","set":"a"}}"#, r#"{"id":"w","error""#),
+        (r#"{"ping":4}"#, r#"{"pong":4}"#),
+    ] {
+        let effects = said(&mut listener, message);
+        assert!(sent(&effects)[0].starts_with(answer), "{message}: {effects:?}");
+    }
+    let write = r#"{"write":{"id":"w","delete":"a/b"}}"#;
+    let path = DocumentPath::parse("a/b").unwrap();
+    assert_eq!(said(&mut listener, write), [Effect::Write { path, text: write.to_owned() }]);
+}
+
+#[test]
+fn a_result_of_shards_is_no_larger_than_that_of_one_index() {
+    let part = |id: &str, count: usize, text: &str| {
+        let changes: Vec<String> = (0..count)
+            .map(|n| {
+                let path = DocumentPath::parse(&format!("big/{id}{n}")).unwrap();
+                let data = format!("{{\"t\":\"{text}\"}}");
+                added_text(&path, n, &document_text(&path, 1, "c", "u", Some(&data)))
+            })
+            .collect();
+        changes_text(true, &changes, "r")
+    };
+    let bytes = ANSWER_BYTES / 2 - document_text_bytes();
+    let (half, text) = (LIVE_DOCUMENTS / 2, "x".repeat(bytes));
+    for (limit, first, second, is_error) in [
+        ("", part("a", half, ""), part("b", half, ""), false),
+        ("", part("a", half, ""), part("b", half + 1, ""), true),
+        (",\"limit\":7", part("a", half, ""), part("b", half + 1, ""), false),
+        ("", part("a", 1, &text), part("b", 1, &text), false),
+        ("", part("a", 1, &text), part("b", 1, &format!("{text}x")), true),
+    ] {
+        let mut listener = listener(r#"{"big":{"shards":2}}"#);
+        said(
+            &mut listener,
+            &format!(r#"{{"listen":{{"target":1,"query":{{"from":"big"{limit}}}}}}}"#),
+        );
+        assert_eq!(
+            listener.handle(NOW, &Guard::Open, Event::Frame { upstream: 1, text: first }),
+            []
+        );
+        let effects =
+            listener.handle(NOW, &Guard::Open, Event::Frame { upstream: 2, text: second });
+        let frames = sent(&effects);
+        assert_eq!(frames.len(), 1);
+        let code = r#"{"target":1,"type":"error","code":"resource-exhausted""#;
+        assert_eq!(frames[0].starts_with(code), is_error, "{limit} {:.99}", frames[0]);
+        assert_eq!(listener.targets.is_empty(), is_error);
+    }
+}
+
+#[test]
+fn targets_are_limited() {
+    let mut listener = listener("{}");
+    for target in 0..TARGETS {
+        let effects =
+            said(&mut listener, &format!(r#"{{"listen":{{"target":{target},"document":"a/b"}}}}"#));
+        assert_eq!(effects.len(), 1);
+    }
+    let effects = said(&mut listener, r#"{"listen":{"target":9999,"document":"a/b"}}"#);
+    assert!(sent(&effects)[0].contains("resource-exhausted"));
+    let effects = said(&mut listener, r#"{"listen":{"target":0,"document":"a/b"}}"#);
+    assert!(
+        matches!(effects.as_slice(), [Effect::Close { .. }, Effect::Open { .. }]),
+        "in place of itself"
+    );
+}
