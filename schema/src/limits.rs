@@ -92,3 +92,36 @@ pub const LOOKUP_MICROS: i64 = 10 * 1_000_000;
 pub const STEP_LOOKUPS: usize = 20;
 /// Sockets on `/v1/listen` of one identity or address, for each isolate of the platform.
 pub const LISTENERS: usize = 100;
+/// Bytes of a credential: a bearer token or an API key. Headers of most servers end there too.
+pub const TOKEN_BYTES: usize = 8 * 1_024;
+/// Bytes of who somebody is, as JSON (`Auth` of the engine: the claims of a token, the uid, the roles): it is kept with
+/// their socket, beside its path or query, where the platform has room for 16 KiB.
+pub const AUTH_BYTES: usize = 6 * 1_024;
+/// Levels of maps and arrays in a token's claims, the claims themselves being the first.
+pub const CLAIMS_DEPTH: usize = 32;
+/// Bytes of a token's `sub`.
+pub const SUBJECT_BYTES: usize = 255;
+/// Roles of one token.
+pub const ROLES: usize = 64;
+/// Bytes of a role.
+pub const ROLE_BYTES: usize = 128;
+/// How far an issuer's clock may be ahead of ours, in microseconds: a minute.
+pub const CLOCK_LEEWAY_MICROS: i64 = 60 * 1_000_000;
+/// Verified tokens that are remembered.
+pub const AUTH_CACHE: usize = 1_024;
+/// Bytes of verified tokens that are remembered. What they say takes a few times as much.
+pub const AUTH_CACHE_BYTES: usize = 2 * 1_024 * 1_024;
+/// Issuers of tokens.
+pub const ISSUERS: usize = 32;
+/// Bytes of an issuer's JSON Web Key Set.
+pub const JWKS_BYTES: usize = 64 * 1_024;
+/// Keys of one issuer.
+pub const JWKS_KEYS: usize = 64;
+/// Keys that a signature is tried with, where the token does not name one: each costs as much as a verification.
+pub const KEYS_TRIED: usize = 4;
+/// Bytes that an HS256 secret has at least. RFC 7518, 3.2: no shorter than the hash.
+pub const SECRET_MIN_BYTES: usize = 32;
+/// Bits that an RSA modulus has at least. RFC 7518, 3.3.
+pub const RSA_MIN_BITS: usize = 2_048;
+/// Bits that an RSA modulus has at most: verifying takes the more time.
+pub const RSA_MAX_BITS: usize = 4_096;

@@ -1,4 +1,24 @@
 //! Who asks: what a bearer token or an API key says, once it is found to be true.
+//!
+//! In scope: the issuers that are trusted ([`issuers`]) and their keys ([`jwks`]), what a credential says
+//! ([`identities`]), API keys ([`api_key`]), Blaze's own tokens ([`signer`]). Out of scope: what somebody may do
+//! ([`crate::rules`]), fetching keys, and where secrets come from.
+
+mod algorithm;
+pub mod api_key;
+mod cache;
+pub mod identities;
+pub mod issuers;
+pub mod jwks;
+mod key;
+pub mod signer;
+mod token;
+
+pub use algorithm::Algorithm;
+pub use api_key::ApiKey;
+pub use identities::{Identified, Identities};
+pub use issuers::Issuers;
+pub use signer::{OWN_AUDIENCE, OWN_ISSUER, Signer, access_claims};
 
 use blaze_schema::timestamp::Timestamp;
 use blaze_schema::value::Map;
@@ -45,5 +65,22 @@ mod micros {
         deserializer: D,
     ) -> Result<Option<Timestamp>, D::Error> {
         Ok(Option::<i64>::deserialize(deserializer)?.map(Timestamp::from_micros))
+    }
+    /// The same of a time that is always there.
+    pub(super) mod required {
+        use super::{Deserialize, Deserializer, Serialize, Serializer, Timestamp};
+
+        pub(in super::super) fn serialize<S: Serializer>(
+            time: &Timestamp,
+            serializer: S,
+        ) -> Result<S::Ok, S::Error> {
+            time.micros().serialize(serializer)
+        }
+
+        pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+            deserializer: D,
+        ) -> Result<Timestamp, D::Error> {
+            i64::deserialize(deserializer).map(Timestamp::from_micros)
+        }
     }
 }
