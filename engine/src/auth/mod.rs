@@ -1,5 +1,8 @@
 //! Who asks: what a bearer token or an API key says, once it is found to be true.
 
+pub mod api_key;
+pub mod signer;
+
 use blaze_schema::timestamp::Timestamp;
 use blaze_schema::value::Map;
 use serde::{Deserialize, Serialize};
