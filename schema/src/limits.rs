@@ -125,3 +125,31 @@ pub const SECRET_MIN_BYTES: usize = 32;
 pub const RSA_MIN_BITS: usize = 2_048;
 /// Bits that an RSA modulus has at most: verifying takes the more time.
 pub const RSA_MAX_BITS: usize = 4_096;
+/// Versions of the rules that are kept, the present one among them.
+pub const RULES_VERSIONS: usize = 50;
+/// API keys, those that have expired among them until their place is needed.
+pub const API_KEYS: usize = 1_000;
+/// Bytes of an API key's name, and of each of its roles.
+pub const API_KEY_NAME_BYTES: usize = 255;
+/// Roles of an API key.
+pub const API_KEY_ROLES: usize = 32;
+/// Bytes of an issuer's key set (RFC 7517) as it is fetched.
+pub const JWKS_BYTES: usize = 64 * 1_024;
+/// An issuer that has keys here is asked for them no more often than this, in microseconds: 30 seconds.
+pub const JWKS_PAUSE_MICROS: i64 = 30 * 1_000_000;
+/// One that has none here is asked no more often than this, in microseconds: a second.
+pub const JWKS_RETRY_MICROS: i64 = 1_000_000;
+/// An issuer's keys are fetched again when they are older, in microseconds: ten minutes.
+pub const JWKS_FRESH_MICROS: i64 = 10 * 60 * 1_000_000;
+/// An issuer's keys that cannot be fetched again hold for so long, in microseconds: a day.
+pub const JWKS_GRACE_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
+/// Blaze's own signing key, once another one signs, is known for so long, in microseconds: a day.
+pub const OWN_KEY_GRACE_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
+/// Signing keys of Blaze that are known at a time, the one that signs among them.
+pub const OWN_KEYS: usize = 8;
+/// Entries of the audit log.
+pub const AUDIT_ENTRIES: u64 = 10_000;
+/// Entries of one answer about the audit log.
+pub const AUDIT_PAGE: usize = 1_000;
+/// Bytes of an actor, of an act and of what it was done to in an entry of the audit log; what is longer is cut.
+pub const AUDIT_TEXT_BYTES: usize = 2_048;

@@ -31,6 +31,11 @@ impl Incoming {
         bridge::describe(request).map(|text| Incoming { text })
     }
 
+    /// From what [`Incoming::new`] reads, which came another way.
+    pub(crate) fn described(text: String) -> Self {
+        Incoming { text }
+    }
+
     pub(crate) fn method(&self) -> &str {
         self.text.lines().next().unwrap_or_default()
     }

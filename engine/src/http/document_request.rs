@@ -165,7 +165,7 @@ pub fn check_json(method: &str, content_type: Option<&str>) -> Result<(), Error>
 }
 
 /// The type without its parameters, in lower case.
-fn media_type(content_type: Option<&str>) -> Option<String> {
+pub(super) fn media_type(content_type: Option<&str>) -> Option<String> {
     let bare =
         |value: &str| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     content_type.map(bare)

@@ -1,5 +1,6 @@
 //! Which resource a request is for, by its method and path.
 
+use super::admin_request;
 use super::reply::Reply;
 use blaze_schema::error::{Code, Error};
 use blaze_schema::path::{CollectionPath, DocumentPath, Path};
@@ -23,6 +24,10 @@ pub enum Route {
     Aggregate,
     /// `GET /v1/listen`
     Listen,
+    /// `/v1/rules`, `/v1/keys`, `/v1/audit` and what is below them: for administrators, see [`admin_request`].
+    Admin,
+    /// `GET /v1/jwks.json`
+    Jwks,
     /// Promised, and not built yet.
     Unimplemented(&'static str),
     /// `OPTIONS` of anything; the methods that the resource has.
@@ -53,7 +58,11 @@ pub fn route(method: &str, path: &str) -> Result<Route, Reply> {
             },
         };
     }
+    if let Some(methods) = admin_request::methods(path) {
+        return allow(method, methods, Route::Admin);
+    }
     let (methods, found) = match path {
+        "/v1/jwks.json" => ("GET, HEAD", Route::Jwks),
         "/health" => ("GET, HEAD", Route::Health),
         "/v1/openapi.json" => ("GET, HEAD", Route::OpenApi),
         "/v1/query" => ("POST", Route::Query),
@@ -65,6 +74,10 @@ pub fn route(method: &str, path: &str) -> Result<Route, Reply> {
         }
         _ => ("GET, HEAD", Route::Page),
     };
+    allow(method, methods, found)
+}
+
+fn allow(method: &str, methods: &'static str, found: Route) -> Result<Route, Reply> {
     if methods.split(", ").any(|allowed| allowed == method) {
         Ok(found)
     } else {
@@ -104,6 +117,15 @@ mod tests {
             ("GET", "/v1/listen", Route::Listen),
             ("GET", "/health", Route::Health),
             ("GET", "/v1/openapi.json", Route::OpenApi),
+            ("GET", "/v1/rules", Route::Admin),
+            ("PUT", "/v1/rules", Route::Admin),
+            ("GET", "/v1/rules/versions", Route::Admin),
+            ("GET", "/v1/keys", Route::Admin),
+            ("POST", "/v1/keys", Route::Admin),
+            ("DELETE", "/v1/keys/abc", Route::Admin),
+            ("GET", "/v1/audit", Route::Admin),
+            ("OPTIONS", "/v1/keys", Route::Options("GET, POST")),
+            ("GET", "/v1/jwks.json", Route::Jwks),
             ("OPTIONS", "/v1/docs/users/alice", Route::Options(DOCUMENT_METHODS)),
             ("GET", "/", Route::Page),
             ("GET", "/style.css", Route::Page),
@@ -127,6 +149,14 @@ mod tests {
             ("PUT", "/v1/docs/users", 405),
             ("GET", "/v1/query", 405),
             ("POST", "/health", 405),
+            ("POST", "/v1/rules", 405),
+            ("PUT", "/v1/rules/versions", 405),
+            ("GET", "/v1/keys/abc", 405),
+            ("DELETE", "/v1/audit", 405),
+            ("POST", "/v1/jwks.json", 405),
+            ("GET", "/v1/keys/", 404),
+            ("DELETE", "/v1/keys/a/b", 404),
+            ("GET", "/v1/rules/", 404),
             ("DELETE", "/", 405),
         ] {
             let reply = route(method, path).unwrap_err();

@@ -1,0 +1,172 @@
+//! The Durable Object that is the authority for what changes at run time in who may do what.
+//!
+//! As in a document's object, nothing is awaited between reading an event and having carried out its effects; issuers'
+//! keys are fetched by `server/access.js`, which is told which by what the methods return.
+
+use crate::bridge;
+use crate::incoming::Incoming;
+use crate::respond::count_rows;
+use crate::sqlite::SqliteStore;
+use blaze_engine::access::{Access as Engine, Effect, Event, issuers};
+use blaze_engine::http::admin_request;
+use blaze_engine::http::reply::Reply;
+use blaze_schema::error::{Code, Error};
+use blaze_schema::limits::{BODY_BYTES, JWKS_BYTES};
+use js_sys::Array;
+use std::cell::RefCell;
+use wasm_bindgen::prelude::*;
+use worker::Env;
+use worker::worker_sys::DurableObjectState;
+
+thread_local! {
+    /// The text of `access.json`.
+    static SETTINGS: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// Takes the text of `access.json`: before anything else, and again after wasm is instantiated anew.
+#[wasm_bindgen(js_name = configureAccess)]
+pub fn configure_access(text: String) {
+    SETTINGS.set(text);
+}
+
+/// Bytes of an issuer's key set that are read before it is refused.
+#[wasm_bindgen(js_name = jwksLimit)]
+pub fn jwks_limit() -> f64 {
+    JWKS_BYTES as f64
+}
+
+/// The class that the platform constructs, once and after every loss of memory.
+#[wasm_bindgen]
+pub struct Access {
+    engine: RefCell<Engine>,
+    store: RefCell<SqliteStore>,
+}
+
+#[wasm_bindgen]
+impl Access {
+    /// Reads nothing yet.
+    ///
+    /// # Errors
+    /// When the object has no SQLite, or `access.json` is no JSON.
+    #[wasm_bindgen(constructor)]
+    pub fn new(state: DurableObjectState, env: Env) -> Result<Access, JsValue> {
+        let settings = SETTINGS.with_borrow(|text| serde_json::from_str(text));
+        let settings: serde_json::Value = settings
+            .map_err(|error| JsValue::from(format!("access.json cannot be read: {error}")))?;
+        let store = RefCell::new(SqliteStore::new(&state, count_rows(&env))?);
+        Ok(Access { engine: RefCell::new(Engine::new(issuers(&settings))), store })
+    }
+
+    /// The snapshot, or `{"version":n}` where that is the `known` one. Returns its text, then issuers and URLs in turn,
+    /// whose keys are to be fetched.
+    ///
+    /// # Errors
+    /// The engine's error, as its detail.
+    pub fn snapshot(&self, known: Option<f64>) -> Result<Array, JsValue> {
+        // Versions are times, and so exact in a float.
+        self.ask(Event::Snapshot { known: known.map(|known| known as u64) })
+    }
+
+    /// Somebody saw a key id that an issuer's keys do not have. Returns as [`Access::snapshot`] does, with an empty text.
+    ///
+    /// # Errors
+    /// The engine's error, as its detail.
+    pub fn refresh(&self, issuer: String) -> Result<Array, JsValue> {
+        self.ask(Event::Refresh { issuer })
+    }
+
+    /// What became of fetching an issuer's keys: their text, or what went wrong.
+    ///
+    /// # Errors
+    /// Why the keys are as they were, for the log.
+    pub fn jwks(
+        &self,
+        issuer: String,
+        text: Option<String>,
+        problem: Option<String>,
+    ) -> Result<(), JsValue> {
+        let fetched = text.ok_or_else(|| problem.unwrap_or_default());
+        self.ask(Event::Jwks { issuer, fetched }).map(drop)
+    }
+
+    /// Signs a token with Blaze's own key. `claims` are a JSON object.
+    ///
+    /// # Errors
+    /// The engine's error, as its detail.
+    pub fn sign(&self, claims: &str) -> Result<String, JsValue> {
+        let claims = serde_json::from_str(claims)
+            .map_err(|error| JsValue::from(format!("claims: no JSON object: {error}")))?;
+        self.answer(Event::Sign { claims }).map_err(|error| JsValue::from(error.detail))
+    }
+
+    /// Has another own key sign from now on. Returns its public key.
+    ///
+    /// # Errors
+    /// The engine's error, as its detail.
+    pub fn rotate(&self, actor: String) -> Result<String, JsValue> {
+        self.answer(Event::RotateSigningKey { actor }).map_err(|error| JsValue::from(error.detail))
+    }
+
+    /// Notes an administrative act that was done elsewhere.
+    ///
+    /// # Errors
+    /// The engine's error, as its detail.
+    pub fn audited(&self, actor: String, act: String, what: String) -> Result<(), JsValue> {
+        let noted = self.answer(Event::Audited { actor, act, what });
+        noted.map(drop).map_err(|error| JsValue::from(error.detail))
+    }
+
+    /// Answers an administrator's request. `description` is what `describe` in `bridge.js` gives of it, `body` is missing
+    /// where it is too large, `actor` is who sent it and was found to be an administrator. Returns the status, the headers
+    /// (names and values in turn, a line each) and the body: what `respond` in `bridge.js` takes.
+    pub fn act(&self, description: String, body: Option<Vec<u8>>, actor: &str) -> Array {
+        let incoming = Incoming::described(description);
+        let request = incoming.request();
+        let too_large = || {
+            let detail = format!("body: of {BODY_BYTES} bytes at most");
+            Error::new(Code::ResourceExhausted, detail)
+        };
+        let answer = body
+            .ok_or_else(too_large)
+            .and_then(|body| admin_request::event(&request, &body, actor))
+            .and_then(|event| self.answer(event));
+        let Reply { status, headers, body } = admin_request::reply(&request, answer);
+        let lines: Vec<String> =
+            headers.into_iter().map(|(name, value)| format!("{name}\n{value}")).collect();
+        Array::of3(&status.into(), &lines.join("\n").into(), &body.into())
+    }
+}
+
+impl Access {
+    fn answer(&self, event: Event) -> Result<String, Error> {
+        self.step(event).0
+    }
+
+    /// The answer, then issuers and URLs in turn.
+    fn ask(&self, event: Event) -> Result<Array, JsValue> {
+        let (answer, fetches) = self.step(event);
+        let result = Array::of1(&answer.map_err(|error| JsValue::from(error.detail))?.into());
+        for (issuer, url) in fetches {
+            result.push(&issuer.into());
+            result.push(&url.into());
+        }
+        Ok(result)
+    }
+
+    /// One step of the engine, and its effects.
+    fn step(&self, event: Event) -> (Result<String, Error>, Vec<(String, String)>) {
+        let random = [bridge::random(), bridge::random()];
+        let store = &mut *self.store.borrow_mut();
+        let effects = self.engine.borrow_mut().handle(store, bridge::now(), random, event);
+        let mut answer = Err(Error::new(Code::Internal, "the access object gave no answer"));
+        let mut fetches = Vec::new();
+        for effect in effects {
+            match effect {
+                Effect::FetchJwks { issuer, url } => fetches.push((issuer, url)),
+                Effect::Audit(line) => worker::console_log!("audit {line}"),
+                Effect::Answer(given) => answer = given,
+            }
+        }
+        (answer, fetches)
+    }
+}
