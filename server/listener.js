@@ -1,13 +1,19 @@
 // One client's socket on `/v1/listen`, and the sockets behind it. Nothing is decided here: `wasm.Listener` is told what
 // happens, and its effects are carried out.
 
-/** Opens the client's socket. `make` makes the listener; `guarded` calls into wasm. */
-export function listen(env, protocol, make, guarded) {
+/** How often the listener is told that time has passed, in milliseconds: a token may end, rules may change. */
+const TICK = 5_000;
+
+/** Opens the client's socket. `shell` is what it needs of `shim.js`; `credential` came with the request, if it did. */
+export function listen(shell, protocol, credential) {
+  const { env, make, guarded } = shell;
   const [client, server] = Object.values(new WebSocketPair());
   server.accept();
   const listener = guarded(make);
   const upstreams = new Map();
   let ended = false;
+  /** What is done with the client's messages, one after the other. */
+  let turn = Promise.resolve();
 
   /** Calls the listener, and does what it says. */
   const tell = (call) => {
@@ -26,6 +32,7 @@ export function listen(env, protocol, make, guarded) {
   const end = (code) => {
     if (ended) return;
     ended = true;
+    clearInterval(ticking);
     for (const upstream of upstreams.keys()) perform.close(upstream);
     try {
       server.close(code);
@@ -41,10 +48,11 @@ export function listen(env, protocol, make, guarded) {
       }
     },
     async open(upstream, namespace, name, url) {
-      const connection = { socket: undefined, closed: false };
+      const connection = { socket: undefined, closed: false, unsent: [] };
       upstreams.set(upstream, connection);
       try {
         const headers = { upgrade: "websocket" };
+        if (namespace === "DOCUMENT" && credential !== "") headers.authorization = "Bearer " + credential;
         const { webSocket } = await env[namespace].getByName(name).fetch(url, { headers });
         if (!webSocket) throw new Error(name + " gave no socket");
         connection.socket = webSocket;
@@ -56,6 +64,7 @@ export function listen(env, protocol, make, guarded) {
         webSocket.addEventListener("error", lost);
         webSocket.accept();
         if (connection.closed) webSocket.close(1000);
+        else for (const text of connection.unsent) webSocket.send(text);
       } catch (error) {
         console.error("listener: " + error);
         tell((listener) => listener.lost(upstream));
@@ -70,23 +79,78 @@ export function listen(env, protocol, make, guarded) {
         connection.socket?.close(1000);
       } catch {}
     },
+    forward(upstream, text) {
+      const connection = upstreams.get(upstream);
+      if (connection === undefined) return;
+      if (connection.socket === undefined) connection.unsent.push(text);
+      else
+        try {
+          connection.socket.send(text);
+        } catch {
+          // It has gone, and says so itself.
+        }
+    },
+    identify(token) {
+      credential = token;
+      turn = turn.then(identify);
+    },
+    async lookup(target, paths) {
+      try {
+        const found = await shell.lookUp(paths);
+        tell((listener) => listener.lookedUp(target, found));
+      } catch (error) {
+        console.error("listener: " + error);
+        end(1011);
+      }
+    },
     async write(path, text) {
       try {
-        perform.send(await env.DOCUMENT.getByName(path).frame(path, text));
+        perform.send(await env.DOCUMENT.getByName(path).frame(path, text, credential));
       } catch (error) {
         // Nobody knows whether the write was done. The client, told nothing, would wait for ever.
         console.error("listener: " + error);
         end(1011);
       }
     },
-    end() {
-      end(1012);
-    },
+    end,
   };
 
+  /** Tells the listener who the client is, once the issuer's keys are there. */
+  const identify = async () => {
+    try {
+      let issuer;
+      const ask = (isFinal) =>
+        tell((listener) => {
+          const answer = listener.identify(credential, isFinal);
+          if (Array.isArray(answer)) return answer;
+          issuer = answer;
+          return [];
+        });
+      ask(false);
+      if (issuer === undefined) return;
+      await shell.refresh(env, issuer);
+      ask(true);
+    } catch (error) {
+      console.error("listener: " + error);
+      end(1011);
+    }
+  };
+
+  const tick = async () => {
+    try {
+      if (!shell.isFresh()) await shell.refresh(env);
+      tell((listener) => listener.tick());
+    } catch (error) {
+      console.error("listener: " + error);
+      end(1012);
+    }
+  };
+  const ticking = setInterval(tick, TICK);
+  if (credential !== "") turn = turn.then(identify);
+
+  // Each after what the one before it has to wait for.
   server.addEventListener("message", ({ data }) => {
-    if (typeof data === "string") tell((listener) => listener.message(data));
-    else tell((listener) => listener.message("binary"));
+    turn = turn.then(() => tell((listener) => listener.message(typeof data === "string" ? data : "binary")));
   });
   server.addEventListener("close", () => end(1000));
   server.addEventListener("error", () => end(1011));

@@ -3,18 +3,27 @@
 // A wasm trap (a Rust panic, a stack overflow, memory exhausted) leaves the wasm instance unusable, for every
 // object of the isolate. `initState.criticalError` is set by the Rust panic hook or here; the next call
 // re-instantiates the wasm, and each object is constructed again from its storage.
-import { DurableObject } from "cloudflare:workers";
+import { DurableObject, env } from "cloudflare:workers";
 import * as wasm from "./blaze_server.js";
+import access from "./access.json";
+import { accessClass } from "./access.js";
 import collections from "./collections.json";
 import { listen } from "./listener.js";
+import { isFresh, refresh, restore } from "./snapshot.js";
 
 const initState = wasm.__worker_init_state();
-wasm.configure(collections);
+configure();
+
+function configure() {
+  wasm.configure(collections);
+  wasm.configureAccess(access);
+}
 
 function checkReinitialize() {
   if (initState.criticalError) {
     wasm.__wbg_reset_state();
-    wasm.configure(collections);
+    configure();
+    restore(env);
     initState.criticalError = false;
     initState.instanceId++;
   }
@@ -38,6 +47,38 @@ function guarded(call) {
 }
 
 const NO_BODY = new Uint8Array();
+
+/** How often a decision may ask for more before it is made. */
+const ROUNDS = 8;
+
+/** Whether a call into wasm is to be made again, with what it lacks. */
+const lacks = (outcome) => outcome?.lookup !== undefined || outcome?.refresh !== undefined;
+
+/**
+ * Fetches what a call into wasm lacked, and makes it again: documents that rules look up, an issuer's keys. `call` takes
+ * paths and data in turn, and whether there are no fresher keys.
+ */
+async function complete(outcome, call) {
+  const found = [];
+  let isFinal = false;
+  for (let round = 0; lacks(outcome); round++) {
+    if (round === ROUNDS) throw new Error("a decision that asks for ever more");
+    if (outcome.refresh !== undefined) {
+      await refresh(env, outcome.refresh);
+      isFinal = true;
+    } else {
+      found.push(...(await lookUp(outcome.lookup)));
+    }
+    outcome = await guarded(() => call(found, isFinal));
+  }
+  return outcome;
+}
+
+/** Documents that rules look up: their paths and data in turn. */
+async function lookUp(paths) {
+  const found = paths.map(async (path) => [path, await env.DOCUMENT.getByName(path).peek(path)]);
+  return (await Promise.all(found)).flat();
+}
 
 /** A promise of a request's body, or of undefined when it has more than `limit` bytes. */
 function readBody(request, limit) {
@@ -97,16 +138,6 @@ function durableObject(name) {
       }
       return this.#object;
     }
-    fetch(request) {
-      if (request.method === "GET") return this.finish(guarded(() => this.current().fetch(request, NO_BODY)));
-      return readBody(request, wasm.bodyLimit()).then(
-        (body) => this.finish(guarded(() => this.current().fetch(request, body))),
-        (error) => guarded(() => wasm.unreadable(error)),
-      );
-    }
-    finish(response) {
-      return response;
-    }
     webSocketError() {}
   };
 }
@@ -121,11 +152,29 @@ function answerClose(socket, code, reason) {
   }
 }
 
+/** No lookups. */
+const NOTHING = [];
+
 export class Document extends durableObject("Document") {
-  /** Tells the indexes first, if there is something to tell: see `afterIndex` in `bridge.js`. */
-  finish(outcome) {
-    if (outcome?.names === undefined) return outcome;
-    return this.#tell(outcome);
+  fetch(request) {
+    if (!isFresh()) return refresh(env).then(() => this.#fetch(request));
+    return this.#fetch(request);
+  }
+  #fetch(request) {
+    const call = (body, found, isFinal) => this.current().fetch(request, body, found, isFinal);
+    if (request.method === "GET") {
+      const outcome = guarded(() => call(NO_BODY, NOTHING, false));
+      return outcome instanceof Response ? outcome : this.#finish(outcome, (...more) => call(NO_BODY, ...more));
+    }
+    return readBody(request, wasm.bodyLimit()).then(
+      (body) => this.#finish(guarded(() => call(body, NOTHING, false)), (...more) => call(body, ...more)),
+      (error) => guarded(() => wasm.unreadable(error)),
+    );
+  }
+  /** What a call came to, once it has what it lacked and the indexes know: see `afterIndex` in `bridge.js`. */
+  #finish(outcome, call) {
+    if (lacks(outcome)) return complete(outcome, call).then((outcome) => this.#finish(outcome));
+    return outcome?.names === undefined ? outcome : this.#tell(outcome);
   }
   async #tell({ result, names, row, version }) {
     let timer;
@@ -150,15 +199,24 @@ export class Document extends durableObject("Document") {
     }
     return result;
   }
-  /** A write that came on `/v1/listen`: gives the frame that answers it. */
-  async frame(path, text) {
-    const outcome = guarded(() => this.current().frame(path, text));
+  /** A write that came on `/v1/listen`, with its credential: gives the frame that answers it. */
+  async frame(path, text, credential) {
+    if (!isFresh()) await refresh(env);
+    const call = (found, isFinal) => this.current().frame(path, text, credential, found, isFinal);
+    const outcome = await complete(guarded(() => call(NOTHING, false)), call);
     if (typeof outcome === "string") return outcome;
     await this.#tell(outcome);
     return outcome.frame;
   }
+  /** The document's data as JSON, for rules of other documents. */
+  peek(path) {
+    return guarded(() => this.current().peek(path));
+  }
   async webSocketMessage(socket, message) {
-    const outcome = guarded(() => this.current().webSocketMessage(socket, message));
+    if (!isFresh()) await refresh(env);
+    const call = (found, isFinal) => this.current().webSocketMessage(socket, message, found, isFinal);
+    let outcome = guarded(() => call(NOTHING, false));
+    if (lacks(outcome)) outcome = await complete(outcome, call);
     if (outcome === undefined) return;
     await this.#tell(outcome);
     if (outcome.frame === undefined) return;
@@ -170,16 +228,26 @@ export class Document extends durableObject("Document") {
   }
   webSocketClose(socket, code, reason) {
     answerClose(socket, code, reason);
+    guarded(() => this.current().webSocketClose(socket));
+  }
+  webSocketError(socket) {
+    guarded(() => this.current().webSocketClose(socket));
   }
   async alarm() {
     const name = this.ctx.id.name;
     if (name === undefined) return;
+    if (!isFresh()) await refresh(env);
     const outcome = guarded(() => this.current().alarm(name));
     if (outcome !== undefined) await this.#tell(outcome);
   }
 }
 
+export const Access = accessClass(durableObject, guarded, wasm);
+
 export class Index extends durableObject("Index") {
+  fetch(request) {
+    return guarded(() => this.current().fetch(request));
+  }
   update(name, row) {
     return guarded(() => this.current().update(name, row));
   }
@@ -209,7 +277,9 @@ async function ask(request, env, what) {
     return guarded(() => wasm.unreadable(error));
   }
   const type = headers.get("content-type") ?? undefined;
-  const asked = guarded(() => wasm.ask(request, env, what, body, type));
+  const call = (found) => wasm.ask(request, env, what, body, type, found);
+  let asked = guarded(() => call(NOTHING));
+  if (lacks(asked)) asked = await complete(asked, call);
   if (!Array.isArray(asked)) return asked;
   const [names, question] = asked;
   const askOne = (name) => env.INDEX.getByName(name).ask(name, question);
@@ -226,12 +296,36 @@ async function ask(request, env, what) {
   return guarded(() => wasm.merge(request, env, body, parts));
 }
 
+/** What `wasm.fetch` leaves to be done, by its name. */
+const perform = {
+  /** A socket of many targets. */
+  listen: (request, env, protocol, credential) =>
+    listen({ env, make: () => new wasm.Listener(), guarded, lookUp, isFresh, refresh }, protocol, credential),
+  /** An administrator's request. */
+  async admin(request, env, description, actor) {
+    const body = request.method === "GET" ? NO_BODY : await readBody(request, wasm.bodyLimit());
+    const answer = await env.ACCESS.getByName("access").act(description, body, actor);
+    // What an administrator does is in force here at once.
+    await refresh(env);
+    return guarded(() => wasm.administered(request, env, ...answer));
+  },
+};
+
+async function answer(request, env) {
+  if (!isFresh()) await refresh(env);
+  const call = (found, isFinal) => wasm.fetch(request, env, isFinal);
+  let outcome = await guarded(() => call(NOTHING, false));
+  if (lacks(outcome)) outcome = await complete(outcome, call);
+  if (typeof outcome === "number") return await ask(request, env, outcome);
+  if (!Array.isArray(outcome)) return outcome;
+  const [name, ...rest] = outcome;
+  return await perform[name](request, env, ...rest);
+}
+
 export default {
   async fetch(request, env) {
     try {
-      const outcome = await guarded(() => wasm.fetch(request, env));
-      if (typeof outcome === "string") return listen(env, outcome, () => new wasm.Listener(), guarded);
-      return typeof outcome === "number" ? await ask(request, env, outcome) : outcome;
+      return await answer(request, env);
     } catch (error) {
       return guarded(() => wasm.unavailable(error));
     }

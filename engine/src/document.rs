@@ -248,6 +248,18 @@ impl Document {
         &self.path
     }
 
+    /// The data as compact JSON, whoever asks; `None` where there is none.
+    ///
+    /// # Errors
+    /// When the row cannot be read.
+    pub fn data(&mut self, store: &impl Store) -> Result<Option<String>, Error> {
+        if let Some(record) = &self.cache {
+            return Ok(record.data.clone());
+        }
+        let row = store.get(ROW)?;
+        Ok(row.map(Record::from_row).transpose()?.and_then(|record| record.data))
+    }
+
     /// One step in which everything is allowed. `random` is 128 fresh random bits.
     pub fn handle(
         &mut self,
@@ -664,6 +676,7 @@ impl Step<'_> {
             )
             .into()),
             ClientMessage::Write { id, write } => {
+                self.check_expiry()?;
                 let outcome = match write {
                     Ok(write) => self.write_here(store, write),
                     Err(error) => Err(error.into()),
@@ -683,6 +696,15 @@ impl Step<'_> {
                 Ok(effects)
             }
         }
+    }
+
+    /// A socket outlives its token until the alarm rings.
+    fn check_expiry(&self) -> Result<(), Error> {
+        let expires = self.caller.auth.as_ref().and_then(|auth| auth.expires);
+        if !self.guard.is_open() && expires.is_some_and(|expires| expires <= self.now) {
+            return Err(audience::token_expired());
+        }
+        Ok(())
     }
 
     /// A write that came as a frame: of this document, or of none.

@@ -133,8 +133,6 @@ pub const API_KEYS: usize = 1_000;
 pub const API_KEY_NAME_BYTES: usize = 255;
 /// Roles of an API key.
 pub const API_KEY_ROLES: usize = 32;
-/// Bytes of an issuer's key set (RFC 7517) as it is fetched.
-pub const JWKS_BYTES: usize = 64 * 1_024;
 /// An issuer that has keys here is asked for them no more often than this, in microseconds: 30 seconds.
 pub const JWKS_PAUSE_MICROS: i64 = 30 * 1_000_000;
 /// One that has none here is asked no more often than this, in microseconds: a second.

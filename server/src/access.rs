@@ -29,6 +29,16 @@ pub fn configure_access(text: String) {
     SETTINGS.set(text);
 }
 
+/// What `access.json` says.
+///
+/// # Errors
+/// `internal` when it is no JSON.
+pub(crate) fn settings() -> Result<serde_json::Value, Error> {
+    SETTINGS
+        .with_borrow(|text| serde_json::from_str(text))
+        .map_err(|error| Error::new(Code::Internal, format!("access.json cannot be read: {error}")))
+}
+
 /// Bytes of an issuer's key set that are read before it is refused.
 #[wasm_bindgen(js_name = jwksLimit)]
 pub fn jwks_limit() -> f64 {
@@ -50,9 +60,7 @@ impl Access {
     /// When the object has no SQLite, or `access.json` is no JSON.
     #[wasm_bindgen(constructor)]
     pub fn new(state: DurableObjectState, env: Env) -> Result<Access, JsValue> {
-        let settings = SETTINGS.with_borrow(|text| serde_json::from_str(text));
-        let settings: serde_json::Value = settings
-            .map_err(|error| JsValue::from(format!("access.json cannot be read: {error}")))?;
+        let settings = settings().map_err(|error| JsValue::from(error.detail))?;
         let store = RefCell::new(SqliteStore::new(&state, count_rows(&env))?);
         Ok(Access { engine: RefCell::new(Engine::new(issuers(&settings))), store })
     }

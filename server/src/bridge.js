@@ -2,6 +2,7 @@
 
 // The headers that the engine reads; `src/incoming.rs` has the same list. Those of a write come last.
 const HEADERS = [
+  "authorization",
   "if-match",
   "if-none-match",
   "origin",
@@ -11,7 +12,7 @@ const HEADERS = [
   "idempotency-key",
   "prefer",
 ];
-const READ_HEADERS = HEADERS.slice(0, 5);
+const READ_HEADERS = HEADERS.slice(0, 6);
 
 /** A request's method, URL and headers, a line each; a header that is missing is a line with a NUL. */
 export function describe(request) {
@@ -21,9 +22,10 @@ export function describe(request) {
   return text;
 }
 
-/** A request's method and URL, a line each. */
+/** A request's method, URL and first header, a line each, as `describe` has them. */
 export function summarize(request) {
-  return request.method + "\n" + request.url;
+  const { method, url, headers } = request;
+  return method + "\n" + url + "\n" + (headers.get(HEADERS[0]) ?? "\0");
 }
 
 /** Passes a request to the document's object; `url` replaces the request's own, if there is one. */
@@ -31,9 +33,19 @@ export function forward(env, name, request, url) {
   return env.DOCUMENT.getByName(name).fetch(url === undefined ? request : new Request(url, request));
 }
 
-/** `result`, and what is to be done before it is passed on (see `server/shim.js`). */
+/** `result`, and what is to be done before it is passed on (see `server/shim.js`). No path has `//` in it. */
 export function afterIndex(result, names, row, version, frame) {
-  return { result, names: names.split("\n"), row, version, frame };
+  return { result, names: names.split("//"), row, version, frame };
+}
+
+/** What is to be looked up, paths with `//` between them, before the same is called again with it. */
+export function lookup(paths) {
+  return { lookup: paths.split("//") };
+}
+
+/** An issuer whose keys must be fresh before the same is called again. */
+export function refresh(issuer) {
+  return { refresh: issuer };
 }
 
 /** Sets the object's alarm: in the transaction of the step that is going on. */
@@ -49,14 +61,72 @@ export function respond(status, lines, body) {
   return new Response(body === "" ? null : body, { status, headers });
 }
 
-/** Accepts a hibernatable socket with `path` attached; returns the response and the server's end. */
-export function acceptSocket(state, path, protocol, ping, pong) {
+/** What listeners have as their tag; those that were late to say who they are have the other one, and an attachment. */
+const [LISTENING, LATE] = ["listening", "late"];
+/** The first line of an attachment: of a socket that listens, that was not admitted yet, that is to be forgotten. */
+const [ON, WAITING, GONE] = ["on", "waiting", "gone"];
+
+/**
+ * Accepts a hibernatable socket with an attachment, which says whether it listens already; returns the response and the
+ * server's end.
+ */
+export function acceptSocket(state, attachment, protocol, ping, pong) {
   const [client, server] = Object.values(new WebSocketPair());
   state.setWebSocketAutoResponse(new WebSocketRequestResponsePair(ping, pong));
-  state.acceptWebSocket(server);
-  server.serializeAttachment(path);
+  state.acceptWebSocket(server, [attachment.startsWith(ON) ? LISTENING : LATE]);
+  attach(server, attachment);
+  return [response101(client, protocol), server];
+}
+
+/** A response for a socket that is told `frame` and closed. A browser sees nothing of a refusal by HTTP status. */
+export function refuseSocket(frame, code, protocol) {
+  const [client, server] = Object.values(new WebSocketPair());
+  server.accept();
+  server.send(frame);
+  server.close(code);
+  return response101(client, protocol);
+}
+
+function response101(webSocket, protocol) {
   const headers = protocol === "" ? {} : { "sec-websocket-protocol": protocol };
-  return [new Response(null, { status: 101, webSocket: client, headers }), server];
+  return new Response(null, { status: 101, webSocket, headers });
+}
+
+/** What a socket keeps while the object hibernates. */
+export function attach(socket, attachment) {
+  socket.serializeAttachment(encoder.encode(attachment));
+}
+
+/** A socket that was not admitted in time is told `frame`, and closed. It is not kept waiting through hibernation. */
+export function endLate(socket, frame, code, milliseconds) {
+  setTimeout(() => {
+    if (!attachmentOf(socket).startsWith(WAITING)) return;
+    dismiss(socket, frame, code);
+  }, milliseconds);
+}
+
+/** Sends a socket its last frame, if there is one. */
+export function dismiss(socket, frame, code) {
+  attach(socket, GONE);
+  try {
+    if (frame !== undefined) socket.send(frame);
+    socket.close(code);
+  } catch {
+    // It has gone by itself.
+  }
+}
+
+/** Dismisses all sockets of a listener: the second line of their attachments. */
+export function endListener(state, listener, frame, code) {
+  for (const socket of state.getWebSockets()) {
+    const [kind, name] = attachmentOf(socket).split("\n", 2);
+    if (kind === ON && name === listener) dismiss(socket, frame, code);
+  }
+}
+
+/** The attachments of the object's sockets that listen. */
+export function listening(state) {
+  return state.getWebSockets().map(attachmentOf).filter((attachment) => attachment.startsWith(ON));
 }
 
 /** As UTF-8: a string with one character beyond Latin-1 would take two bytes for each, and there is room for 16 KiB. */
@@ -156,11 +226,16 @@ function count(cursor, counts) {
   counts[1] += cursor.rowsWritten;
 }
 
-/** Sends `text` to every socket of the object. One that is broken is left to its own close event. */
+/** Sends `text` to every socket that listens. One that is broken is left to its own close event. */
 export function broadcast(state, text) {
-  for (const socket of state.getWebSockets()) {
+  for (const socket of state.getWebSockets(LISTENING)) {
     try {
       socket.send(text);
+    } catch {}
+  }
+  for (const socket of state.getWebSockets(LATE)) {
+    try {
+      if (attachmentOf(socket).startsWith(ON)) socket.send(text);
     } catch {}
   }
 }

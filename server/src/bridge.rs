@@ -38,15 +38,57 @@ extern "C" {
     #[wasm_bindgen(catch)]
     pub(crate) fn respond(status: u16, headers: &str, body: &str) -> Result<Response, JsValue>;
 
+    /// What is to be looked up before the same is called again: paths, with `//` between them.
+    #[wasm_bindgen(catch)]
+    pub(crate) fn lookup(paths: &str) -> Result<JsValue, JsValue>;
+
+    /// An issuer whose keys must be fresh before the same is called again.
+    #[wasm_bindgen(catch)]
+    pub(crate) fn refresh(issuer: &str) -> Result<JsValue, JsValue>;
+
     /// The response, and the server's end of the socket.
     #[wasm_bindgen(catch, js_name = acceptSocket)]
     pub(crate) fn accept_socket(
         state: &DurableObjectState,
-        path: &str,
+        attachment: &str,
         protocol: &str,
         ping: &str,
         pong: &str,
     ) -> Result<Array, JsValue>;
+
+    /// The response for a socket that is told why it is closed.
+    #[wasm_bindgen(catch, js_name = refuseSocket)]
+    pub(crate) fn refuse_socket(
+        frame: &str,
+        code: u16,
+        protocol: &str,
+    ) -> Result<Response, JsValue>;
+
+    #[wasm_bindgen(catch)]
+    pub(crate) fn attach(socket: &JsValue, attachment: &str) -> Result<(), JsValue>;
+
+    #[wasm_bindgen(catch, js_name = endLate)]
+    pub(crate) fn end_late(
+        socket: &JsValue,
+        frame: &str,
+        code: u16,
+        milliseconds: f64,
+    ) -> Result<(), JsValue>;
+
+    #[wasm_bindgen(catch)]
+    pub(crate) fn dismiss(socket: &JsValue, frame: Option<&str>, code: u16) -> Result<(), JsValue>;
+
+    #[wasm_bindgen(catch, js_name = endListener)]
+    pub(crate) fn end_listener(
+        state: &DurableObjectState,
+        listener: &str,
+        frame: Option<&str>,
+        code: u16,
+    ) -> Result<(), JsValue>;
+
+    /// The attachments of the sockets that listen.
+    #[wasm_bindgen(catch)]
+    pub(crate) fn listening(state: &DurableObjectState) -> Result<Array, JsValue>;
 
     /// The response, and the server's end of a socket that has `attachment` and is found by `tag`.
     #[wasm_bindgen(catch, js_name = acceptTagged)]
@@ -62,7 +104,7 @@ extern "C" {
     pub(crate) fn publish(state: &DurableObjectState, tag: &str, text: &str)
     -> Result<(), JsValue>;
 
-    /// What [`accept_tagged`] attached to a socket.
+    /// What is attached to a socket.
     #[wasm_bindgen(catch, js_name = attachmentOf)]
     pub(crate) fn attachment_of(socket: &JsValue) -> Result<String, JsValue>;
 
@@ -130,9 +172,6 @@ extern "C" {
 
     #[wasm_bindgen(method, catch)]
     pub(crate) fn send(this: &Socket, text: &str) -> Result<(), JsValue>;
-
-    #[wasm_bindgen(method, catch, js_name = deserializeAttachment)]
-    pub(crate) fn attachment(this: &Socket) -> Result<JsValue, JsValue>;
 
     /// `ctx.storage.sql`; `worker::SqlStorage` leaves stepping errors uncaught.
     pub(crate) type Sql;

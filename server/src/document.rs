@@ -4,21 +4,28 @@
 //! Between reading an event and having carried out its effects nothing is awaited, so each is atomic: what the engine
 //! stored is one transaction, and the platform's output gate holds every answer and frame until that is on disk.
 
+use crate::attachment::Attachment;
 use crate::bridge::{self, Socket};
 use crate::collections::collections;
+use crate::guard::{Who, guard, identify};
 use crate::incoming::Incoming;
 use crate::respond::{allow_origin, count_rows, internal, response};
 use crate::sqlite::SqliteStore;
+use blaze_engine::auth::Auth;
 use blaze_engine::document::{Answer, Document as Engine, Effect, Event};
+use blaze_engine::guard::Caller;
+use blaze_engine::http::credential::credential;
+use blaze_engine::http::document_request::is_upgrade;
 use blaze_engine::http::reply::Reply;
 use blaze_engine::http::{Headers, document_request};
 use blaze_engine::index::shard;
+use blaze_engine::rules::Lookups;
 use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::{BODY_BYTES, SUBPROTOCOL_BYTES};
-use blaze_schema::message::{PING, PONG, SUBPROTOCOL, error_text};
+use blaze_schema::message::{PING, PONG, SUBPROTOCOL, close_code, error_text};
 use blaze_schema::path::{DocumentPath, Path};
-use js_sys::Array;
-use std::cell::RefCell;
+use std::cell::{RefCell, RefMut};
+use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use web_sys::{Request, Response};
 use worker::Env;
@@ -47,22 +54,35 @@ impl Document {
     }
 
     /// Answers a request; `body` is `None` when it has more bytes than [`body_limit`]. A response, or one that is to be
-    /// passed on when the indexes know (`afterIndex` in `bridge.js`).
+    /// passed on when the indexes know (`afterIndex` in `bridge.js`), or what is needed before this is called again:
+    /// `lookups` are then paths and data (JSON) in turn, and with `is_final` there are no fresher keys of issuers.
     ///
     /// # Errors
     /// When not even the answer to a failure can be built.
-    pub fn fetch(&self, request: &Request, body: Option<Vec<u8>>) -> Result<JsValue, JsValue> {
+    pub fn fetch(
+        &self,
+        request: &Request,
+        body: Option<Vec<u8>>,
+        lookups: Vec<String>,
+        is_final: bool,
+    ) -> Result<JsValue, JsValue> {
         let incoming = Incoming::new(request)?;
-        self.answer(&incoming, body.as_deref())
+        self.answer(&incoming, body.as_deref(), &lookups, is_final)
             .or_else(|thrown| response(&internal(&thrown)).map(JsValue::from))
     }
 
-    /// A socket's frame. What is to be done when the indexes know, if anything.
+    /// A socket's frame. What is to be done when the indexes know, or before this is called again, if anything.
     #[wasm_bindgen(js_name = webSocketMessage)]
-    pub fn web_socket_message(&self, socket: JsValue, message: JsValue) -> JsValue {
+    pub fn web_socket_message(
+        &self,
+        socket: JsValue,
+        message: &JsValue,
+        lookups: Vec<String>,
+        is_final: bool,
+    ) -> JsValue {
         let socket: &Socket = socket.unchecked_ref();
         let result = match message.as_string() {
-            Some(text) => self.message(socket, text),
+            Some(text) => self.message(socket, text, &lookups, is_final),
             None => socket
                 .send(&error_text(&Error::invalid("message: binary, where JSON text is due")))
                 .map(|()| JsValue::UNDEFINED),
@@ -73,17 +93,61 @@ impl Document {
         })
     }
 
-    /// A client's frame that came another way than by a socket of this document: the frame that answers it, or what is to
-    /// be done first.
+    /// A socket was closed, or broke.
+    #[wasm_bindgen(js_name = webSocketClose)]
+    pub fn web_socket_close(&self, socket: JsValue) {
+        let closed = || -> Result<(), JsValue> {
+            let Some(attachment) = attachment_of(&socket)? else { return Ok(()) };
+            bridge::attach(&socket, "gone")?;
+            if let Some(listener) = attachment.listener {
+                self.handle(&attachment.path, Event::Disconnect { listener }, Asking::nobody())?;
+            }
+            Ok(())
+        };
+        if let Err(thrown) = closed() {
+            worker::console_error!("{}", bridge::message(&thrown));
+        }
+    }
+
+    /// A client's frame that came another way than by a socket of this document, with its credential: the frame that
+    /// answers it, or what is to be done first.
     ///
     /// # Errors
     /// When the path is none, or the answer cannot be built.
-    pub fn frame(&self, path: &str, text: String) -> Result<JsValue, JsValue> {
+    pub fn frame(
+        &self,
+        path: &str,
+        text: String,
+        credential: &str,
+        lookups: Vec<String>,
+        is_final: bool,
+    ) -> Result<JsValue, JsValue> {
         let path = DocumentPath::parse(path).map_err(|error| JsValue::from(error.detail))?;
-        let done = self.handle(&path, Event::Message { text }, None)?;
+        let auth = match identify(Some(credential), is_final) {
+            Who::Known(auth) => auth,
+            Who::Refresh(issuer) => return bridge::refresh(&issuer),
+            Who::Refused(error) => return Ok(error_text(&error).into()),
+        };
+        let asking = Asking::by(auth, &lookups, None)?;
+        let done = self.handle(&path, Event::Message { text }, asking)?;
+        if let Some(paths) = done.lookup {
+            return bridge::lookup(&paths);
+        }
         let frame = done.frame.as_deref();
         let result = frame.map_or(JsValue::UNDEFINED, JsValue::from);
         self.after_index(&path, &result, done.index, frame)
+    }
+
+    /// What rules of other documents look up: the data as JSON, `null` where there is none.
+    ///
+    /// # Errors
+    /// When the path is none, or the document cannot be read.
+    pub fn peek(&self, path: &str) -> Result<String, JsValue> {
+        let path = DocumentPath::parse(path).map_err(|error| JsValue::from(error.detail))?;
+        let mut engine = self.engine_at(&path)?;
+        let Some(engine) = engine.as_mut() else { return Ok("null".to_owned()) };
+        let data = engine.data(&*self.store.borrow()).map_err(|error| error.detail)?;
+        Ok(data.unwrap_or_else(|| "null".to_owned()))
     }
 
     /// The indexes have version `version` of the document, or would not take it.
@@ -92,14 +156,14 @@ impl Document {
         let path = self.engine.borrow().as_ref().map(|engine| engine.path().clone());
         if let Some(path) = path {
             let event = Event::Indexed { version: version as u64, done };
-            self.report(self.handle(&path, event, None));
+            self.report(self.handle(&path, event, Asking::nobody()));
         }
     }
 
     /// The alarm rings. `name` is the object's, which is the document's path.
     pub fn alarm(&self, name: &str) -> JsValue {
         match DocumentPath::parse(name) {
-            Ok(path) => self.report(self.handle(&path, Event::Alarm, None)),
+            Ok(path) => self.report(self.handle(&path, Event::Alarm, Asking::nobody())),
             Err(_) => JsValue::UNDEFINED,
         }
     }
@@ -111,6 +175,9 @@ pub fn body_limit() -> f64 {
     BODY_BYTES as f64
 }
 
+/// How long a socket may take to say who it is, in milliseconds.
+const LATE_MILLISECONDS: f64 = 2_000.0;
+
 /// What a step leaves to be done.
 #[derive(Default)]
 struct Done {
@@ -119,19 +186,77 @@ struct Done {
     index: Option<(u64, String)>,
     /// A frame that is sent after that.
     frame: Option<String>,
+    /// What is to be looked up before the same event happens again.
+    lookup: Option<String>,
+    /// The listener that the socket is from now on.
+    admitted: Option<String>,
+    /// Frames for a socket that is not there yet.
+    frames: Vec<String>,
+    /// The code that the socket is closed with.
+    close: Option<u16>,
+    /// A token that the socket sent.
+    token: Option<String>,
+}
+
+/// Who asks, and from which socket.
+struct Asking<'a> {
+    caller: Caller,
+    origin: Option<&'a Socket>,
+}
+
+impl<'a> Asking<'a> {
+    /// The object itself.
+    fn nobody() -> Self {
+        Asking { caller: Caller::default(), origin: None }
+    }
+
+    fn by(
+        auth: Option<Rc<Auth>>,
+        lookups: &[String],
+        origin: Option<&'a Socket>,
+    ) -> Result<Self, JsValue> {
+        let lookups = read_lookups(lookups).map_err(|error| JsValue::from(error.detail))?;
+        Ok(Asking { caller: Caller { auth, lookups }, origin })
+    }
 }
 
 impl Document {
-    fn answer(&self, incoming: &Incoming, body: Option<&[u8]>) -> Result<JsValue, JsValue> {
+    fn answer(
+        &self,
+        incoming: &Incoming,
+        body: Option<&[u8]>,
+        lookups: &[String],
+        is_final: bool,
+    ) -> Result<JsValue, JsValue> {
         let request = incoming.request();
+        let refuse = |error: Error| self.respond(incoming, error.into()).map(JsValue::from);
         let path = match document_path(incoming) {
             Ok(path) => path,
-            Err(error) => return self.respond(incoming, error.into()).map(JsValue::from),
+            Err(error) => return refuse(error),
         };
-        if request.method == "GET" && document_request::is_upgrade(&request) {
+        let is_upgrade = request.method == "GET" && is_upgrade(&request);
+        let who = match credential(&request) {
+            Ok(credential) => identify(credential.as_deref(), is_final),
+            // Where everything is open, what somebody says of himself does not matter.
+            Err(_) if guard().is_open() => Who::Known(None),
+            Err(error) => Who::Refused(error),
+        };
+        let auth = match who {
+            Who::Known(auth) => auth,
+            Who::Refresh(issuer) => return bridge::refresh(&issuer),
+            Who::Refused(error) if is_upgrade => {
+                let frame = error_text(&error);
+                let code = close_code(error.code);
+                return bridge::refuse_socket(&frame, code, protocol_of(incoming))
+                    .map(JsValue::from);
+            }
+            Who::Refused(error) => return refuse(error),
+        };
+        let asking = Asking::by(auth, lookups, None)?;
+        if is_upgrade {
             return match document_request::connect_event(&request) {
-                Ok(event) => self.connect(incoming, &path, event).map(JsValue::from),
-                Err(error) => self.respond(incoming, error.into()).map(JsValue::from),
+                Ok(event) => self.connect(incoming, &path, event, asking),
+                Err(error) => refuse(error),
             };
         }
         let event = match body {
@@ -142,9 +267,12 @@ impl Document {
             )),
         };
         let done = match event {
-            Ok(event) => self.handle(&path, event, None)?,
+            Ok(event) => self.handle(&path, event, asking)?,
             Err(error) => Done { answer: Some(Answer::Refused(error)), ..Done::default() },
         };
+        if let Some(paths) = done.lookup {
+            return bridge::lookup(&paths);
+        }
         let answer = done.answer.unwrap_or_else(unanswered);
         let response = self.respond(incoming, Reply::of(answer, &path, &request))?;
         self.after_index(&path, &response.into(), done.index, None)
@@ -160,7 +288,7 @@ impl Document {
     ) -> Result<JsValue, JsValue> {
         let Some((version, row)) = index else { return Ok(result.clone()) };
         let collections = collections().map_err(|error| JsValue::from(error.detail))?;
-        let names = shard::of_document(path, &collections).join("\n");
+        let names = shard::of_document(path, &collections).join("//");
         bridge::after_index(result, &names, &row, version as f64, frame)
     }
 
@@ -193,45 +321,138 @@ impl Document {
         incoming: &Incoming,
         path: &DocumentPath,
         event: Event,
-    ) -> Result<Response, JsValue> {
-        let offered = incoming.get("sec-websocket-protocol").unwrap_or_default();
-        let speaks = offered.len() <= SUBPROTOCOL_BYTES
-            && offered.split(',').any(|name| name.trim() == SUBPROTOCOL);
-        let protocol = if speaks { SUBPROTOCOL } else { "" };
-        let accepted: Array =
-            bridge::accept_socket(&self.state, path.as_str(), protocol, PING, PONG)?;
-        self.handle(path, event, Some(accepted.get(1).unchecked_ref()))?;
-        Ok(accepted.get(0).unchecked_into())
-    }
-
-    fn message(&self, socket: &Socket, text: String) -> Result<JsValue, JsValue> {
-        let path = socket.attachment()?.as_string().unwrap_or_default();
-        match DocumentPath::parse(&path) {
-            Ok(path) => {
-                let done = self.handle(&path, Event::Message { text }, Some(socket))?;
-                let frame = done.frame.as_deref();
-                self.after_index(&path, &JsValue::UNDEFINED, done.index, frame)
-            }
-            Err(error) => socket.send(&error_text(&error)).map(|()| JsValue::UNDEFINED),
+        asking: Asking<'_>,
+    ) -> Result<JsValue, JsValue> {
+        let protocol = protocol_of(incoming);
+        let auth = asking.caller.auth.clone();
+        let since = match &event {
+            Event::Connect { since } => since.clone(),
+            _ => None,
+        };
+        let done = self.handle(path, event, asking)?;
+        if let Some(paths) = done.lookup {
+            return bridge::lookup(&paths);
         }
+        let accept = |listener: Option<String>, since, auth| {
+            let attachment = Attachment { path: path.clone(), listener, since, auth }.to_text();
+            bridge::accept_socket(&self.state, &attachment, protocol, PING, PONG)
+        };
+        if let Some(listener) = done.admitted {
+            let accepted = accept(Some(listener), None, auth)?;
+            let socket: JsValue = accepted.get(1);
+            for frame in &done.frames {
+                // A socket that has gone meanwhile concerns nobody else.
+                let _ = socket.unchecked_ref::<Socket>().send(frame);
+            }
+            return Ok(accepted.get(0));
+        }
+        let frame = done.frames.first().map_or("", String::as_str);
+        let code = done.close.unwrap_or(1011);
+        if code != close_code(Code::Unauthenticated) || incoming.value("wait").is_some() {
+            return bridge::refuse_socket(frame, code, protocol).map(JsValue::from);
+        }
+        // Its first message may say who it is.
+        let accepted = accept(None, since, None)?;
+        bridge::end_late(&accepted.get(1), frame, code, LATE_MILLISECONDS)?;
+        Ok(accepted.get(0))
     }
 
-    /// One step of the engine, and its effects. `origin` is the socket that the event came from.
+    fn message(
+        &self,
+        socket: &Socket,
+        text: String,
+        lookups: &[String],
+        is_final: bool,
+    ) -> Result<JsValue, JsValue> {
+        let Some(attachment) = attachment_of(socket)? else { return Ok(JsValue::UNDEFINED) };
+        let path = attachment.path.clone();
+        let asking = Asking::by(attachment.auth.clone(), lookups, Some(socket))?;
+        let mut done = self.handle(&path, Event::Message { text }, asking)?;
+        if let Some(token) = done.token.take() {
+            let auth = match identify(Some(&token), is_final) {
+                Who::Known(auth) => auth,
+                Who::Refresh(issuer) => return bridge::refresh(&issuer),
+                Who::Refused(error) => {
+                    self.dismiss(socket, &attachment, &error)?;
+                    return Ok(JsValue::UNDEFINED);
+                }
+            };
+            let event = match &attachment.listener {
+                Some(listener) => Event::Renew { listener: listener.clone() },
+                None => Event::Connect { since: attachment.since.clone() },
+            };
+            let asking = Asking::by(auth.clone(), lookups, Some(socket))?;
+            done = self.handle(&path, event, asking)?;
+            if let Some(listener) = done.admitted.take() {
+                let admitted =
+                    Attachment { listener: Some(listener), since: None, auth, path: path.clone() };
+                bridge::attach(socket, &admitted.to_text())?;
+            }
+        }
+        if let Some(paths) = done.lookup {
+            return bridge::lookup(&paths);
+        }
+        for frame in &done.frames {
+            let _ = socket.send(frame);
+        }
+        if let Some(code) = done.close {
+            bridge::dismiss(socket, None, code)?;
+        }
+        let frame = done.frame.as_deref();
+        self.after_index(&path, &JsValue::UNDEFINED, done.index, frame)
+    }
+
+    /// Ends a socket whose token is no good.
+    fn dismiss(
+        &self,
+        socket: &Socket,
+        attachment: &Attachment,
+        error: &Error,
+    ) -> Result<(), JsValue> {
+        bridge::dismiss(socket, Some(&error_text(error)), close_code(error.code))?;
+        if let Some(listener) = attachment.listener.clone() {
+            self.handle(&attachment.path, Event::Disconnect { listener }, Asking::nobody())?;
+        }
+        Ok(())
+    }
+
+    /// The engine, with those who listen: after a loss of memory the sockets say who they are.
+    fn engine_at(&self, path: &DocumentPath) -> Result<RefMut<'_, Option<Engine>>, JsValue> {
+        let mut engine = self.engine.borrow_mut();
+        if engine.is_none() {
+            let collections = collections().map_err(|error| JsValue::from(error.detail))?;
+            let settings = collections.of(path.collection().id());
+            let mut made = Engine::new(path.clone()).under(settings);
+            let mut listeners = Vec::new();
+            for attachment in bridge::listening(&self.state)? {
+                let text = attachment.as_string().unwrap_or_default();
+                let attachment =
+                    Attachment::parse(&text).map_err(|error| JsValue::from(error.detail))?;
+                listeners.extend(attachment.map(|attachment| attachment.auth));
+            }
+            if !listeners.is_empty() {
+                let store = &mut *self.store.borrow_mut();
+                made.handle(store, bridge::now(), bridge::random(), Event::Woken { listeners });
+            }
+            *engine = Some(made);
+        }
+        Ok(engine)
+    }
+
+    /// One step of the engine, and its effects.
     fn handle(
         &self,
         path: &DocumentPath,
         event: Event,
-        origin: Option<&Socket>,
+        asking: Asking<'_>,
     ) -> Result<Done, JsValue> {
+        let Asking { caller, origin } = asking;
         let effects = {
-            let mut engine = self.engine.borrow_mut();
-            if engine.is_none() {
-                let collections = collections().map_err(|error| JsValue::from(error.detail))?;
-                let settings = collections.of(path.collection().id());
-                *engine = Some(Engine::new(path.clone()).under(settings));
-            }
+            let mut engine = self.engine_at(path)?;
             let Some(engine) = engine.as_mut() else { return Ok(Done::default()) };
-            engine.handle(&mut *self.store.borrow_mut(), bridge::now(), bridge::random(), event)
+            let store = &mut *self.store.borrow_mut();
+            let (now, random) = (bridge::now(), bridge::random());
+            engine.handle_as(store, now, random, event, &guard(), &caller)
         };
         let mut done = Done::default();
         for effect in effects {
@@ -242,18 +463,66 @@ impl Document {
                 }
                 Effect::Index { version, row } => done.index = Some((version, row)),
                 Effect::Answer(given) => done.answer = Some(given),
+                Effect::Lookup(paths) => {
+                    let paths: Vec<&str> = paths.iter().map(DocumentPath::as_str).collect();
+                    done.lookup = Some(paths.join("//"));
+                }
+                Effect::Admit { listener } => done.admitted = Some(listener),
+                Effect::Identify { token } => done.token = Some(token),
+                Effect::Send(text) if done.index.is_some() => done.frame = Some(text),
                 Effect::Send(text) => match origin {
-                    Some(socket) if done.index.is_none() => {
+                    Some(socket) if done.admitted.is_none() => {
                         // A socket that has gone meanwhile concerns nobody else.
                         let _ = socket.send(&text);
                     }
-                    _ => done.frame = Some(text),
+                    Some(_) => done.frames.push(text),
+                    None => {
+                        done.frame = Some(text.clone());
+                        done.frames.push(text);
+                    }
                 },
+                Effect::Close { code } => done.close = Some(code),
+                Effect::End { listener, frame, code } => {
+                    bridge::end_listener(&self.state, &listener, frame.as_deref(), code)?;
+                }
                 Effect::Broadcast(text) => bridge::broadcast(&self.state, &text)?,
+                Effect::Audit { actor, act } => {
+                    worker::console_log!("audit {}", audit_line(&actor, act, path));
+                }
             }
         }
         Ok(done)
     }
+}
+
+/// What an administrator did, as a line of JSON.
+fn audit_line(actor: &str, act: &str, path: &DocumentPath) -> String {
+    serde_json::json!({"actor": actor, "act": act, "what": path.as_str()}).to_string()
+}
+
+fn attachment_of(socket: &JsValue) -> Result<Option<Attachment>, JsValue> {
+    Attachment::parse(&bridge::attachment_of(socket)?).map_err(|error| JsValue::from(error.detail))
+}
+
+/// Paths and data in turn.
+pub(crate) fn read_lookups(flat: &[String]) -> Result<Lookups, Error> {
+    let mut lookups = Lookups::new();
+    for pair in flat.chunks_exact(2) {
+        if let [path, data] = pair {
+            let data = serde_json::from_str(data)
+                .map_err(|error| Error::new(Code::Internal, format!("lookup: {error}")))?;
+            lookups.insert(DocumentPath::parse(path)?, data);
+        }
+    }
+    Ok(lookups)
+}
+
+/// The subprotocol that a socket speaks; empty for none.
+pub(crate) fn protocol_of(incoming: &Incoming) -> &'static str {
+    let offered = incoming.get("sec-websocket-protocol").unwrap_or_default();
+    let speaks = offered.len() <= SUBPROTOCOL_BYTES
+        && offered.split(',').any(|name| name.trim() == SUBPROTOCOL);
+    if speaks { SUBPROTOCOL } else { "" }
 }
 
 fn document_path(incoming: &Incoming) -> Result<DocumentPath, Error> {

@@ -2,8 +2,14 @@
 
 use crate::bridge;
 use crate::collections::collections;
+use crate::document::read_lookups;
+use crate::guard::{Who, guard, identify, own_keys};
 use crate::incoming::Incoming;
 use crate::respond::{allow_origin, internal, response};
+use blaze_engine::auth::Auth;
+use blaze_engine::guard::{Caller, Stop};
+use blaze_engine::http::admin_request;
+use blaze_engine::http::credential::credential;
 use blaze_engine::http::document_request::is_upgrade;
 use blaze_engine::http::query_request::{Ask, Question};
 use blaze_engine::http::reply::Reply;
@@ -12,7 +18,7 @@ use blaze_engine::http::{cors, document_request};
 use blaze_schema::error::{Code, Error};
 use blaze_schema::id::ulid;
 use blaze_schema::limits::BODY_BYTES;
-use blaze_schema::path::CollectionPath;
+use blaze_schema::path::{CollectionPath, DocumentPath};
 use js_sys::{Array, Reflect};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, future_to_promise};
@@ -31,14 +37,15 @@ const QUERY: u8 = 1;
 /// What it gives for other requests that ask indexes.
 const OTHER_QUESTION: u8 = 2;
 
-/// The Worker's handler: a response, or a promise of one, or a number where [`ask`] is to be called. A document's answer is passed through as it is: not awaited,
-/// not taken apart.
+/// The Worker's handler: a response, or a promise of one, or a number where [`ask`] is to be called, or a list of what
+/// else is to be done and with what (see `shim.js`). A document's answer is passed through as it is: not awaited, not
+/// taken apart. With `is_final` there are no fresher keys of issuers.
 ///
 /// # Errors
 /// When not even the answer to a failure can be built.
 #[wasm_bindgen]
-pub fn fetch(request: Request, env: Env) -> Result<JsValue, JsValue> {
-    answer(request, env).or_else(|thrown| {
+pub fn fetch(request: Request, env: Env, is_final: bool) -> Result<JsValue, JsValue> {
+    answer(request, env, is_final).or_else(|thrown| {
         let reply = unreadable_url(&thrown).unwrap_or_else(|| internal(&thrown));
         response(&reply).map(JsValue::from)
     })
@@ -80,13 +87,36 @@ pub fn unavailable(thrown: &JsValue) -> Result<Response, JsValue> {
     response(&reply)
 }
 
-fn answer(request: Request, env: Env) -> Result<JsValue, JsValue> {
+fn answer(request: Request, env: Env, is_final: bool) -> Result<JsValue, JsValue> {
     let summary = Incoming::summary(&request)?;
-    let reply = match route(summary.method(), summary.path()) {
+    let route = route(summary.method(), summary.path());
+    let auth = match who(&summary, is_final) {
+        Who::Known(auth) => auth,
+        Who::Refresh(issuer) => return bridge::refresh(&issuer),
+        // A socket is told by a frame: a browser would see nothing of a status.
+        Who::Refused(_) if is_socket(&route, &request)? => None,
+        Who::Refused(_) if matches!(route, Ok(Route::Page | Route::Health | Route::Options(_))) => {
+            None
+        }
+        Who::Refused(error) => {
+            return finish(error.into(), &Incoming::new(&request)?, &env).map(JsValue::from);
+        }
+    };
+    let reply = match route {
         Ok(Route::Document(path)) => {
             return bridge::forward(&env, path.as_str(), &request, None).map(JsValue::from);
         }
-        Ok(Route::Create(collection)) => return create(&request, &env, &collection),
+        Ok(Route::Create(collection)) => {
+            return create(&request, &env, &collection, auth.as_deref());
+        }
+        Ok(Route::Admin) => match administrator(auth.as_deref()) {
+            Ok(actor) => {
+                let description = bridge::describe(&request)?;
+                return Ok(Array::of3(&"admin".into(), &description.into(), &actor.into()).into());
+            }
+            Err(error) => error.into(),
+        },
+        Ok(Route::Jwks) => Reply::json(200, own_keys()),
         Ok(Route::List(path)) if is_upgrade(&Incoming::new(&request)?.request()) => {
             Error::invalid(format!("path: {path} names a collection; listen to it on /v1/listen"))
                 .into()
@@ -112,6 +142,57 @@ fn answer(request: Request, env: Env) -> Result<JsValue, JsValue> {
     finish(reply, &Incoming::new(&request)?, &env).map(JsValue::from)
 }
 
+/// Who sends a request.
+fn who(incoming: &Incoming, is_final: bool) -> Who {
+    match credential(&incoming.request()) {
+        Ok(credential) => identify(credential.as_deref(), is_final),
+        Err(_) if guard().is_open() => Who::Known(None),
+        Err(error) => Who::Refused(error),
+    }
+}
+
+/// Whether a request is for a WebSocket that would be opened.
+fn is_socket(route: &Result<Route, Reply>, request: &Request) -> Result<bool, JsValue> {
+    match route {
+        Ok(Route::Document(_) | Route::Listen) => {
+            Ok(is_upgrade(&Incoming::new(request)?.request()))
+        }
+        _ => Ok(false),
+    }
+}
+
+/// Who acts as an administrator: where everything is open, whoever comes.
+fn administrator(auth: Option<&Auth>) -> Result<String, Error> {
+    if guard().is_open() {
+        return Ok(auth.map_or("anybody", |auth| &auth.uid).to_owned());
+    }
+    admin_request::actor(auth).map(str::to_owned)
+}
+
+/// What an administrator's request was answered: what [`bridge::respond`] takes.
+///
+/// # Errors
+/// When the answer cannot be built.
+#[wasm_bindgen]
+pub fn administered(
+    request: &Request,
+    env: &Env,
+    status: u16,
+    lines: &str,
+    body: &str,
+) -> Result<Response, JsValue> {
+    let mut allowed = Reply::empty(status);
+    allow_origin(&mut allowed, &Incoming::new(request)?, env);
+    let mut all = lines.to_owned();
+    for (name, value) in allowed.headers {
+        if !all.is_empty() {
+            all.push('\n');
+        }
+        all.push_str(&format!("{name}\n{value}"));
+    }
+    bridge::respond(status, &all, body)
+}
+
 /// What is to be asked of the indexes for a request, whose body has been read; `None` is one that is too large.
 /// `[names, question]`, or the response when nothing can be asked. One index gives the whole answer; of several,
 /// [`merge`] makes one. `what` is what [`fetch`] gave, `content_type` the request's.
@@ -125,13 +206,20 @@ pub fn ask(
     what: u8,
     body: Option<Vec<u8>>,
     content_type: Option<String>,
+    lookups: Vec<String>,
 ) -> Result<JsValue, JsValue> {
-    match asked(request, what, body, content_type.as_deref()) {
+    match asked(request, what, body, content_type.as_deref(), &lookups) {
         Ok(Ask { objects, body }) => {
             let names: Array = objects.iter().map(|name| JsValue::from(name.as_str())).collect();
             Ok(Array::of2(&names, &body.into()).into())
         }
-        Err(error) => finish(error.into(), &Incoming::new(request)?, env).map(JsValue::from),
+        Err(Stop::Needs(paths)) => {
+            let paths: Vec<&str> = paths.iter().map(DocumentPath::as_str).collect();
+            bridge::lookup(&paths.join("//"))
+        }
+        Err(Stop::Refused(error)) => {
+            finish(error.into(), &Incoming::new(request)?, env).map(JsValue::from)
+        }
     }
 }
 
@@ -140,20 +228,32 @@ fn asked(
     what: u8,
     body: Option<Vec<u8>>,
     content_type: Option<&str>,
-) -> Result<Ask, Error> {
+    lookups: &[String],
+) -> Result<Ask, Stop> {
     let body = body.ok_or_else(too_large)?;
     let collections = collections()?;
-    if what == QUERY {
+    let guard = guard();
+    if what == QUERY && guard.is_open() {
         document_request::check_json("POST", content_type)?;
         let simple = Ask::of_one("query", &body, &collections);
-        return simple.map_or_else(|| Question::query(&body)?.ask(&collections), Ok);
+        let ask = simple.map_or_else(|| Question::query(&body)?.ask(&collections), Ok);
+        return Ok(ask?);
     }
     let incoming = Incoming::summary(request)
         .map_err(|thrown| Error::new(Code::Internal, bridge::message(&thrown)))?;
     if incoming.method() == "POST" {
         document_request::check_json("POST", content_type)?;
     }
-    question(&incoming, &body)?.ask(&collections)
+    let question = question(&incoming, &body)?;
+    // Who it is was found out just before, for the same request: there is nothing to refresh.
+    let auth = match who(&incoming, true) {
+        Who::Known(auth) => auth,
+        Who::Refused(error) => return Err(error.into()),
+        Who::Refresh(_) => None,
+    };
+    let caller = Caller { auth, lookups: read_lookups(lookups)? };
+    guard.permit_query(&caller, bridge::now(), question.of())?;
+    Ok(question.ask(&collections)?)
 }
 
 /// The answer to a request as one index gave it; `read` and `written` where rows are counted.
@@ -216,10 +316,16 @@ fn finish(mut reply: Reply, incoming: &Incoming, env: &Env) -> Result<Response, 
 }
 
 /// Passes a `POST` to a collection to the object of the document that it creates.
-fn create(request: &Request, env: &Env, collection: &CollectionPath) -> Result<JsValue, JsValue> {
+fn create(
+    request: &Request,
+    env: &Env,
+    collection: &CollectionPath,
+    auth: Option<&Auth>,
+) -> Result<JsValue, JsValue> {
     let incoming = Incoming::new(request)?;
+    let uid = auth.map(|auth| auth.uid.as_str());
     let fresh = || ulid(bridge::now(), bridge::random());
-    match document_request::new_document(collection, &incoming.request(), fresh) {
+    match document_request::new_document(collection, &incoming.request(), uid, fresh) {
         Ok(path) => {
             let url = format!("{}/v1/docs/{}", incoming.origin_of_url(), path.to_url());
             bridge::forward(env, path.as_str(), request, Some(&url)).map(JsValue::from)

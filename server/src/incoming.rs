@@ -5,7 +5,8 @@ use blaze_engine::http::{Headers, Request, query_value};
 use wasm_bindgen::JsValue;
 
 /// The headers in the order in which `bridge.js` describes them.
-const HEADERS: [&str; 8] = [
+const HEADERS: [&str; 9] = [
+    "authorization",
     "if-match",
     "if-none-match",
     "origin",
@@ -22,7 +23,7 @@ pub(crate) struct Incoming {
 }
 
 impl Incoming {
-    /// Only method and URL: what a route is found by. Its headers are all missing.
+    /// Only method, URL and `Authorization`: what a route is found by, and who asks. Other headers are missing.
     pub(crate) fn summary(request: &web_sys::Request) -> Result<Self, JsValue> {
         bridge::summarize(request).map(|text| Incoming { text })
     }

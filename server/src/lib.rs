@@ -16,10 +16,12 @@
 #![allow(unreachable_pub)]
 
 mod access;
+mod attachment;
 mod bridge;
 mod collections;
 mod document;
 mod entry;
+mod guard;
 mod incoming;
 mod index;
 mod listener;

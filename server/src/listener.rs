@@ -1,16 +1,18 @@
 //! `GET /v1/listen`: one client's socket in the Worker, and the sockets behind it. The engine decides; `listener.js` has
 //! the sockets.
 
+use crate::bridge;
 use crate::collections::collections;
+use crate::document::{protocol_of, read_lookups};
+use crate::guard::{Who, guard, identify};
 use crate::incoming::Incoming;
 use crate::respond::{allow_origin, response};
-use blaze_engine::http::Headers;
+use blaze_engine::http::credential::credential;
 use blaze_engine::http::document_request::is_upgrade;
 use blaze_engine::http::reply::Reply;
 use blaze_engine::listener::{Effect, Event, Listener as Engine, Upstream};
 use blaze_schema::error::Error;
-use blaze_schema::limits::SUBPROTOCOL_BYTES;
-use blaze_schema::message::SUBPROTOCOL;
+use blaze_schema::message::{close_code, error_text};
 use js_sys::Array;
 use std::cell::RefCell;
 use wasm_bindgen::prelude::*;
@@ -32,6 +34,28 @@ impl Listener {
         Ok(Listener(RefCell::new(Engine::new(collections))))
     }
 
+    /// The client said who it is: who that is, or the issuer whose keys must be fresh first. `undefined` when it is done.
+    pub fn identify(&self, credential: String, is_final: bool) -> JsValue {
+        let auth = match identify(Some(&credential), is_final) {
+            Who::Known(auth) => Ok(auth),
+            Who::Refused(error) => Err(error),
+            Who::Refresh(issuer) => return issuer.into(),
+        };
+        self.handle(Event::Identified { token: credential, auth }).into()
+    }
+
+    /// What a target's rules look up was found: paths and data (JSON) in turn.
+    #[wasm_bindgen(js_name = lookedUp)]
+    pub fn looked_up(&self, target: f64, flat: Vec<String>) -> Result<Array, JsValue> {
+        let lookups = read_lookups(&flat).map_err(|error| JsValue::from(error.detail))?;
+        Ok(self.handle(Event::LookedUp { target: target as u64, lookups }))
+    }
+
+    /// Time has passed, or the rules are others.
+    pub fn tick(&self) -> Array {
+        self.handle(Event::Tick)
+    }
+
     /// The client sent a text frame.
     pub fn message(&self, text: String) -> Array {
         self.handle(Event::Message { text })
@@ -50,7 +74,8 @@ impl Listener {
 
 impl Listener {
     fn handle(&self, event: Event) -> Array {
-        self.0.borrow_mut().handle(event).into_iter().map(described).collect()
+        let effects = self.0.borrow_mut().handle(bridge::now(), &guard(), event);
+        effects.into_iter().map(described).collect()
     }
 }
 
@@ -71,7 +96,15 @@ fn described(effect: Effect) -> JsValue {
         Effect::Write { path, text } => {
             Array::of3(&"write".into(), &path.as_str().into(), &text.into())
         }
-        Effect::End => Array::of1(&"end".into()),
+        Effect::Identify { token } => Array::of2(&"identify".into(), &token.into()),
+        Effect::Lookup { target, paths } => {
+            let paths: Array = paths.iter().map(|path| JsValue::from(path.as_str())).collect();
+            Array::of3(&"lookup".into(), &(target as f64).into(), &paths)
+        }
+        Effect::Forward { upstream, text } => {
+            Array::of3(&"forward".into(), &(upstream as f64).into(), &text.into())
+        }
+        Effect::End { code } => Array::of2(&"end".into(), &code.into()),
     };
     list.into()
 }
@@ -96,7 +129,9 @@ fn address(object: &Upstream) -> (&'static str, String, String) {
                 Some((version, epoch)) => (Some(version.to_string()), Some(epoch.clone())),
                 None => (None, None),
             };
-            let query = query(&[("since", version), ("epoch", epoch)]);
+            // Who asks is said in the request: there is nothing to wait for.
+            let wait = Some("no".to_owned());
+            let query = query(&[("since", version), ("epoch", epoch), ("wait", wait)]);
             let url = format!("https://document/v1/docs/{}{query}", path.to_url());
             ("DOCUMENT", path.as_str().to_owned(), url)
         }
@@ -111,8 +146,8 @@ fn address(object: &Upstream) -> (&'static str, String, String) {
     }
 }
 
-/// Answers the request for a socket: a refusal, or the subprotocol that it speaks as a string, for `listener.js` to open
-/// it.
+/// Answers the request for a socket: a refusal, or what `listener.js` opens it with: the subprotocol that it speaks, and
+/// the credential that came with it.
 pub(crate) fn open(request: &Request, env: &Env) -> Result<JsValue, JsValue> {
     let incoming = Incoming::new(request)?;
     if !is_upgrade(&incoming.request()) {
@@ -122,8 +157,14 @@ pub(crate) fn open(request: &Request, env: &Env) -> Result<JsValue, JsValue> {
         allow_origin(&mut reply, &incoming, env);
         return response(&reply).map(JsValue::from);
     }
-    let offered = incoming.get("sec-websocket-protocol").unwrap_or_default();
-    let speaks = offered.len() <= SUBPROTOCOL_BYTES
-        && offered.split(',').any(|name| name.trim() == SUBPROTOCOL);
-    Ok(JsValue::from(if speaks { SUBPROTOCOL } else { "" }))
+    let credential = match credential(&incoming.request()) {
+        Ok(credential) => credential.unwrap_or_default(),
+        Err(_) if guard().is_open() => String::new(),
+        Err(error) => {
+            let (frame, code) = (error_text(&error), close_code(error.code));
+            return bridge::refuse_socket(&frame, code, protocol_of(&incoming)).map(JsValue::from);
+        }
+    };
+    let opened = Array::of3(&"listen".into(), &protocol_of(&incoming).into(), &credential.into());
+    Ok(opened.into())
 }

@@ -160,6 +160,6 @@ impl Headers for Keyed {
 fn the_id_that_a_key_determines_is_pinned() {
     let request = Request { method: "POST", path: "/v1/docs/users", query: "", headers: &Keyed };
     let collection = CollectionPath::parse("users").unwrap();
-    let path = document_request::new_document(&collection, &request, String::new).unwrap();
+    let path = document_request::new_document(&collection, &request, None, String::new).unwrap();
     assert_eq!(path.as_str(), "users/5EBFWAW79M81RMHNDHMAZ3CN4H");
 }

@@ -336,7 +336,7 @@ fn check_request(random: &mut Random, request: &Request<'_>, body: &[u8]) {
     let path = match route(request.method, request.path) {
         Err(reply) => return assert_problem(&reply),
         Ok(Route::Create(path)) => {
-            match document_request::new_document(&path, request, || "id".to_owned()) {
+            match document_request::new_document(&path, request, None, || "id".to_owned()) {
                 Ok(path) => path,
                 Err(error) => return assert_problem(&error.into()),
             }

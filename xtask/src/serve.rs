@@ -20,8 +20,11 @@ use crate::workspace::Workspace;
 /// If the port is taken, set-up or build fails, or the server ends by itself.
 pub(crate) fn run(workspace: &Workspace, options: &Serve) -> Result<()> {
     ensure_free(SocketAddr::new(options.host, options.port))?;
-    let service =
+    let mut service =
         setup::build_parts(workspace, Packages::Serve, Parts::only_server(options.server_only))?;
+    if options.host.is_loopback() {
+        service.vars.insert("OPEN".to_owned(), "1".into());
+    }
     let launch = Options {
         host: options.host,
         port: options.port,

@@ -20,9 +20,6 @@ pub use identities::{Identified, Identities};
 pub use issuers::Issuers;
 pub use signer::{OWN_AUDIENCE, OWN_ISSUER, Signer, access_claims};
 
-pub mod api_key;
-pub mod signer;
-
 use blaze_schema::timestamp::Timestamp;
 use blaze_schema::value::Map;
 use serde::{Deserialize, Serialize};

@@ -186,7 +186,7 @@ impl Listener {
     }
 }
 
-fn token_expired() -> Error {
+pub(super) fn token_expired() -> Error {
     Error::new(
         Code::Unauthenticated,
         "token: expired; send {\"auth\":\"<token>\"} with a new one, or come again with it",

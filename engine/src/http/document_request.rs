@@ -99,20 +99,25 @@ pub fn prefers_minimal(request: &Request<'_>) -> bool {
 }
 
 /// Where a `POST` creates its document: under a ULID made from `fresh`, or, with an `Idempotency-Key`, under one that
-/// the key determines, so that the same request repeated finds the document that it made.
+/// the key and who asks determine, so that the same request repeated finds the document that it made.
 ///
 /// # Errors
 /// `invalid-argument` for a bad key, or a path that is too long.
 pub fn new_document(
     collection: &CollectionPath,
     request: &Request<'_>,
+    uid: Option<&str>,
     fresh: impl FnOnce() -> String,
 ) -> Result<DocumentPath, Error> {
     let id = match request.headers.get("idempotency-key") {
         None => fresh(),
         Some(key) => {
             check_key(&key)?;
-            let digest = hash(&[collection.as_str().as_bytes(), key.as_bytes()]);
+            let (collection, key) = (collection.as_str().as_bytes(), key.as_bytes());
+            let digest = match uid {
+                None => hash(&[collection, key]),
+                Some(uid) => hash(&[collection, uid.as_bytes(), key]),
+            };
             let bits =
                 digest.iter().take(16).fold(0_u128, |bits, byte| (bits << 8) | u128::from(*byte));
             Ulid::from(bits).to_string()
@@ -339,14 +344,16 @@ mod tests {
     #[test]
     fn a_keyed_post_finds_its_document_again() {
         let collection = CollectionPath::parse("users").unwrap();
-        let created = |pairs: &[(&str, &str)]| {
+        let created_by = |uid: Option<&str>, pairs: &[(&str, &str)]| {
             let headers = headers(pairs);
             let request = Request { method: "POST", path: "", query: "", headers: &headers };
-            new_document(&collection, &request, || "FRESH".to_owned()).unwrap()
+            new_document(&collection, &request, uid, || "FRESH".to_owned()).unwrap()
         };
+        let created = |pairs: &[(&str, &str)]| created_by(None, pairs);
         assert_eq!(created(&[]).as_str(), "users/FRESH");
         let keyed = created(&[("idempotency-key", "k")]);
         assert_eq!((keyed.id().len(), &keyed), (26, &created(&[("idempotency-key", "k")])));
         assert_ne!(keyed, created(&[("idempotency-key", "l")]));
+        assert_ne!(keyed, created_by(Some("alice"), &[("idempotency-key", "k")]));
     }
 }

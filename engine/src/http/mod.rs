@@ -6,6 +6,7 @@
 pub mod admin_request;
 pub mod conditional;
 pub mod cors;
+pub mod credential;
 pub mod document_request;
 #[cfg(feature = "openapi")]
 pub mod openapi;

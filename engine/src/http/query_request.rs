@@ -73,16 +73,20 @@ impl Question {
         Query::from_list(collection, &query_pairs(request.query)).map(Question::Query)
     }
 
+    /// The query whose documents the answer is of.
+    pub fn of(&self) -> &Query {
+        match self {
+            Question::Query(query) => query,
+            Question::Aggregate(aggregation) => &aggregation.query,
+        }
+    }
+
     /// What is to be asked of whom.
     ///
     /// # Errors
     /// `failed-precondition` for a collection group that is not declared.
     pub fn ask(&self, collections: &Collections) -> Result<Ask, Error> {
-        let query = match self {
-            Question::Query(query) => query,
-            Question::Aggregate(aggregation) => &aggregation.query,
-        };
-        let objects = shard::of_source(&query.from, collections)?;
+        let objects = shard::of_source(&self.of().from, collections)?;
         let is_shard = objects.len() > 1;
         let body = match self {
             Question::Query(query) if is_shard => shard_body("shard", for_shard(query)),

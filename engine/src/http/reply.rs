@@ -3,7 +3,7 @@
 use super::Request;
 use super::document_request::{ACCEPT_PATCH, prefers_minimal};
 use crate::document::Answer;
-use blaze_schema::error::Error;
+use blaze_schema::error::{Code, Error};
 use blaze_schema::path::DocumentPath;
 
 /// A response.
@@ -77,7 +77,11 @@ impl Reply {
 
 impl From<Error> for Reply {
     fn from(error: Error) -> Self {
-        let headers = vec![("content-type", "application/problem+json".to_owned())];
+        let mut headers = vec![("content-type", "application/problem+json".to_owned())];
+        if error.code == Code::Unauthenticated {
+            // RFC 9110 section 11.6.1.
+            headers.push(("www-authenticate", "Bearer".to_owned()));
+        }
         Reply { status: error.status, headers, body: error.to_problem_json() }
     }
 }

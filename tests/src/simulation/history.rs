@@ -213,7 +213,7 @@ fn is_done(effects: &[Effect]) -> bool {
         Effect::Send(frame) => {
             matches!(ServerMessage::parse(frame), Ok(ServerMessage::Written { result: Ok(_), .. }))
         }
-        Effect::Broadcast(_) | Effect::SetAlarm(_) | Effect::Index { .. } => false,
+        _ => false,
     })
 }
 

@@ -7,11 +7,13 @@ use super::scene;
 use super::steps::Origin;
 use super::world::{Happening, World};
 use blaze_engine::document::Event as ObjectEvent;
+use blaze_engine::guard::Guard;
 use blaze_engine::index::live::Subscription;
 use blaze_engine::index::{Event as IndexEvent, shard};
 use blaze_engine::listener::{Effect, Event, Listener, Upstream};
 use blaze_schema::path::DocumentPath;
 use blaze_schema::query::Query;
+use blaze_schema::timestamp::Timestamp;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -150,9 +152,10 @@ impl World {
     }
 
     fn tell_listener(&mut self, link: u64, event: Event, expected: Expected) {
+        let now = Timestamp::from_micros(self.queue.now());
         let Some(open) = self.links.get_mut(&link).filter(|link| !link.ended) else { return };
         let Some(listener) = &mut open.listener else { return };
-        for effect in listener.handle(event) {
+        for effect in listener.handle(now, &Guard::Open, event) {
             match effect {
                 Effect::Send(text) => {
                     self.report_to_link(link, LinkReport::Frame(text, expected.clone()));
@@ -160,7 +163,10 @@ impl World {
                 Effect::Open { upstream, object } => self.open_pipe(link, upstream, object),
                 Effect::Close { upstream } => self.close_pipe(link, upstream),
                 Effect::Write { path, text } => self.write_remotely(link, &path, text),
-                Effect::End => self.end_link(link),
+                Effect::End { .. } => self.end_link(link),
+                effect @ (Effect::Identify { .. }
+                | Effect::Lookup { .. }
+                | Effect::Forward { .. }) => panic!("{effect:?} where everything is open"),
             }
         }
     }

@@ -89,6 +89,8 @@ impl World {
         let connects = matches!(event, Event::Connect { .. });
         let repeats = key.is_some_and(|key| self.objects[object].history.fate(key).is_some());
         let mut effects = self.objects[object].step(self.queue.now(), random, event, key);
+        // Everything is open here: who listens need not be known.
+        effects.retain(|effect| !matches!(effect, Effect::Admit { .. }));
         if let (true, Some(Effect::Send(frame))) = (connects, effects.first())
             && base_of(frame).is_some()
         {
@@ -151,6 +153,15 @@ impl World {
                 }
                 (Effect::Send(frame), _) => panic!("{frame} to nobody"),
                 (Effect::Broadcast(frame), _) => self.broadcast(object, &frame),
+                (
+                    effect @ (Effect::Admit { .. }
+                    | Effect::Lookup(_)
+                    | Effect::Identify { .. }
+                    | Effect::Close { .. }
+                    | Effect::End { .. }
+                    | Effect::Audit { .. }),
+                    _,
+                ) => panic!("{effect:?} where everything is open"),
             }
         }
         let ended = Ended { answered: !held.is_empty(), telling: telling.is_some() };

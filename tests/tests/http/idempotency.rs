@@ -116,7 +116,7 @@ fn a_keyed_post_to_where_another_document_is_already_is_409() {
     let collection = CollectionPath::parse("idempotent").unwrap();
     let headers = Key("taken");
     let request = Request { method: "POST", path: "", query: "", headers: &headers };
-    let path = new_document(&collection, &request, String::new).unwrap();
+    let path = new_document(&collection, &request, None, String::new).unwrap();
     let url = format!("/v1/docs/{path}");
     client().put(&url, &json!({"n": 1})).send().expect(201);
     let before = client().state(&url);

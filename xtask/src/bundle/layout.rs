@@ -16,7 +16,10 @@ use crate::workspace::Workspace;
 pub(super) fn server(workspace: &Workspace, glue: &Path) -> Result<()> {
     let mut tree = Tree::of(glue)?;
     tree.add("index.js", workspace.path("server/shim.js"));
-    tree.add("listener.js", workspace.path("server/listener.js"));
+    for script in ["access.js", "listener.js", "snapshot.js"] {
+        tree.add(script, workspace.path(&format!("server/{script}")));
+    }
+    tree.add("access.json", workspace.path("access.json"));
     tree.add("collections.json", workspace.path("collections.json"));
     tree.sync_to(&workspace.build().join("server")).context("laying out the server")
 }

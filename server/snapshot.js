@@ -1,0 +1,45 @@
+// This isolate's copy of what the access object keeps: rules, API keys, public keys.
+import * as wasm from "./blaze_server.js";
+
+/** How old the copy may be, in milliseconds. */
+const FRESH = 10_000;
+/** How old it may be while the access object cannot be asked, in milliseconds. */
+const GRACE = 60_000;
+
+/** The text, its version, when it was asked for, and the asking that is going on. */
+let text, version, asked, asking;
+
+/** Whether the copy is fresh enough to decide by. */
+export function isFresh() {
+  return Date.now() - asked < FRESH;
+}
+
+/** Asks for what is new. With `issuer`, after its keys were fetched anew. */
+export function refresh(env, issuer) {
+  if (asking === undefined || issuer !== undefined) {
+    asking = ask(env, issuer).finally(() => (asking = undefined));
+  }
+  return asking;
+}
+
+async function ask(env, issuer) {
+  const before = Date.now();
+  const access = env.ACCESS.getByName("access");
+  let answer;
+  try {
+    answer = await (issuer === undefined ? access.snapshot(version) : access.refresh(issuer, version));
+  } catch (error) {
+    console.error("access: " + error);
+    if (before - asked < GRACE) return;
+    throw error;
+  }
+  const taken = wasm.takeSnapshot(env, answer);
+  if (taken !== version) [text, version] = [answer, taken];
+  // What changed while it was asked for may not be in the answer.
+  asked = before;
+}
+
+/** Gives wasm the copy again, after it was instantiated anew. */
+export function restore(env) {
+  if (text !== undefined) wasm.takeSnapshot(env, text);
+}

@@ -1,0 +1,52 @@
+//! What a document's socket keeps while its object hibernates: whose it is, and whether it listens.
+//!
+//! Lines of text: `on` or `waiting`, the listener, `version epoch` that the client had, who it is as JSON, and the
+//! document's path, which may have line breaks in it.
+
+use blaze_engine::auth::Auth;
+use blaze_schema::error::{Code, Error};
+use blaze_schema::path::DocumentPath;
+use std::rc::Rc;
+
+/// A socket's attachment.
+#[derive(Clone, Debug)]
+pub(crate) struct Attachment {
+    pub(crate) path: DocumentPath,
+    /// The listener that it is; `None` for a socket that was not admitted yet.
+    pub(crate) listener: Option<String>,
+    /// The version of which epoch the client had when it came.
+    pub(crate) since: Option<(u64, String)>,
+    pub(crate) auth: Option<Rc<Auth>>,
+}
+
+impl Attachment {
+    pub(crate) fn to_text(&self) -> String {
+        let kind = if self.listener.is_some() { "on" } else { "waiting" };
+        let listener = self.listener.as_deref().unwrap_or_default();
+        let since = self.since.as_ref();
+        let since = since.map(|(version, epoch)| format!("{version} {}", epoch.replace('\n', "")));
+        let auth = self.auth.as_deref().and_then(|auth| serde_json::to_string(auth).ok());
+        let (since, auth) = (since.unwrap_or_default(), auth.unwrap_or_default());
+        format!("{kind}\n{listener}\n{since}\n{auth}\n{}", self.path)
+    }
+
+    /// `None` for a socket that is to be forgotten.
+    pub(crate) fn parse(text: &str) -> Result<Option<Self>, Error> {
+        let broken = || Error::new(Code::Internal, "a socket's attachment cannot be read");
+        let mut parts = text.splitn(5, '\n');
+        let mut part = || parts.next().unwrap_or_default();
+        let (kind, listener, since, auth, path) = (part(), part(), part(), part(), part());
+        if kind == "gone" {
+            return Ok(None);
+        }
+        let since = since
+            .split_once(' ')
+            .and_then(|(version, epoch)| Some((version.parse().ok()?, epoch.to_owned())));
+        let auth = match auth {
+            "" => None,
+            auth => Some(Rc::new(serde_json::from_str(auth).map_err(|_| broken())?)),
+        };
+        let listener = (kind == "on").then(|| listener.to_owned());
+        Ok(Some(Attachment { path: DocumentPath::parse(path)?, listener, since, auth }))
+    }
+}

@@ -1,0 +1,141 @@
+//! What this isolate knows of who asks and what they may do: a copy of what the access object keeps, with the
+//! configuration and the secrets that the platform gives.
+
+use crate::access::settings;
+use crate::bridge;
+use blaze_engine::access::snapshot::Snapshot;
+use blaze_engine::auth::{Auth, Identified, Identities, Issuers, OWN_ISSUER};
+use blaze_engine::guard::Guard;
+use blaze_engine::rules::Rules;
+use blaze_schema::error::{Code, Error};
+use std::cell::RefCell;
+use std::rc::Rc;
+use wasm_bindgen::prelude::*;
+use worker::Env;
+
+thread_local! {
+    static KNOWN: RefCell<Known> = const { RefCell::new(Known::nothing()) };
+}
+
+struct Known {
+    /// The snapshot's version.
+    version: Option<u64>,
+    identities: Option<(Issuers, Identities)>,
+    guard: Guard,
+    /// Blaze's own public keys, as JSON.
+    own: String,
+}
+
+impl Known {
+    const fn nothing() -> Self {
+        Known { version: None, identities: None, guard: Guard::Closed, own: String::new() }
+    }
+
+    fn take(&mut self, env: &Env, text: &str) -> Result<u64, Error> {
+        let (version, snapshot) = Snapshot::parse(text)?;
+        let Some(snapshot) = snapshot else { return Ok(version) };
+        let (issuers, mut identities) = match self.identities.take() {
+            Some(identities) => identities,
+            None => configured(env)?,
+        };
+        for (issuer, _) in issuers.jwks() {
+            let keys = snapshot.jwks.get(issuer).cloned().unwrap_or_default();
+            identities.set_jwks(issuer, &json(&keys)?)?;
+        }
+        self.own = json(&snapshot.own)?;
+        identities.set_jwks(OWN_ISSUER, &self.own)?;
+        identities
+            .set_api_keys(snapshot.keys.into_iter().map(|key| (key.id.clone(), key)).collect());
+        self.identities = Some((issuers, identities));
+        self.guard = match snapshot.rules {
+            None if is_open(env) => Guard::Open,
+            None => Guard::Closed,
+            // They compiled when they were put.
+            Some(rules) if self.guard.version() == Some(rules.version) => self.guard.clone(),
+            Some(rules) => Guard::Rules {
+                rules: Rc::new(Rules::compile(&rules.text).map_err(|wrong| {
+                    let first = wrong.first().map(|one| one.message.clone());
+                    Error::new(Code::Internal, format!("rules: {}", first.unwrap_or_default()))
+                })?),
+                version: rules.version,
+            },
+        };
+        self.version = Some(version);
+        Ok(version)
+    }
+}
+
+/// Whether everything is allowed as long as there are no rules (`OPEN`): what `cargo xtask serve` says on this machine.
+fn is_open(env: &Env) -> bool {
+    env.var("OPEN").is_ok_and(|value| value.to_string() == "1")
+}
+
+fn configured(env: &Env) -> Result<(Issuers, Identities), Error> {
+    let wrong = |error: Error| Error::new(Code::Internal, format!("access.json: {}", error.detail));
+    let settings = settings().map_err(wrong)?;
+    let issuers = match settings.get("issuers") {
+        None => Issuers::default(),
+        Some(issuers) => Issuers::from_json(issuers).map_err(wrong)?,
+    };
+    let secret = |name: &str| env.secret(name).ok().map(|secret| secret.to_string());
+    let identities = Identities::new(&issuers, secret).map_err(wrong)?;
+    Ok((issuers, identities))
+}
+
+fn json(value: &impl serde::Serialize) -> Result<String, Error> {
+    serde_json::to_string(value).map_err(|error| Error::new(Code::Internal, error.to_string()))
+}
+
+/// Takes what the access object said; returns its version, to be told at the next time.
+///
+/// # Errors
+/// What is wrong in the configuration, or in the snapshot.
+#[wasm_bindgen(js_name = takeSnapshot)]
+pub fn take_snapshot(env: &Env, text: &str) -> Result<f64, JsValue> {
+    let taken = KNOWN.with_borrow_mut(|known| known.take(env, text));
+    taken.map(|version| version as f64).map_err(|error| JsValue::from(error.detail))
+}
+
+/// The rules in force.
+pub(crate) fn guard() -> Guard {
+    KNOWN.with_borrow(|known| known.guard.clone())
+}
+
+/// Blaze's own public keys, as JSON.
+pub(crate) fn own_keys() -> String {
+    KNOWN.with_borrow(|known| known.own.clone())
+}
+
+/// Who a credential says that asks.
+pub(crate) enum Who {
+    /// This one; `None` is anonymous.
+    Known(Option<Rc<Auth>>),
+    /// Nobody: the credential is not good.
+    Refused(Error),
+    /// It takes fresh keys of this issuer to know.
+    Refresh(String),
+}
+
+/// Who sent a credential. With `is_final` there are no fresher keys to be had. Where everything is open, a credential that
+/// means nothing is none.
+pub(crate) fn identify(credential: Option<&str>, is_final: bool) -> Who {
+    let Some(credential) = credential.filter(|credential| !credential.is_empty()) else {
+        return Who::Known(None);
+    };
+    KNOWN.with_borrow_mut(|known| {
+        let is_open = known.guard.is_open();
+        let Some((_, identities)) = &mut known.identities else { return Who::Known(None) };
+        match identities.identify(credential, bridge::now()) {
+            Identified::Known(auth) => Who::Known(Some(auth)),
+            Identified::Refresh { issuer } if !is_final => Who::Refresh(issuer),
+            _ if is_open => Who::Known(None),
+            Identified::Refused(error) => Who::Refused(error),
+            Identified::Refresh { .. } => {
+                match identities.identify_final(credential, bridge::now()) {
+                    Ok(auth) => Who::Known(Some(auth)),
+                    Err(error) => Who::Refused(error),
+                }
+            }
+        }
+    })
+}
