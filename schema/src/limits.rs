@@ -82,3 +82,17 @@ pub const TARGETS: usize = 200;
 /// Field paths in a query's `select`. Each is looked up in every document of the answer: without this bound one request
 /// could ask for millions.
 pub const QUERY_SELECT: usize = 1_000;
+/// Schemas inside one collection's JSON Schema, itself among them.
+pub const SCHEMA_NODES: usize = 5_000;
+/// Levels of schemas in one JSON Schema. Reading one takes stack for every level.
+pub const SCHEMA_DEPTH: usize = 50;
+/// Steps of checking one document against a schema: about one for every keyword at every value, more for a pattern. Four
+/// for each byte of the largest document.
+pub const SCHEMA_STEPS: usize = 4 * DOCUMENT_BYTES;
+/// Schemas inside each other while a document is checked: references, alternatives and levels of the document together.
+/// Each takes stack.
+pub const SCHEMA_NESTING: usize = 400;
+/// Violations that a refusal names.
+pub const SCHEMA_VIOLATIONS: usize = 5;
+/// Bytes of a compiled pattern. What a pattern costs at each character grows with it.
+pub const PATTERN_BYTES: usize = 64 * 1_024;
