@@ -96,3 +96,11 @@ pub const SCHEMA_NESTING: usize = 400;
 pub const SCHEMA_VIOLATIONS: usize = 5;
 /// Bytes of a compiled pattern. What a pattern costs at each character grows with it.
 pub const PATTERN_BYTES: usize = 64 * 1_024;
+/// Requests that a rate may allow at once.
+pub const RATE_REQUESTS: u32 = 1_000_000;
+/// Seconds in which it allows them: a day.
+pub const RATE_SECONDS: u32 = 24 * 60 * 60;
+/// Addresses and identities whose leases an isolate remembers; of what is older it knows nothing, and asks again.
+pub const RATE_SUBJECTS: usize = 10_000;
+/// Bytes of an identity in the name of its limiter; a longer one is hashed.
+pub const RATE_NAME_BYTES: usize = 128;
