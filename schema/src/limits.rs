@@ -98,8 +98,8 @@ pub const SCHEMA_VIOLATIONS: usize = 5;
 pub const PATTERN_BYTES: usize = 64 * 1_024;
 /// Requests that a rate may allow at once.
 pub const RATE_REQUESTS: u32 = 1_000_000;
-/// Seconds in which it allows them: a day.
-pub const RATE_SECONDS: u32 = 24 * 60 * 60;
+/// Seconds in which it allows them: an hour. What is left is kept in memory, which no object has for much longer.
+pub const RATE_SECONDS: u32 = 60 * 60;
 /// Addresses and identities whose leases an isolate remembers; of what is older it knows nothing, and asks again.
 pub const RATE_SUBJECTS: usize = 10_000;
 /// Bytes of an identity in the name of its limiter; a longer one is hashed.

@@ -21,6 +21,7 @@ mod document;
 mod entry;
 mod incoming;
 mod index;
+mod limiter;
 mod listener;
 mod respond;
 mod sqlite;

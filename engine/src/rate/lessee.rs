@@ -109,6 +109,11 @@ impl Lessee {
             .or_insert_with_key(|subject| older.remove(subject).unwrap_or(Entry::NONE))
     }
 
+    /// The rates that it counts by.
+    pub fn rates(&self) -> &Rates {
+        &self.rates
+    }
+
     /// How many subjects it remembers.
     pub fn subjects(&self) -> usize {
         self.recent.len().saturating_add(self.older.len())

@@ -15,7 +15,8 @@ pub use bucket::{Bucket, Grant};
 pub use lessee::{Lessee, Taken};
 
 use crate::hash;
-use blaze_schema::error::Error;
+use crate::http::reply::Reply;
+use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::{RATE_NAME_BYTES, RATE_REQUESTS, RATE_SECONDS};
 use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 use serde_json::Value;
@@ -138,6 +139,19 @@ impl Rates {
             Kind::SignIn => self.sign_in,
         }
     }
+
+    /// The answer to a request that is one too many: `resource-exhausted`, 429 (RFC 6585 section 4).
+    pub fn refusal(&self, kind: Kind, retry_after_seconds: u32) -> Reply {
+        let rate = self.of(kind).map_or_else(String::new, |Rate { requests, seconds }| {
+            format!(" more than {requests} requests in {seconds} seconds;")
+        });
+        let detail =
+            format!("rates.{}:{rate} try again in {retry_after_seconds} seconds", kind.name());
+        let error = Error::new(Code::ResourceExhausted, detail).with_status(429);
+        let mut reply = Reply::from(error);
+        reply.headers.push(("retry-after", retry_after_seconds.to_string()));
+        reply
+    }
 }
 
 impl Rate {
@@ -218,12 +232,22 @@ mod tests {
             ),
             (
                 json!({"identity": {"requests": 1, "seconds": RATE_SECONDS + 1}}),
-                "rates.identity.seconds: not a number from 1 to 86400",
+                "rates.identity.seconds: not a number from 1 to 3600",
             ),
         ] {
             let detail = Rates::from_json(&value).unwrap_err().detail;
             assert!(detail.starts_with(place), "{detail}");
         }
+    }
+
+    #[test]
+    fn a_refusal_says_what_was_exceeded_and_when_to_come_back() {
+        let rates =
+            Rates::from_json(&json!({"address": {"requests": 600, "seconds": 60}})).unwrap();
+        let reply = rates.refusal(Kind::Address, 7);
+        assert_eq!(reply.status, 429);
+        assert!(reply.headers.contains(&("retry-after", "7".to_owned())), "{reply:?}");
+        assert!(reply.body.contains(r#""code":"resource-exhausted","detail":"rates.address: more than 600 requests in 60 seconds; try again in 7 seconds""#), "{reply:?}");
     }
 
     #[test]
