@@ -1,6 +1,7 @@
 //! Collections' JSON Schemas against the official suite of draft 2020-12, and against another implementation.
 
 use blaze_engine::schemas::Schema;
+use blaze_schema::limits::SCHEMA_NESTING;
 use proptest::prelude::*;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -250,4 +251,28 @@ fn without_references(schema: &Value) -> Value {
         Value::Array(values) => values.iter().map(without_references).collect(),
         other => other.clone(),
     }
+}
+
+#[test]
+fn schemas_inside_each_other_are_limited_and_fit_a_small_stack() {
+    let inside = |schemas: usize| {
+        // Each definition refers to the next; the root is one more.
+        let definitions: Map<String, Value> = (1..schemas)
+            .map(|n| {
+                let next = if n + 1 == schemas {
+                    json!({})
+                } else {
+                    json!({"$ref": format!("#/$defs/d{}", n + 1)})
+                };
+                (format!("d{n}"), next)
+            })
+            .collect();
+        let chain = Schema::compile(&json!({"$ref": "#/$defs/d1", "$defs": definitions})).unwrap();
+        chain.check(&Map::new())
+    };
+    let run = move || {
+        assert_eq!(inside(SCHEMA_NESTING), Ok(()));
+        assert_eq!(inside(SCHEMA_NESTING + 1).map_err(|error| error.status), Err(413));
+    };
+    std::thread::Builder::new().stack_size(512 * 1_024).spawn(run).unwrap().join().unwrap();
 }
