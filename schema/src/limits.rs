@@ -151,3 +151,25 @@ pub const AUDIT_ENTRIES: u64 = 10_000;
 pub const AUDIT_PAGE: usize = 1_000;
 /// Bytes of an actor, of an act and of what it was done to in an entry of the audit log; what is longer is cut.
 pub const AUDIT_TEXT_BYTES: usize = 2_048;
+/// Schemas inside one collection's JSON Schema, itself among them.
+pub const SCHEMA_NODES: usize = 5_000;
+/// Levels of schemas in one JSON Schema. Reading one takes stack for every level.
+pub const SCHEMA_DEPTH: usize = 50;
+/// Steps of checking one document against a schema: about one for every keyword at every value, more for a pattern. Four
+/// for each byte of the largest document.
+pub const SCHEMA_STEPS: usize = 4 * DOCUMENT_BYTES;
+/// Schemas inside each other while a document is checked: references, alternatives and levels of the document together.
+/// Each takes stack.
+pub const SCHEMA_NESTING: usize = 400;
+/// Violations that a refusal names.
+pub const SCHEMA_VIOLATIONS: usize = 5;
+/// Bytes of a compiled pattern. What a pattern costs at each character grows with it.
+pub const PATTERN_BYTES: usize = 64 * 1_024;
+/// Requests that a rate may allow at once.
+pub const RATE_REQUESTS: u32 = 1_000_000;
+/// Seconds in which it allows them: an hour. What is left is kept in memory, which no object has for much longer.
+pub const RATE_SECONDS: u32 = 60 * 60;
+/// Addresses and identities whose leases an isolate remembers; of what is older it knows nothing, and asks again.
+pub const RATE_SUBJECTS: usize = 10_000;
+/// Bytes of an identity in the name of its limiter; a longer one is hashed.
+pub const RATE_NAME_BYTES: usize = 128;

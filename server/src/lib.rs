@@ -24,6 +24,7 @@ mod entry;
 mod guard;
 mod incoming;
 mod index;
+mod limiter;
 mod listener;
 mod respond;
 mod sqlite;

@@ -1,45 +1,67 @@
 //! Which pages of other origins may read the answers: the Fetch standard's CORS protocol.
+//!
+//! Credentials (cookies) are never allowed, and Blaze has none: who asks is said by `Authorization`, which a page of
+//! another origin must know by itself.
 
-/// The headers that let `origin` (the request's `Origin`) read an answer. `allowed` is the configuration: origins
-/// separated by spaces, or `*` for any.
+/// Which headers of an answer a page may read, besides those that it always may.
+const EXPOSED: &str = "ETag, Location, Preference-Applied, Retry-After, WWW-Authenticate";
+const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";
+const REQUEST_HEADERS: &str =
+    "Authorization, Content-Type, If-Match, If-None-Match, Idempotency-Key, Prefer";
+/// How long a browser need not ask again, in seconds.
+const MAX_AGE: &str = "86400";
+
+/// Whether a page of `origin` may call. `allowed` is the configuration: origins separated by spaces, or `*` for any. The
+/// origin `null` never may: it is that of every page that has none, a sandboxed frame of somebody's among them.
+fn is_allowed(origin: &str, allowed: &str) -> bool {
+    origin != "null" && allowed.split_whitespace().any(|name| name == "*" || name == origin)
+}
+
+/// The headers that let `origin` (the request's `Origin`) read an answer. Where the configuration names origins, or any,
+/// each answer says that it depends on the origin, also one to a request without: a cache may give it to another.
 pub fn headers(origin: Option<&str>, allowed: &str) -> Vec<(&'static str, String)> {
-    let Some(origin) = origin else { return Vec::new() };
-    let any = allowed.split_whitespace().any(|allowed| allowed == "*");
-    let named = allowed.split_whitespace().any(|allowed| allowed == origin);
-    let mut headers = vec![("vary", "Origin".to_owned())];
-    if any || named {
+    let mut headers = Vec::new();
+    if origin.is_some() || !allowed.trim().is_empty() {
+        headers.push(("vary", "Origin".to_owned()));
+    }
+    if let Some(origin) = origin.filter(|origin| is_allowed(origin, allowed)) {
         headers.push(("access-control-allow-origin", origin.to_owned()));
-        headers.push((
-            "access-control-expose-headers",
-            "ETag, Location, Preference-Applied, Retry-After".to_owned(),
-        ));
+        headers.push(("access-control-expose-headers", EXPOSED.to_owned()));
     }
     headers
 }
 
-/// What a preflight request is told besides.
+/// What a preflight request is told besides, if its origin may call.
+pub fn preflight(origin: Option<&str>, allowed: &str) -> Vec<(&'static str, String)> {
+    match origin {
+        Some(origin) if is_allowed(origin, allowed) => preflight_headers(),
+        _ => Vec::new(),
+    }
+}
+
+/// What a preflight request of an allowed origin is told besides.
 pub fn preflight_headers() -> Vec<(&'static str, String)> {
-    vec![
-        ("access-control-allow-methods", "GET, HEAD, POST, PUT, PATCH, DELETE".to_owned()),
-        (
-            "access-control-allow-headers",
-            "Authorization, Content-Type, If-Match, If-None-Match, Idempotency-Key, Prefer"
-                .to_owned(),
-        ),
-        ("access-control-max-age", "86400".to_owned()),
+    [
+        ("access-control-allow-methods", METHODS),
+        ("access-control-allow-headers", REQUEST_HEADERS),
+        ("access-control-max-age", MAX_AGE),
     ]
+    .map(|(name, value)| (name, value.to_owned()))
+    .into()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const ORIGIN: &str = "access-control-allow-origin";
+
+    fn value(headers: &[(&'static str, String)], name: &str) -> Option<String> {
+        headers.iter().find(|(there, _)| *there == name).map(|(_, value)| value.clone())
+    }
+
     fn allowed(origin: Option<&str>, configuration: &str) -> Option<String> {
-        let headers = headers(origin, configuration);
-        headers
-            .into_iter()
-            .find(|(name, _)| *name == "access-control-allow-origin")
-            .map(|(_, value)| value)
+        value(&headers(origin, configuration), ORIGIN)
     }
 
     #[test]
@@ -47,8 +69,54 @@ mod tests {
         assert_eq!(allowed(Some("https://a.example"), "*").as_deref(), Some("https://a.example"));
         let two = "https://a.example https://b.example";
         assert_eq!(allowed(Some("https://b.example"), two).as_deref(), Some("https://b.example"));
-        assert_eq!(allowed(Some("https://c.example"), two), None);
+        for other in
+            ["https://c.example", "https://a.example.c.example", "http://a.example", "", "*"]
+        {
+            assert_eq!(allowed(Some(other), two), None, "{other}");
+        }
         assert_eq!(allowed(Some("https://a.example"), ""), None);
         assert_eq!(allowed(None, "*"), None);
+    }
+
+    #[test]
+    fn an_origin_that_is_none_may_never_call() {
+        for configuration in ["*", "null", "https://a.example null *", ""] {
+            assert_eq!(allowed(Some("null"), configuration), None, "{configuration}");
+            assert_eq!(preflight(Some("null"), configuration), []);
+        }
+    }
+
+    #[test]
+    fn answers_depend_on_the_origin_wherever_one_is_named() {
+        for configuration in ["*", "https://a.example"] {
+            for origin in [None, Some("https://a.example"), Some("https://c.example"), Some("null")]
+            {
+                let vary = value(&headers(origin, configuration), "vary");
+                assert_eq!(vary.as_deref(), Some("Origin"), "{configuration} {origin:?}");
+            }
+        }
+        assert_eq!(headers(None, " "), []);
+    }
+
+    #[test]
+    fn what_a_client_must_know_can_be_read_and_credentials_are_not_asked_for() {
+        let origin = Some("https://a.example");
+        let all = [headers(origin, "*"), preflight(origin, "*")].concat();
+        let exposed = value(&all, "access-control-expose-headers").unwrap();
+        for name in ["ETag", "Location", "Preference-Applied", "Retry-After", "WWW-Authenticate"] {
+            assert!(exposed.split(", ").any(|there| there == name), "{name}");
+        }
+        assert_eq!(value(&all, "access-control-allow-credentials"), None);
+        // `*` would not stand for it (Fetch standard, "CORS-preflight fetch").
+        let sent = value(&all, "access-control-allow-headers").unwrap();
+        assert!(sent.split(", ").any(|there| there == "Authorization"));
+    }
+
+    #[test]
+    fn preflights_are_answered_for_allowed_origins_alone() {
+        assert_eq!(preflight(Some("https://a.example"), "https://a.example"), preflight_headers());
+        for origin in [None, Some("https://c.example")] {
+            assert_eq!(preflight(origin, "https://a.example"), [], "{origin:?}");
+        }
     }
 }

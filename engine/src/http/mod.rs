@@ -13,6 +13,7 @@ pub mod openapi;
 pub mod query_request;
 pub mod reply;
 pub mod route;
+pub mod security;
 
 /// The parts of a request that its meaning depends on, besides the body.
 pub struct Request<'a> {

@@ -1,10 +1,12 @@
-//! What `collections.json` says about a collection: shards, composite indexes, exemptions, its group.
+//! What `collections.json` says about a collection: shards, composite indexes, exemptions, its group, its schema.
 
 use crate::hash;
+use crate::schemas::Schema;
 use blaze_schema::error::Error;
 use blaze_schema::field_path::FieldPath;
 use blaze_schema::limits::{COMPOSITE_COLUMNS, COMPOSITES, SHARDS};
 use serde_json::{Map, Value};
+use std::rc::Rc;
 
 /// The settings of every collection. `collections.json` names collections by their id, at whatever depth they are, as
 /// Firestore's index definitions do:
@@ -15,7 +17,8 @@ use serde_json::{Map, Value};
 ///     "shards": 4,
 ///     "group": true,
 ///     "indexes": [["room", "-sent"], ["tags[]", "sent"]],
-///     "exempt": ["body"]
+///     "exempt": ["body"],
+///     "schema": {"required": ["room"], "properties": {"sent": {"x-blaze-type": "timestamp"}}}
 ///   }
 /// }
 /// ```
@@ -33,6 +36,8 @@ pub struct Settings {
     pub composites: Vec<Composite>,
     /// Fields without index entries, and all that is below them.
     pub exempt: Exempt,
+    /// What every document must look like.
+    pub schema: Option<Rc<Schema>>,
 }
 
 /// Which fields have no entries of their own.
@@ -65,7 +70,13 @@ pub struct Column {
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { shards: 1, group: false, composites: Vec::new(), exempt: Exempt::default() }
+        Settings {
+            shards: 1,
+            group: false,
+            composites: Vec::new(),
+            exempt: Exempt::default(),
+            schema: None,
+        }
     }
 }
 
@@ -138,6 +149,11 @@ impl Settings {
                             None => return Err(wrong("exempt: not a list of field paths")),
                         }
                     }
+                }
+                ("schema", schema) => {
+                    let compiled = Schema::compile(&schema)
+                        .map_err(|error| wrong(&format!("schema: {}", error.detail)))?;
+                    settings.schema = Some(Rc::new(compiled));
                 }
                 (key, _) => {
                     return Err(wrong(&format!("{key}: no such setting, or not of its type")));
@@ -270,8 +286,20 @@ mod tests {
         assert!(settings.is_exempt(&FieldPath::parse("body.text").unwrap()));
         assert!(!settings.is_exempt(&FieldPath::parse("bodyguard").unwrap()));
         assert_eq!(collections.of("others"), Settings::default());
+        assert_eq!(settings.schema, None);
         let kept = Settings::from_rows(&settings.for_rows()).unwrap();
         assert_eq!((kept.composites, kept.exempt), (settings.composites, settings.exempt));
+    }
+
+    #[test]
+    fn a_schema_is_no_concern_of_the_rows() {
+        let read = |text: &str| Collections::parse(text).unwrap().of("a");
+        let settings = read(r#"{"a":{"schema":{"required":["b"]}}}"#);
+        let schema = settings.schema.clone().unwrap();
+        assert_eq!(schema.check(&Map::new()).unwrap_err().detail, "b: missing");
+        assert_eq!(settings.for_rows(), read("{}").for_rows());
+        assert_ne!(settings, read("{}"));
+        assert_eq!(settings, read(r#"{"a":{"schema":{"required":["b"]}}}"#));
     }
 
     #[test]
@@ -303,6 +331,10 @@ mod tests {
             ),
             (json!({"a": {"indexes": indexes}}).to_string(), "collections.json: a.indexes: more"),
             (r#"{"a":{"exempt":[1]}}"#.to_owned(), "collections.json: a.exempt"),
+            (
+                r#"{"a":{"schema":{"properties":{"x/y":{"type":"int"}}}}}"#.to_owned(),
+                "collections.json: a.schema: #/properties/x~1y/type: \"int\" is none of",
+            ),
         ] {
             let detail = Collections::parse(&text).unwrap_err().detail;
             assert!(detail.starts_with(place), "{text}: {detail}");

@@ -1,0 +1,139 @@
+//! The headers that tell browsers and caches what they must not do with an answer.
+//!
+//! `Strict-Transport-Security` is not among them: who terminates TLS says it, and it binds the whole host.
+
+use super::reply::Reply;
+
+/// Names in lower case, and values.
+pub type Headers = &'static [(&'static str, &'static str)];
+
+/// Never guess another type than the one that is said: data that somebody wrote must not become a page (Fetch standard,
+/// `X-Content-Type-Options`).
+const NO_SNIFFING: (&str, &str) = ("x-content-type-options", "nosniff");
+/// Pages of other origins cannot load it as a picture or script, and so into their process, where Spectre would read it
+/// (Fetch standard, `Cross-Origin-Resource-Policy`). What CORS lets them fetch they can.
+const SAME_ORIGIN: (&str, &str) = ("cross-origin-resource-policy", "same-origin");
+/// Paths name documents, which is nobody's business where a link leads (W3C, Referrer Policy).
+const NO_REFERRER: (&str, &str) = ("referrer-policy", "no-referrer");
+/// An answer that is opened as a page loads nothing, runs nothing, and stands in no frame (CSP level 3; OWASP, REST
+/// Security Cheat Sheet, "Security Headers").
+const NO_CONTENT: (&str, &str) =
+    ("content-security-policy", "default-src 'none'; frame-ancestors 'none'");
+
+/// Those of what a document's object answers, errors and answers to writes included: the fewest that matter, as each costs
+/// a read something. `no-cache` lets a browser keep the document and ask with its `ETag` (RFC 9111 section 5.2.2.4);
+/// `private` keeps it out of caches that others share, also where the request had no `Authorization`, as rules may look
+/// at anything (section 5.2.2.7). What a write is answered no cache keeps anyway (RFC 9110 sections 9.3.3 to 9.3.5), and
+/// an error has no `ETag`.
+pub const DOCUMENT: Headers = &[NO_SNIFFING, ("cache-control", "private, no-cache")];
+
+/// Those of every other answer of the API: results of queries, errors, tokens. `no-store`, as nothing names their state
+/// (RFC 9111 section 5.2.2.5; for tokens RFC 6749 section 5.1).
+pub const ANSWER: Headers =
+    &[NO_SNIFFING, ("cache-control", "no-store"), SAME_ORIGIN, NO_REFERRER, NO_CONTENT];
+
+/// Those of what everybody may know and is asked for often: `/v1/jwks.json`, `/v1/openapi.json`. Caches keep it for five
+/// minutes, by which a new key must be published before it signs.
+pub const PUBLISHED: Headers = &[
+    NO_SNIFFING,
+    ("cache-control", "public, max-age=300"),
+    // Tools on other pages may load it: there is nothing secret in it.
+    ("cross-origin-resource-policy", "cross-origin"),
+    NO_REFERRER,
+    NO_CONTENT,
+];
+
+/// Those of the demo's pages and files. The page loads scripts, styles, its icon and data from its own origin and nowhere
+/// else; `'wasm-unsafe-eval'` lets it compile WebAssembly, and no text as JavaScript (CSP level 3).
+/// `'self'` covers sockets of the same host; `base-uri` and `form-action` do not fall back to `default-src`.
+/// `no-cache`, as file names have no hash of what is in them.
+pub const PAGE: Headers = &[
+    NO_SNIFFING,
+    ("cache-control", "no-cache"),
+    (
+        "content-security-policy",
+        "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+    SAME_ORIGIN,
+    // No window that another page opened or that opened it may reach it (HTML standard, "Cross-origin opener
+    // policies").
+    ("cross-origin-opener-policy", "same-origin"),
+    NO_REFERRER,
+    // It asks for none of them (W3C, Permissions Policy).
+    ("permissions-policy", "camera=(), geolocation=(), microphone=()"),
+];
+
+/// Adds the headers that the reply does not have yet.
+pub fn add(reply: &mut Reply, headers: Headers) {
+    for (name, value) in headers {
+        if !reply.headers.iter().any(|(there, _)| there == name) {
+            reply.headers.push((name, (*value).to_owned()));
+        }
+    }
+}
+
+/// The file `_headers` that makes Cloudflare serve the demo's files with [`PAGE`]: it serves them without asking the
+/// Worker (Workers documentation, "Static Assets: Headers").
+pub fn headers_file() -> String {
+    let lines = PAGE.iter().map(|(name, value)| format!("  {name}: {value}\n"));
+    lines.fold("/*\n".to_owned(), |file, line| file + &line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use blaze_schema::error::Error;
+
+    fn value(headers: Headers, name: &str) -> Option<&'static str> {
+        headers.iter().find(|(there, _)| *there == name).map(|(_, value)| *value)
+    }
+
+    #[test]
+    fn every_list_forbids_guessing_and_says_how_it_is_cached() {
+        for headers in [DOCUMENT, ANSWER, PUBLISHED, PAGE] {
+            assert_eq!(value(headers, "x-content-type-options"), Some("nosniff"));
+            assert!(value(headers, "cache-control").is_some());
+            for (number, (name, value)) in headers.iter().enumerate() {
+                assert_eq!(*name, name.to_ascii_lowercase());
+                assert!(!value.contains('\n') && !value.is_empty());
+                assert!(headers.iter().skip(number + 1).all(|(other, _)| other != name));
+            }
+        }
+        assert_eq!(value(DOCUMENT, "cache-control"), Some("private, no-cache"));
+        assert_eq!(value(ANSWER, "cache-control"), Some("no-store"));
+    }
+
+    #[test]
+    fn a_page_runs_wasm_and_no_text() {
+        let policy = value(PAGE, "content-security-policy").unwrap();
+        let directive = |name: &str| {
+            let mut directives = policy.split("; ").filter_map(|one| one.split_once(' '));
+            directives.find(|(there, _)| *there == name).map(|(_, sources)| sources)
+        };
+        assert_eq!(directive("script-src"), Some("'self' 'wasm-unsafe-eval'"));
+        assert_eq!(directive("frame-ancestors"), Some("'none'"));
+        assert_eq!(directive("default-src"), Some("'none'"));
+        assert!(!policy.contains("'unsafe-"), "{policy}");
+    }
+
+    #[test]
+    fn headers_are_added_where_there_are_none() {
+        let mut reply = Reply::from(Error::invalid("x"));
+        reply.headers.push(("cache-control", "public".to_owned()));
+        let before = reply.headers.clone();
+        add(&mut reply, ANSWER);
+        assert_eq!(reply.headers.len(), before.len() + ANSWER.len() - 1);
+        assert!(reply.headers.starts_with(&before));
+        add(&mut reply, ANSWER);
+        assert_eq!(reply.headers.len(), before.len() + ANSWER.len() - 1);
+    }
+
+    #[test]
+    fn the_file_has_the_headers_of_a_page() {
+        let file = headers_file();
+        assert!(file.starts_with("/*\n  x-content-type-options: nosniff\n"), "{file}");
+        assert_eq!(file.lines().count(), PAGE.len() + 1);
+        // Cloudflare ignores longer lines.
+        assert!(file.lines().all(|line| line.len() <= 2_000));
+    }
+}

@@ -1,0 +1,146 @@
+//! How often somebody may ask: the leases of this isolate, and the object that gives them out. `server/limiter.js` goes
+//! between the two.
+
+use crate::bridge;
+use crate::incoming::Incoming;
+use crate::respond::{allow_origin, response};
+use blaze_engine::rate::{Bucket, Grant, Kind, Lessee, Rates, Taken};
+use blaze_schema::error::{Code, Error};
+use serde_json::Value;
+use std::cell::RefCell;
+use wasm_bindgen::prelude::*;
+use web_sys::{Request, Response};
+use worker::Env;
+
+thread_local! {
+    static LESSEE: RefCell<Result<Lessee, Error>> = RefCell::new(Ok(Lessee::default()));
+}
+
+/// Takes the text of `access.json`, of which it reads `rates`: before anything else. Without it there are no limits; with
+/// one that is wrong nothing is let through.
+#[wasm_bindgen(js_name = configureRates)]
+pub fn configure_rates(text: &str) {
+    let read = || {
+        let access: Value = serde_json::from_str(text)
+            .map_err(|error| Error::invalid(format!("not JSON: {error}")))?;
+        access.get("rates").map_or(Ok(Rates::default()), Rates::from_json)
+    };
+    let lessee = read().map(Lessee::new).map_err(|error| {
+        let detail = format!("access.json: {}", error.detail);
+        worker::console_error!("{}", detail);
+        // It is nobody's request that is wrong.
+        Error::new(Code::Internal, detail)
+    });
+    LESSEE.set(lessee);
+}
+
+/// Counts a request of `who`.
+///
+/// # Errors
+/// `internal`, when `access.json` is wrong.
+pub(crate) fn take(kind: Kind, who: &str) -> Result<Taken, Error> {
+    with_lessee(|lessee| lessee.take(kind, who, bridge::now()))
+}
+
+fn with_lessee<T>(step: impl FnOnce(&mut Lessee) -> T) -> Result<T, Error> {
+    LESSEE.with_borrow_mut(|lessee| lessee.as_mut().map(step).map_err(|error| error.clone()))
+}
+
+/// Counts a request of `who`, an address or a `uid`: 0 if it may go on, the seconds to wait if it may not, or less than 0:
+/// minus the number of requests that a lease is to be asked for.
+///
+/// # Errors
+/// When `access.json` is wrong.
+#[wasm_bindgen(js_name = rateTake)]
+pub fn rate_take(kind: u8, who: &str) -> Result<f64, JsValue> {
+    take(kind_of(kind), who).map(as_number).map_err(|error| error.detail.into())
+}
+
+/// The name of the object that counts for `who`.
+#[wasm_bindgen(js_name = rateSubject)]
+pub fn rate_subject(kind: u8, who: &str) -> String {
+    kind_of(kind).subject(who)
+}
+
+/// What the object gave; nothing, if it failed. 0 or the seconds to wait, for the request that asked.
+///
+/// # Errors
+/// When `access.json` is wrong.
+#[wasm_bindgen(js_name = rateGranted)]
+pub fn rate_granted(
+    subject: &str,
+    amount: Option<f64>,
+    micros: Option<f64>,
+) -> Result<f64, JsValue> {
+    let grant = amount
+        .zip(micros)
+        .map(|(amount, micros)| Grant { amount: amount as u32, micros: micros as i64 });
+    with_lessee(|lessee| lessee.granted(subject, grant, bridge::now()))
+        .map(as_number)
+        .map_err(|error| error.detail.into())
+}
+
+/// The answer to a request that is to come back after some seconds: 429.
+///
+/// # Errors
+/// When the answer cannot be built.
+#[wasm_bindgen(js_name = tooMany)]
+pub fn too_many(
+    request: &Request,
+    env: &Env,
+    kind: u8,
+    retry_after_seconds: f64,
+) -> Result<Response, JsValue> {
+    let kind = kind_of(kind);
+    let refusal = |lessee: &mut Lessee| lessee.rates().refusal(kind, retry_after_seconds as u32);
+    let mut reply = with_lessee(refusal).unwrap_or_else(|error| error.into());
+    allow_origin(&mut reply, &Incoming::new(request)?, env);
+    response(&reply)
+}
+
+/// `server/limiter.js` has the same numbers.
+fn kind_of(number: u8) -> Kind {
+    Kind::ALL.get(usize::from(number)).copied().unwrap_or(Kind::Address)
+}
+
+fn as_number(taken: Taken) -> f64 {
+    match taken {
+        Taken::Yes => 0.0,
+        Taken::Refused { retry_after_seconds } => f64::from(retry_after_seconds),
+        Taken::Ask { want, .. } => -f64::from(want),
+    }
+}
+
+/// The object that counts for one subject, in memory alone.
+#[wasm_bindgen]
+#[derive(Default)]
+pub struct Limiter {
+    bucket: RefCell<Option<Bucket>>,
+}
+
+#[wasm_bindgen]
+impl Limiter {
+    /// Knows of nothing yet: a full bucket.
+    #[wasm_bindgen(constructor)]
+    pub fn new() -> Limiter {
+        Limiter::default()
+    }
+
+    /// A lease of at most `want` requests: how many, for how long, and how long this must be remembered, in
+    /// microseconds. `name` is the object's, which says whose requests it counts.
+    ///
+    /// # Errors
+    /// When `access.json` is wrong.
+    pub fn lease(&self, name: &str, want: f64) -> Result<Vec<f64>, JsValue> {
+        let rate =
+            with_lessee(|lessee| Kind::of_subject(name).and_then(|kind| lessee.rates().of(kind)))
+                .map_err(|error| JsValue::from(error.detail))?;
+        // An isolate of another version of the code may ask about a rate that there is no more.
+        let Some(rate) = rate else { return Ok(vec![want.max(1.0), 1_000_000.0, 0.0]) };
+        let now = bridge::now();
+        let mut bucket = self.bucket.borrow_mut();
+        let bucket = bucket.get_or_insert_with(|| Bucket::new(rate, now));
+        let Grant { amount, micros } = bucket.lease(want as u32, now);
+        Ok(vec![f64::from(amount), micros as f64, bucket.memory_micros() as f64])
+    }
+}
