@@ -1,6 +1,8 @@
 //! The access object: every event, every limit at the limit and one past it, memory lost between any two events, stores
 //! that fail, and random sequences against a model.
 
+mod model;
+
 use blaze_engine::access::snapshot::Snapshot;
 use blaze_engine::access::{Access, Effect, Event, issuers};
 use blaze_engine::store::memory::MemoryStore;
