@@ -158,7 +158,136 @@ fn read(answer: Result<Response<Body>, ureq::Error>) -> Result<Answer> {
 
 #[cfg(test)]
 mod tests {
-    use super::is_private;
+    use std::io::{BufRead, BufReader, Read, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::thread::{self, JoinHandle};
+
+    use blaze_engine::access::{Access, Effect};
+    use blaze_engine::http::{Headers, Request, admin_request};
+    use blaze_engine::store::memory::MemoryStore;
+    use blaze_schema::error::{Code, Error};
+    use blaze_schema::timestamp::Timestamp;
+    use serde_json::json;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::keys::{self, Key};
+    use crate::rules::{self, Rules};
+
+    const KEY: &str = "blz_0123456789_secret";
+
+    struct Fields(Vec<(String, String)>);
+
+    impl Headers for Fields {
+        fn get(&self, name: &str) -> Option<String> {
+            self.0.iter().find(|(there, _)| there == name).map(|(_, value)| value.clone())
+        }
+    }
+
+    /// Answers one request by the engine.
+    fn answer(stream: TcpStream, access: &mut Access, store: &mut MemoryStore, random: u128) {
+        let mut reader = BufReader::new(stream);
+        let mut line = || {
+            let mut line = String::new();
+            reader.read_line(&mut line).unwrap();
+            line.trim_end().to_owned()
+        };
+        let first = line();
+        let lines: Vec<String> =
+            std::iter::repeat_with(line).take_while(|l| !l.is_empty()).collect();
+        let fields = lines.iter().filter_map(|line| line.split_once(": "));
+        let headers = Fields(fields.map(|(k, v)| (k.to_lowercase(), v.to_owned())).collect());
+        let length = headers.get("content-length").map_or(0, |length| length.parse().unwrap());
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).unwrap();
+        let mut words = first.split(' ');
+        let (method, url) = (words.next().unwrap(), words.next().unwrap());
+        let (path, query) = url.split_once('?').unwrap_or((url, ""));
+        let request = Request { method, path, query, headers: &headers };
+        let now = Timestamp::from_micros(1_000_000);
+        let answer = if headers.get("authorization") == Some(format!("Bearer {KEY}")) {
+            admin_request::event(&request, &body, "key:test").and_then(|event| {
+                match access.handle(store, now, [random, random], event).pop() {
+                    Some(Effect::Answer(answer)) => answer,
+                    other => panic!("{other:?}"),
+                }
+            })
+        } else {
+            Err(Error::new(Code::Unauthenticated, "who is it?"))
+        };
+        let reply = admin_request::reply(&request, answer);
+        let mut text = format!("HTTP/1.1 {} x\r\nconnection: close\r\n", reply.status);
+        for (name, value) in &reply.headers {
+            text += &format!("{name}: {value}\r\n");
+        }
+        text += &format!("content-length: {}\r\n\r\n{}", reply.body.len(), reply.body);
+        reader.into_inner().write_all(text.as_bytes()).unwrap();
+    }
+
+    /// A server that answers so many requests; joining its thread gives what it kept.
+    fn serve(requests: u128, key: &str) -> (Server, TempDir, JoinHandle<MemoryStore>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let data = tempfile::tempdir().unwrap();
+        fs::write(data.path().join("admin-key"), format!("{key}\n")).unwrap();
+        let key_file = Some(data.path().join("admin-key"));
+        let served = thread::spawn(move || {
+            let (mut access, mut store) = (Access::new(Default::default()), MemoryStore::default());
+            for random in 1..=requests {
+                answer(listener.accept().unwrap().0, &mut access, &mut store, random);
+            }
+            store
+        });
+        (Server { url, key_file, data: PathBuf::new() }, data, served)
+    }
+
+    #[test]
+    fn rules_are_deployed_and_fetched() {
+        let (server, data, served) = serve(4, KEY);
+        let file = data.path().join("blaze.rules");
+        let text = "match /notes/{id} {\n  allow read: if true;\n}\n";
+        fs::write(&file, text).unwrap();
+        let deploy = Rules::Deploy { file, server };
+        rules::run(&deploy).unwrap();
+        rules::run(&deploy).unwrap();
+        let Rules::Deploy { server, .. } = deploy else { unreachable!() };
+        let body = server.get("/v1/rules").unwrap().done().unwrap();
+        assert_eq!((body["version"].as_u64(), body["text"].as_str()), (Some(1), Some(text)));
+        let missing = server.get("/v1/rules?version=9").unwrap().done().unwrap_err();
+        assert!(missing.to_string().contains("version 9 is not kept"), "{missing}");
+        served.join().unwrap();
+    }
+
+    #[test]
+    fn keys_are_made_and_revoked() {
+        let (server, _data, served) = serve(4, KEY);
+        let roles = vec!["editor".to_owned(), "reader".to_owned()];
+        let create = Key::Create { name: "ci".to_owned(), roles, days: Some(1), server };
+        keys::run(&create).unwrap();
+        let Key::Create { server, .. } = create else { unreachable!() };
+        let listed = server.get("/v1/keys").unwrap().done().unwrap();
+        let key = &listed["keys"][0];
+        assert_eq!((&key["name"], &key["roles"]), (&json!("ci"), &json!(["editor", "reader"])));
+        let id = key["id"].as_str().unwrap().to_owned();
+        let revoke = Key::Revoke { id, server };
+        keys::run(&revoke).unwrap();
+        assert!(keys::run(&revoke).unwrap_err().to_string().contains("(404)"));
+        assert_eq!(served.join().unwrap().records(), 0);
+    }
+
+    #[test]
+    fn a_refusal_says_why() {
+        let (server, _data, served) = serve(1, "another");
+        let refused = server.get("/v1/keys").unwrap().done().unwrap_err();
+        assert!(refused.to_string().contains("(401): who is it?"), "{refused}");
+        served.join().unwrap();
+        let nobody = Server { key_file: None, data: PathBuf::from("none"), ..server };
+        // Whoever runs this may have a key of their own.
+        if env::var_os(KEY_VARIABLE).is_none() {
+            let missing = format!("{:#}", nobody.get("/v1/keys").err().unwrap());
+            assert!(missing.contains("--key-file"), "{missing}");
+        }
+    }
 
     #[test]
     fn a_key_is_sent_only_where_nobody_sees_it() {
