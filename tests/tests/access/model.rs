@@ -270,7 +270,7 @@ fn run(acts: Vec<Act>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
 
     #[test]
     fn random_sequences_are_as_the_model_says(acts in acts()) {
