@@ -33,6 +33,12 @@ enum Command {
         /// Parts of the names of tests to run
         filters: Vec<String>,
     },
+    /// Check, test and deploy the rules of who may do what
+    #[command(subcommand)]
+    Rules(crate::rules::Rules),
+    /// Make, list and revoke the API keys of a running server
+    #[command(subcommand)]
+    Key(crate::keys::Key),
     /// Run a million cases of the randomised tests
     Fuzz,
     /// Measure against a hand-written Durable Object, and write docs/benchmarks.md
@@ -82,6 +88,8 @@ pub(crate) fn run() -> Result<()> {
         }
         Command::Serve(options) => crate::serve::run(&workspace, &options),
         Command::Test { filters } => test::run(&workspace, &filters),
+        Command::Rules(command) => crate::rules::run(&command),
+        Command::Key(command) => crate::keys::run(&command),
         Command::Fuzz => test::fuzz(&workspace),
         #[cfg(feature = "bench")]
         Command::Bench(options) => crate::bench::run(&workspace, &options),

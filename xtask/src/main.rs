@@ -1,15 +1,18 @@
 //! `cargo xtask`: everything the README names.
 
+mod admin;
 #[cfg(feature = "bench")]
 mod bench;
 mod browser;
 mod bundle;
 mod cli;
 mod demo_data;
+mod keys;
 mod npm;
 #[cfg(not(feature = "bench"))]
 mod optimised;
 mod process;
+mod rules;
 mod rust;
 mod serve;
 mod setup;

@@ -84,9 +84,10 @@ impl<S: Store> Step<'_, S> {
     /// Forgets former keys whose tokens have all expired.
     pub(super) fn expire_own_keys(&mut self) -> Result<(), Error> {
         let now = self.now.micros();
-        let is_over = |keys: &OwnKeys| keys.former.iter().any(|former| former.until < now);
-        if let Some(mut keys) = self.state.own_keys.take_if(|keys| is_over(keys)) {
-            keys.former.retain(|former| former.until >= now);
+        let is_over = |former: &Former| former.until < now;
+        if let Some(mut keys) = self.state.own_keys.take_if(|keys| keys.former.iter().any(is_over))
+        {
+            keys.former.retain(|former| !is_over(former));
             self.keep_own_keys(keys)?;
         }
         Ok(())
