@@ -1,0 +1,1 @@
+//! Rules as Firestore's documentation writes them.
