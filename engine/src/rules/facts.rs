@@ -197,6 +197,21 @@ impl<'a> Evaluator<'a> {
         if inside && !map { Ok(false) } else { Err(Fail::Unknown) }
     }
 
+    /// Whether `field in list`, where all values that the field can have agree.
+    pub(super) fn part_in(
+        &mut self,
+        keys: &Rc<[Text<'a>]>,
+        list: &Val<'a>,
+    ) -> Result<Option<bool>, Fail> {
+        for filter in self.facts(keys)? {
+            let verdict = self.agreed(filter, |own, candidate| own.is_in(candidate, list))?;
+            if verdict.is_some() {
+                return Ok(verdict);
+            }
+        }
+        Ok(None)
+    }
+
     /// Whether a bound, or being an array, keeps the field from being equal to a value.
     fn apart(&mut self, filter: &'a FieldFilter, other: &Val<'a>) -> Result<bool, Fail> {
         let order = match filter.op {

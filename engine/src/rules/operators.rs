@@ -146,6 +146,11 @@ impl<'a> Evaluator<'a> {
 
     /// `value in range`
     pub(super) fn is_in(&mut self, value: &Val<'a>, range: &Val<'a>) -> Result<bool, Fail> {
+        if let (Val::Part(keys), Some(_)) = (value, range.elements())
+            && let Some(verdict) = self.part_in(keys, range)?
+        {
+            return Ok(verdict);
+        }
         match range {
             Val::Part(keys) => self.in_part(value, keys),
             Val::Object(_) | Val::Map(_) => Ok(self.entry(range, value)?.is_some()),

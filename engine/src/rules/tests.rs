@@ -1,6 +1,9 @@
 //! Rules as a whole: what the text means, and its limits.
 
 mod firestore;
+mod fuzz;
+mod oracle;
+mod soundness;
 
 use super::*;
 use blaze_schema::limits::*;
@@ -179,4 +182,289 @@ fn what_is_in_error_allows_nothing() {
         assert!(!holds(condition), "{condition}");
         assert!(!holds(&format!("!({condition})")), "not {condition}");
     }
+}
+
+#[test]
+fn what_is_wrong_is_told_with_its_place() {
+    let text = "match /c/{id} {
+  allow get: if request.auth.uuid == nobody;
+  allow list: if resource.data.x.foo() && size() == 1
+    && missing(id);
+  allow update: if 'a'.matches('(');
+  allow bogus: if true;
+  allow create: if exists(/users/$(whom)) && id is strange;
+  allow delete: if (1 + ;
+  function f(a) { return f(a); }
+  function g(a, a) { return a; }
+}
+match /{a}/{a} { allow get; }
+alow";
+    assert_eq!(
+        faults(text),
+        [
+            (2, 30, "request.auth has no field \"uuid\": it has uid, token, roles"),
+            (2, 38, "there is no variable \"nobody\" here"),
+            (3, 34, "there is no method \"foo\""),
+            (3, 43, "the function \"size\" takes 1 arguments, not 0"),
+            (4, 8, "there is no function \"missing\""),
+            (5, 24, "the regular expression: missing closing parenthesis"),
+            (6, 9, "expected get, list, create, update, delete, read or write, not \"bogus\""),
+            (7, 51, "after \"is\" a type stands, and \"strange\" is none"),
+            (8, 25, "expected the end of the expression, or its \";\", not \";\""),
+            (10, 17, "two parameters are called \"a\""),
+            (12, 1, "two wildcards of one path are called \"a\""),
+            (13, 1, "expected \"match\", \"allow\" or \"function\", not \"alow\""),
+        ]
+        .map(|(line, column, message)| (line, column, message.to_owned()))
+    );
+    let one = |text: &str| faults(text).into_iter().next().map(|(line, column, _)| (line, column));
+    assert_eq!(one("match /c/{d} { allow get: if exists(/u/$(whom)); }"), Some((1, 42)));
+    assert_eq!(one("match /c/{d} { allow get: if d.e == 1 + 'é' +\n 1u; }"), Some((2, 2)));
+    assert_eq!(one("match /c/{d} { allow get: if d ==\n /* é */ é; }"), Some((2, 10)));
+    assert_eq!(one("function f() { return g(); } function g() { return f(); }"), Some((1, 10)));
+    assert_eq!(one("rules_version = '1';"), Some((1, 17)));
+    assert_eq!(one("allow get;"), Some((1, 11)));
+    assert_eq!(one("match /a/{b=**}/c/{d=**} { allow get; }"), Some((1, 1)));
+    assert_eq!(one("match /a/{b} { allow get: if __path__('a') == b; }"), Some((1, 30)));
+    assert_eq!(one("match /a/{b} { allow get: if true"), Some((1, 34)));
+    assert_eq!(one("match /a/{b} { allow get: if Foo{a: 1}; }").map(|at| at.0), Some(1));
+}
+
+/// A rule's condition in a file of its own.
+fn conditioned(condition: &str) -> String {
+    format!("match /c/{{id}} {{ allow update: if {condition}; }}")
+}
+
+/// Whether a text compiles.
+fn compiles(text: &str) -> bool {
+    Rules::compile(text).is_ok()
+}
+
+#[test]
+fn the_text_is_limited() {
+    let long = |bytes: usize| format!("//{}", "x".repeat(bytes - 2));
+    assert!(compiles(&long(RULES_BYTES)) && !compiles(&long(RULES_BYTES + 1)));
+    let deep = |levels: usize| {
+        "match /a/{b} {"
+            .replace("b}", "b@}")
+            .split('@')
+            .collect::<Vec<_>>()
+            .join("@")
+            .repeat(levels)
+            + &"}".repeat(levels)
+    };
+    let numbered = |levels: usize| {
+        let mut text = deep(levels);
+        for number in 0..levels {
+            text = text.replacen("b@", &format!("b{number}"), 1);
+        }
+        text
+    };
+    assert!(compiles(&numbered(RULES_DEPTH)) && !compiles(&numbered(RULES_DEPTH + 1)));
+    let functions = |count: usize| {
+        (0..count).map(|n| format!("function f{n}() {{ return 1; }}")).collect::<String>()
+    };
+    assert!(compiles(&functions(RULES_FUNCTIONS)) && !compiles(&functions(RULES_FUNCTIONS + 1)));
+    let wrong = |count: usize| "x;".repeat(count);
+    assert_eq!(faults(&wrong(RULES_DIAGNOSTICS)).len(), RULES_DIAGNOSTICS);
+    assert_eq!(faults(&wrong(RULES_DIAGNOSTICS + 1)).len(), RULES_DIAGNOSTICS);
+    let lets = |count: usize| {
+        let lets: String = (0..count).map(|n| format!("let x{n} = 1;")).collect();
+        format!("function f() {{ {lets} return x0; }}")
+    };
+    assert!(compiles(&lets(RULE_LETS)) && !compiles(&lets(RULE_LETS + 1)));
+    let chain = |count: usize| {
+        let calls = (1..count).map(|n| format!("function f{n}() {{ return f{}(); }}", n - 1));
+        format!("function f0() {{ return true; }} {}", calls.collect::<String>())
+    };
+    assert!(compiles(&chain(RULE_CALLS)) && !compiles(&chain(RULE_CALLS + 1)));
+}
+
+#[test]
+fn an_expression_is_limited() {
+    let tokens = |count: usize| conditioned(&format!("[{}true]", "1,".repeat((count - 3) / 2)));
+    assert!(compiles(&tokens(RULE_TOKENS - 1)) && !compiles(&tokens(RULE_TOKENS + 1)));
+    let negated = |count: usize| conditioned(&format!("{}1 == 1", "- ".repeat(count - 3)));
+    assert!(compiles(&negated(RULE_TOKENS)) && !compiles(&negated(RULE_TOKENS + 1)));
+    let nested =
+        |levels: usize| conditioned(&format!("{}1{}", "[".repeat(levels), "]".repeat(levels)));
+    assert!(compiles(&nested(RULE_NESTING)) && !compiles(&nested(RULE_NESTING + 1)));
+    let chosen = |levels: usize| conditioned(&format!("{}1", "true ? 1 : ".repeat(levels)));
+    assert!(compiles(&chosen(RULE_NESTING)) && !compiles(&chosen(RULE_NESTING + 1)));
+    let sum = |depth: usize| conditioned(&format!("1{}", " + 1".repeat(depth - 1)));
+    assert!(compiles(&sum(RULE_DEPTH)) && !compiles(&sum(RULE_DEPTH + 1)));
+    // What is called counts where it is called.
+    let called = |depth: usize| {
+        format!(
+            "function f() {{ return 1{}; }} {}",
+            " + 1".repeat(99),
+            conditioned(&format!("f(){}", " + 1".repeat(depth - 101)))
+        )
+    };
+    assert!(compiles(&called(RULE_DEPTH)) && !compiles(&called(RULE_DEPTH + 1)));
+}
+
+#[test]
+fn a_decision_is_limited() {
+    let nothing = json!({});
+    let allowed =
+        |condition: &str| matches!(verdict(condition, &nothing, &nothing), Verdict::Allowed(_));
+    // A step for each operation: the macro, its list, and of each element the comparison, its two sides.
+    let list = |count: usize| format!("[{}]", vec!["1"; count].join(","));
+    let steps = |outer: usize, inner: usize| {
+        format!("{}.all(x, {}.all(y, y == 1))", list(outer), list(inner))
+    };
+    // Every outer element costs 2 + inner * 4 steps; the whole 2 + outer * (1 + that).
+    assert!(allowed(&steps(20, 90)));
+    assert!(!allowed(&steps(60, 90)));
+    // Exactly: `true` and `&&` are a step each.
+    let exact = |count: usize| {
+        let ands = |count: usize| vec!["true"; count].join(" && ");
+        let functions = format!("function f() {{ return {}; }}", ands(250));
+        let calls = vec!["f()"; count / 500].join(" && ");
+        let rest = ands((count % 500) / 2);
+        let condition = if rest.is_empty() { calls } else { format!("{calls} && {rest}") };
+        let rules = compile(&format!("{functions} {}", conditioned(&condition)));
+        let lookups = Lookups::new();
+        let verdict = rules.decide(&Request {
+            method: Method::Update,
+            path: &path("c/d"),
+            auth: None,
+            time: now(),
+            before: None,
+            after: None,
+            lookups: &lookups,
+        });
+        matches!(verdict, Verdict::Allowed(_))
+    };
+    assert!(exact(RULE_STEPS / 2) && !exact(RULE_STEPS + 2_000));
+    // Texts that double.
+    let doubled = |count: usize| {
+        let lets: String =
+            (1..10).map(|n| format!("let x{n} = x{} + x{};", n - 1, n - 1)).collect();
+        let text = "x".repeat(count);
+        let rules = compile(&format!(
+            "function f(x0) {{ {lets} return x9.size() > 0; }} {}",
+            conditioned(&format!("f('{text}')"))
+        ));
+        let lookups = Lookups::new();
+        let verdict = rules.decide(&Request {
+            method: Method::Update,
+            path: &path("c/d"),
+            auth: None,
+            time: now(),
+            before: None,
+            after: None,
+            lookups: &lookups,
+        });
+        matches!(verdict, Verdict::Allowed(_))
+    };
+    // What is made in all: 2 + 4 + … + 512 times the text.
+    let most = RULE_BYTES / 1_022;
+    assert!(doubled(most) && !doubled(most + 1));
+}
+
+#[test]
+fn lookups_are_limited_and_asked_for_together() {
+    let ask = |condition: &str, lookups: &Lookups| {
+        let rules = compile(&conditioned(condition));
+        rules.decide(&Request {
+            method: Method::Update,
+            path: &path("c/d"),
+            auth: Some(&auth("alice")),
+            time: now(),
+            before: None,
+            after: None,
+            lookups,
+        })
+    };
+    let found = |count: usize| -> Lookups {
+        (0..count).map(|n| (path(&format!("x/{n}")), Some(Map::new()))).collect()
+    };
+    let each = |count: usize| {
+        (0..count)
+            .map(|n| format!("exists(/x/n{n})").replace('n', ""))
+            .collect::<Vec<_>>()
+            .join(" && ")
+            .replace("//", "/")
+    };
+    let all = found(RULE_LOOKUPS + 1);
+    assert!(matches!(ask(&each(RULE_LOOKUPS), &all), Verdict::Allowed(_)));
+    assert!(matches!(ask(&each(RULE_LOOKUPS + 1), &all), Verdict::Denied(_)));
+    let needs = |condition: &str| match ask(condition, &Lookups::new()) {
+        Verdict::Needs(paths) => {
+            paths.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+        }
+        other => format!("{other:?}"),
+    };
+    assert_eq!(needs("get(/x/a).data.n == get(/x/b).data.n"), "x/a x/b");
+    assert_eq!(needs("get(/x/a).data.n == 1 && get(/x/b).data.n == 1"), "x/a");
+    assert_eq!(needs("get(/x/a).data.n == 1 || get(/x/b).data.n == 1"), "x/a");
+    assert_eq!(needs("hasRole('x') && get(/x/b).data.n == 1"), "roles/alice");
+    assert_eq!(needs("id == 'd' && [exists(/x/a), exists(/x/b)].all(x, x)"), "x/a x/b");
+    assert_eq!(
+        needs("missing.data == 1 || exists(/x/c)".trim_start_matches("missing.data == 1 || ")),
+        "x/c"
+    );
+    let lookups = Basis { lookups: true, ..Basis::default() };
+    assert_eq!(ask("exists(/x/a) || true", &Lookups::new()), Verdict::Allowed(lookups));
+    assert_eq!(ask("exists(/x/a) && false", &Lookups::new()), Verdict::Denied(lookups));
+    assert_eq!(ask("get('x').data.n == 1", &Lookups::new()), Verdict::Denied(lookups));
+    // A later rule allows without looking.
+    let rules =
+        compile("match /c/{id} { allow update: if exists(/x/a); allow update: if id == 'd'; }");
+    let nothing = Lookups::new();
+    let request = Request {
+        method: Method::Update,
+        path: &path("c/d"),
+        auth: None,
+        time: now(),
+        before: None,
+        after: None,
+        lookups: &nothing,
+    };
+    assert_eq!(rules.decide(&request), Verdict::Allowed(Basis::default()));
+    assert_eq!(
+        rules.decide(&Request { path: &path("c/e"), ..request }),
+        Verdict::Needs(BTreeSet::from([path("x/a")]))
+    );
+}
+
+#[test]
+fn a_decision_says_what_it_rests_on() {
+    let basis = |condition: &str| match verdict(condition, &before(), &after()) {
+        Verdict::Allowed(basis) | Verdict::Denied(basis) => {
+            (basis.resource, basis.lookups, basis.time)
+        }
+        Verdict::Needs(paths) => panic!("{paths:?}"),
+    };
+    assert_eq!(basis("request.auth != null && id == 'd'"), (false, false, false));
+    assert_eq!(basis("request.auth == null && resource.data.n == 5"), (false, false, false));
+    assert_eq!(basis("resource.data.n == 5"), (true, false, false));
+    assert_eq!(basis("request.resource == null"), (true, false, false));
+    assert_eq!(basis("exists(/c/other)"), (false, true, false));
+    assert_eq!(basis("exists(/c/d)"), (true, false, false));
+    assert_eq!(basis("request.time > timestamp.value(0)"), (false, false, true));
+}
+
+/// A document that no rule looks at is not read: this one could not be.
+#[test]
+fn a_document_is_read_only_when_it_is_looked_at() {
+    let ask = |condition: &str| {
+        let lookups = Lookups::new();
+        let broken = Resource { data: "{", create_time: now(), update_time: now() };
+        let rules = compile(&conditioned(condition));
+        let request = Request {
+            method: Method::Update,
+            path: &path("c/d"),
+            auth: None,
+            time: now(),
+            before: Some(broken),
+            after: Some(broken),
+            lookups: &lookups,
+        };
+        matches!(rules.decide(&request), Verdict::Allowed(_))
+    };
+    assert!(ask("resource != null && request.resource.id == id"));
+    assert!(!ask("resource.data != null"));
 }
