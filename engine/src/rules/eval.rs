@@ -254,7 +254,7 @@ impl<'a> Evaluator<'a> {
             }
             map.push((key, value));
         }
-        self.make(map.len().saturating_mul(2 * size_of::<Val<'_>>()))?;
+        self.make(map.len().saturating_mul(size_of::<(Val<'_>, Val<'_>)>()))?;
         Ok(Val::Map(map.into()))
     }
 

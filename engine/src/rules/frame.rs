@@ -143,6 +143,24 @@ impl<'s> Reader<'s> {
         Ok(name.to_owned())
     }
 
+    /// Skips what is left of a declaration: to the end of its block, or to the end of the block that it stands in when its
+    /// own is open already.
+    fn skip_block(&mut self, open: bool) {
+        let mut depth = usize::from(open);
+        while self.peek().is_some() {
+            match self.text() {
+                "{" => depth = depth.saturating_add(1),
+                "}" if depth <= 1 => {
+                    self.at = self.at.saturating_add(depth);
+                    return;
+                }
+                "}" => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            self.skip();
+        }
+    }
+
     /// After a fault, goes on at the next statement.
     fn recover(&mut self, read: Result<(), Fault>) {
         let Err(fault) = read else { return };
@@ -154,7 +172,7 @@ impl<'s> Reader<'s> {
                     return;
                 }
                 "}" => return,
-                "match" | "allow" | "function" if token.kind == Kind::Word => return,
+                "match" | "allow" | "function" | "service" if token.kind == Kind::Word => return,
                 _ => self.skip(),
             }
         }
@@ -223,8 +241,12 @@ impl<'s> Reader<'s> {
             return Err(Fault::new(at, format!("more than {RULES_DEPTH} levels of match")));
         }
         let mut inner = Scope { parent: Some(scope), ..Scope::default() };
-        self.pattern(&mut inner)?;
-        self.distinct(scope, &inner, at)?;
+        if let Err(fault) = self.pattern(&mut inner).and_then(|()| self.distinct(scope, &inner, at))
+        {
+            self.faults.push(fault);
+            self.skip_block(false);
+            return Ok(());
+        }
         self.inner(inner, depth)
     }
 
@@ -355,7 +377,7 @@ impl<'s> Reader<'s> {
                     return Ok(range);
                 }
                 (Kind::Sign, ";") | (Kind::Word, "allow" | "match" | "function" | "return") => {
-                    return Err(self.fault("the end of the expression, or its \";\""));
+                    return Err(self.fault("the rest of the expression and its \";\""));
                 }
                 _ => {}
             }
@@ -367,6 +389,28 @@ impl<'s> Reader<'s> {
     fn function(&mut self, scope: usize) -> Result<(), Fault> {
         self.skip();
         let at = self.place();
+        let (name, parameters) = match self.signature() {
+            Ok(signature) => signature,
+            Err(fault) => {
+                self.faults.push(fault);
+                self.skip_block(false);
+                return Ok(());
+            }
+        };
+        match self.function_body() {
+            Ok((lets, body)) => {
+                self.declare(Declaration { scope, name, at, parameters, lets, body })
+            }
+            Err(fault) => {
+                self.faults.push(fault);
+                self.skip_block(true);
+                Ok(())
+            }
+        }
+    }
+
+    /// `name(parameters) {`
+    fn signature(&mut self) -> Result<(String, Vec<String>), Fault> {
         let name = self.name("the name of a function")?;
         let mut parameters = Vec::new();
         self.expect("(")?;
@@ -384,6 +428,11 @@ impl<'s> Reader<'s> {
         }
         self.expect(")")?;
         self.expect("{")?;
+        Ok((name, parameters))
+    }
+
+    /// `let name = value; … return body; }`
+    fn function_body(&mut self) -> Result<(Vec<Let>, Range<usize>), Fault> {
         let mut lets = Vec::new();
         while self.word() == Some("let") {
             self.skip();
@@ -401,7 +450,7 @@ impl<'s> Reader<'s> {
         self.skip();
         let body = self.expression()?;
         self.expect("}")?;
-        self.declare(Declaration { scope, name, at, parameters, lets, body })
+        Ok((lets, body))
     }
 
     fn declare(&mut self, function: Declaration) -> Result<(), Fault> {

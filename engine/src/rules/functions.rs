@@ -142,13 +142,13 @@ impl<'a> Evaluator<'a> {
                 "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(Val::Bool(false)),
                 _ => None,
             },
-            (Function::String, _) => return self.to_text(value),
+            (Function::String, _) => return self.write_out(value),
             _ => None,
         };
         converted.ok_or(Fail::Error)
     }
 
-    fn to_text(&mut self, value: &Val<'a>) -> Evaluated<'a> {
+    fn write_out(&mut self, value: &Val<'a>) -> Evaluated<'a> {
         let text = match value {
             Val::Text(_) => return Ok(value.clone()),
             Val::Path(path) => return Ok(Val::Text(path.clone())),
@@ -330,7 +330,7 @@ impl<'a> Evaluator<'a> {
         if let Val::Bytes(bytes) = value {
             self.spend(bytes.len() / 16)?;
             return match function {
-                Function::ToUtf8 => self.to_text(value),
+                Function::ToUtf8 => self.write_out(value),
                 Function::ToBase64 => {
                     let encoded =
                         base64::Engine::encode(&base64::engine::general_purpose::STANDARD, bytes);
@@ -442,7 +442,9 @@ impl<'a> Evaluator<'a> {
                 let Val::Text(separator) = second else { return Err(Fail::Error) };
                 let mut joined = String::new();
                 for (number, element) in own.enumerate() {
-                    let Val::Text(text) = self.to_text(&element)? else { return Err(Fail::Error) };
+                    let Val::Text(text) = self.write_out(&element)? else {
+                        return Err(Fail::Error);
+                    };
                     self.make(text.len().saturating_add(separator.len()))?;
                     if number > 0 {
                         joined.push_str(separator);

@@ -24,7 +24,8 @@ pub(super) enum Type {
     Set,
     String,
     Timestamp,
-    Type,
+    /// What `type()` gives.
+    Kind,
 }
 
 impl Type {
@@ -184,7 +185,7 @@ impl<'a> Val<'a> {
             Val::Duration(_) => Type::Duration,
             Val::Path(_) => Type::Path,
             Val::LatLng(..) => Type::LatLng,
-            Val::Type(_) => Type::Type,
+            Val::Type(_) => Type::Kind,
             Val::Array(_) | Val::List(_) => Type::List,
             Val::Set(_) => Type::Set,
             Val::Object(_) | Val::Map(_) | Val::Diff(_) => Type::Map,

@@ -2,7 +2,7 @@
 //! left out: numbers of two types are added here (an error there), NaN equals itself, `matches` takes the whole text,
 //! `size` of a text counts characters in both.
 
-use super::{auth, now, path};
+use super::{auth, cases, now, path};
 use crate::rules::{Lookups, Method, Request, Rules, Verdict};
 use cel::{Context, Program, Value};
 use proptest::prelude::*;
@@ -161,7 +161,7 @@ fn theirs(condition: &str) -> Option<bool> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 1_000 } else { 50_000 }))]
+    #![proptest_config(cases(4))]
     #[test]
     fn both_evaluate_alike(condition in conditions()) {
         prop_assert_eq!(ours(&condition), theirs(&condition), "{}", condition);
