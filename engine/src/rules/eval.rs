@@ -293,7 +293,10 @@ impl<'a> Evaluator<'a> {
     fn comprehension(&mut self, comprehension: &'a Comprehension) -> Evaluated<'a> {
         let range = self.eval(&comprehension.range)?;
         let range = match range.keys() {
-            Some(keys) => Val::List(keys.into()),
+            Some(keys) => {
+                self.make(keys.len().saturating_mul(size_of::<Val<'_>>()))?;
+                Val::List(keys.into())
+            }
             None => range,
         };
         let count = match range {
@@ -317,7 +320,8 @@ impl<'a> Evaluator<'a> {
 
     /// Evaluates `run` with the variable being an element.
     fn with<T>(&mut self, element: Option<Val<'a>>, run: impl FnOnce(&mut Self) -> T) -> T {
-        self.stack.push(element.ok_or(Fail::Error));
+        let element = self.read(element);
+        self.stack.push(element);
         let result = run(self);
         self.stack.pop();
         result
@@ -388,6 +392,14 @@ impl<'a> Evaluator<'a> {
         Ok(Val::List(made.into()))
     }
 
+    /// A value out of a document. Bytes are decoded each time.
+    pub(super) fn read(&mut self, value: Option<Val<'a>>) -> Evaluated<'a> {
+        if let Some(Val::Bytes(bytes)) = &value {
+            self.spend(bytes.len() / 16)?;
+        }
+        value.ok_or(Fail::Error)
+    }
+
     fn resource(&mut self, which: Which) -> Val<'a> {
         if self.context.facts.is_some() {
             return if which == Which::Before { Val::Any } else { Val::Null };
@@ -406,7 +418,7 @@ impl<'a> Evaluator<'a> {
     /// `operand.field`
     pub(super) fn select(&mut self, operand: &Val<'a>, field: &Text<'a>) -> Evaluated<'a> {
         match operand {
-            Val::Object(map) => map.get(&**field).map(Val::from_json).ok_or(Fail::Error),
+            Val::Object(map) => self.read(map.get(&**field).map(Val::from_json)),
             Val::Map(entries) => {
                 self.spend(entries.len())?;
                 let is_key = |key: &Val<'_>| matches!(key, Val::Text(key) if **key == **field);

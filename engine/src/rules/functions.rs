@@ -28,6 +28,16 @@ impl<'a> Evaluator<'a> {
         if arguments.iter().any(|argument| matches!(argument, Val::Part(_) | Val::Any)) {
             return Err(Fail::Unknown);
         }
+        self.call_known(function, arguments, [first, second, third])
+    }
+
+    /// Calls a function of values that are known.
+    fn call_known(
+        &mut self,
+        function: Function,
+        arguments: &[Val<'a>],
+        [first, second, third]: [&Val<'a>; 3],
+    ) -> Evaluated<'a> {
         match function {
             Function::HasRole => self.has_role(first).map(Val::Bool),
             Function::HasOnly => self.has_only(first, second).map(Val::Bool),
@@ -190,7 +200,11 @@ impl<'a> Evaluator<'a> {
         let count = map.entries().ok_or(Fail::Error)?;
         self.make(count.saturating_mul(size_of::<Val<'_>>()))?;
         let list = if function == Function::Keys { map.keys() } else { map.values() };
-        Ok(Val::List(list.unwrap_or_default().into()))
+        let list = list.unwrap_or_default();
+        for value in &list {
+            self.read(Some(value.clone()))?;
+        }
+        Ok(Val::List(list.into()))
     }
 
     /// `map.get(key, default)`, the key being a text or a list of texts, one for each level.

@@ -13,6 +13,12 @@ impl<'a> Evaluator<'a> {
     /// Whether two values are equal; of two types they are not.
     pub(super) fn equal(&mut self, left: &Val<'a>, right: &Val<'a>) -> Result<bool, Fail> {
         self.spend(4)?;
+        // Elements of lists are decoded to be compared.
+        for side in [left, right] {
+            if let Val::Bytes(bytes) = side {
+                self.spend(bytes.len() / 16)?;
+            }
+        }
         if let (Some(left), Some(right)) = (left.number(), right.number()) {
             return Ok(compare_numbers(left, right).is_eq());
         }
@@ -93,7 +99,10 @@ impl<'a> Evaluator<'a> {
     /// The value of a map's key, if it has it.
     pub(super) fn entry(&mut self, map: &Val<'a>, key: &Val<'a>) -> Result<Option<Val<'a>>, Fail> {
         match (map, key) {
-            (Val::Object(map), Val::Text(key)) => Ok(map.get(&**key).map(Val::from_json)),
+            (Val::Object(map), Val::Text(key)) => match map.get(&**key) {
+                Some(value) => self.read(Some(Val::from_json(value))).map(Some),
+                None => Ok(None),
+            },
             (Val::Object(_), Val::Part(_)) => Err(Fail::Unknown),
             (Val::Object(_), _) => Ok(None),
             (Val::Map(entries), _) => {
@@ -232,7 +241,7 @@ impl<'a> Evaluator<'a> {
         match (operand, index) {
             (Val::Array(_) | Val::List(_), Val::Int(number)) => {
                 let number = usize::try_from(*number).map_err(|_| Fail::Error)?;
-                operand.element(number).ok_or(Fail::Error)
+                self.read(operand.element(number))
             }
             (Val::Object(_) | Val::Map(_), _) => self.entry(operand, index)?.ok_or(Fail::Error),
             (Val::Part(_), Val::Text(key)) => self.select(operand, key),

@@ -130,3 +130,63 @@ proptest! {
         try_out(&format!("match /c/{{id}} {{ allow read: if '{text}' == \"{text}\"; }}"));
     }
 }
+
+/// Conditions that would take long or grow without end are denied, soon.
+#[test]
+fn what_costs_too_much_is_denied() {
+    let long = json!({"s": "a".repeat(1_000_000), "l": vec!["x"; 100_000]}).to_string();
+    let bytes = json!({"b": {"$bytes": "A".repeat(1_000_000)}}).to_string();
+    let deep = json!({"d": (0..90).fold(json!(1), |inner, _| json!([inner, 2]))}).to_string();
+    let hundred = format!("[{}]", vec!["1"; 100].join(","));
+    let nested =
+        format!("{hundred}.map(a, {hundred}.map(b, {hundred}.map(c, a + b + c))).size() > 0");
+    for (condition, data) in [
+        (nested.as_str(), &deep),
+        ("resource.data.s.matches('(a|aa){20}(a*)*b')", &long),
+        ("resource.data.s.matches('(.*)(.*)(.*)(.*)(.*)x')", &long),
+        ("resource.data.s.replace('a', resource.data.s).size() > 0", &long),
+        ("resource.data.s.split('').size() > 0", &long),
+        ("(resource.data.s + resource.data.s).size() > 0", &long),
+        (
+            "resource.data.l.toSet().size() == 1 && resource.data.l.all(x, resource.data.l.all(y, x == y))",
+            &long,
+        ),
+        (
+            "resource.data.l.map(x, resource.data.l).size() > 0 && resource.data.l.removeAll(resource.data.l).size() == 0",
+            &long,
+        ),
+        (
+            "resource.data.l.concat(resource.data.l).concat(resource.data.l).join(resource.data.s).size() > 0",
+            &long,
+        ),
+        (
+            "[1,2,3,4,5,6,7,8,9].all(x, resource.data.s.contains('ab') == false && resource.data.s.lower() == resource.data.s)",
+            &long,
+        ),
+        ("resource.data.l.all(x, resource.data.d == resource.data.d)", &long),
+        ("[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16].all(x, resource.data.b != null)", &bytes),
+        ("[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16].all(x, resource.data['b'] != null)", &bytes),
+        (
+            "[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16].all(x, resource.data.values().size() == 1)",
+            &bytes,
+        ),
+    ] {
+        let rules =
+            super::compile(&format!("match /c/{{id}} {{ allow get: if {condition} || true; }}"));
+        let lookups = Lookups::new();
+        let before = Some(Resource { data, create_time: now(), update_time: now() });
+        let verdict = rules.decide(&Request {
+            method: Method::Get,
+            path: &path("c/1"),
+            auth: None,
+            time: now(),
+            before,
+            after: None,
+            lookups: &lookups,
+        });
+        // An error beside `true` would be allowed; what has cost too much is not.
+        assert!(matches!(verdict, crate::rules::Verdict::Denied(_)), "{condition}");
+    }
+    let pattern = format!("'x'.matches('(x{{1000}}){{1000}}{}')", "a".repeat(10));
+    assert!(Rules::compile(&format!("match /c/{{id}} {{ allow get: if {pattern}; }}")).is_err());
+}

@@ -48,6 +48,51 @@ fn fields() -> impl Strategy<Value = &'static str> {
     select(vec!["a", "b", "m", "m.x"])
 }
 
+/// Conditions on the document `D`, its field `F`, values `V` and `W` and a list `L`.
+const SHAPES: &[&str] = &[
+    "D.F in L",
+    "V in D.F",
+    "has(D.F)",
+    "'x' in D.m",
+    "'a' in D",
+    "D.F.hasAny(L)",
+    "D.F.hasAll(L)",
+    "D.F.hasOnly(L)",
+    "D.get('a', V) == W",
+    "D['b'] == V",
+    "id == '1'",
+    "resource.id in ['1', '2']",
+    "resource.__name__ == /c/1",
+    "[D.F].hasAny(L)",
+    "[D.F].size() == 1",
+    "{'k': D.F}.diff({'k': V}).affectedKeys().size() == 0",
+    "D.F",
+    "f(D.F, V)",
+    "L.exists(e, e == D.F)",
+    "L.map(e, D.F).size() > 0",
+    "D.F == D.b",
+    "D.get(['m', 'x'], V) == W",
+    "[D.F] == [V]",
+    "resource.data != null",
+    "D.F.size() == 1",
+    "D.keys().hasAll(['a'])",
+    "D.m == {'x': V}",
+    "type(D.F) == int",
+    "D.F in {'x': 1}",
+    "D.F in request.auth.token",
+    "g(D.F)",
+    "D.m[D.F] == 1",
+    "D.F.x == V",
+    "D == {'a': V}",
+    "has(resource.createTime)",
+    "D.F + 1 > 1",
+    "string(D.F) == 'x'",
+    "debug(D.F) == V",
+    "(D.F == V ? true : D.b == W)",
+    "L.all(e, e != D.F)",
+    "D.a in [D.b, V]",
+];
+
 /// Conditions on one field.
 fn atoms() -> impl Strategy<Value = String> {
     let operators = select(vec!["==", "!=", "<", "<=", ">", ">="]);
@@ -65,49 +110,7 @@ fn atoms() -> impl Strategy<Value = String> {
     ]);
     let lists = prop::collection::vec(written(), 1..4)
         .prop_map(|values| format!("[{}]", values.join(", ")));
-    let shapes = select(vec![
-        "D.F in L",
-        "V in D.F",
-        "has(D.F)",
-        "'x' in D.m",
-        "'a' in D",
-        "D.F.hasAny(L)",
-        "D.F.hasAll(L)",
-        "D.F.hasOnly(L)",
-        "D.get('a', V) == W",
-        "D['b'] == V",
-        "id == '1'",
-        "resource.id in ['1', '2']",
-        "resource.__name__ == /c/1",
-        "[D.F].hasAny(L)",
-        "[D.F].size() == 1",
-        "{'k': D.F}.diff({'k': V}).affectedKeys().size() == 0",
-        "D.F",
-        "f(D.F, V)",
-        "L.exists(e, e == D.F)",
-        "L.map(e, D.F).size() > 0",
-        "D.F == D.b",
-        "D.get(['m', 'x'], V) == W",
-        "[D.F] == [V]",
-        "resource.data != null",
-        "D.F.size() == 1",
-        "D.keys().hasAll(['a'])",
-        "D.m == {'x': V}",
-        "type(D.F) == int",
-        "D.F in {'x': 1}",
-        "D.F in request.auth.token",
-        "g(D.F)",
-        "D.m[D.F] == 1",
-        "D.F.x == V",
-        "D == {'a': V}",
-        "has(resource.createTime)",
-        "D.F + 1 > 1",
-        "string(D.F) == 'x'",
-        "debug(D.F) == V",
-        "(D.F == V ? true : D.b == W)",
-        "L.all(e, e != D.F)",
-        "D.a in [D.b, V]",
-    ]);
+    let shapes = select(SHAPES.to_vec());
     let shaped =
         (shapes, fields(), written(), written(), lists).prop_map(|(shape, field, v, w, list)| {
             let text = shape.replace('V', &v).replace('W', &w).replace('L', &list);
