@@ -479,37 +479,6 @@ fn a_document_is_read_only_when_it_is_looked_at() {
     assert!(!ask("resource.data != null"));
 }
 
-/// Prints what a decision takes: `cargo test --release -- --ignored --nocapture`.
-#[test]
-#[ignore = "a measurement"]
-fn how_long_a_decision_takes() {
-    let data =
-        json!({"owner": "alice", "title": "x".repeat(200), "n": 1, "tags": ["a", "b"]}).to_string();
-    let resource = Some(Resource { data: &data, create_time: now(), update_time: now() });
-    let (auth, lookups, name) = (auth("alice"), Lookups::new(), path("c/d"));
-    for condition in [
-        "request.auth != null && resource.data.owner == request.auth.uid",
-        "request.auth != null && request.auth.uid != id",
-        "request.resource.data.diff(resource.data).affectedKeys().hasOnly(['title'])",
-    ] {
-        let rules = compile(&conditioned(condition));
-        let request = Request {
-            method: Method::Update,
-            path: &name,
-            auth: Some(&auth),
-            time: now(),
-            before: resource,
-            after: resource,
-            lookups: &lookups,
-        };
-        let start = std::time::Instant::now();
-        for _ in 0..10_000 {
-            assert!(matches!(rules.decide(&request), Verdict::Allowed(_)));
-        }
-        println!("{:?} {condition}", start.elapsed() / 10_000);
-    }
-}
-
 /// What is as deep as it may be is evaluated on the stack that there is: each level in as many frames as there are.
 #[test]
 fn the_deepest_conditions_are_decided() {

@@ -4,7 +4,8 @@
 
 use super::{auth, cases, now, path};
 use crate::rules::{Lookups, Method, Request, Rules, Verdict};
-use cel::{Context, Program, Value};
+use cel::parser::PrattParser;
+use cel::{Context, Value};
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -154,7 +155,9 @@ fn ours(condition: &str) -> Option<bool> {
 }
 
 fn theirs(condition: &str) -> Option<bool> {
-    match Program::compile(condition).unwrap().execute(&Context::default()) {
+    // With the parser that rules have: the crate's other one takes more stack than a test has.
+    let tree = PrattParser::new().parse(condition).unwrap();
+    match Value::resolve(&tree, &Context::default()) {
         Ok(Value::Bool(truth)) => Some(truth),
         _ => None,
     }
