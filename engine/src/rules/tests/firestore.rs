@@ -196,3 +196,39 @@ fn a_report_names_what_failed() {
         assert!(run(&rules, bad).is_err(), "{bad}");
     }
 }
+
+/// What would be easy to take for known, and is not.
+#[test]
+fn a_query_says_no_more_than_it_does() {
+    let rules = "match /int/{d} { allow list: if resource.data.n is int; }
+        match /young/{d} { allow list: if !(resource.data.n > 18); }
+        match /below/{d} { allow list: if !(resource.data.n < 18); }
+        match /text/{d} { allow list: if resource.data.n is string; }
+        match /{a}/{b}/{c}/{rest=**} { allow list; }
+        match /x/{rest=**}/{c}/{d} { allow list; }
+        match /{rest=**}/{d} { allow list: if resource.data.n == 7; }";
+    let queries = [
+        ("int", "==", "1", false),
+        ("young", "<", "20", false),
+        ("young", "<", "18", true),
+        ("young", "<=", "18", true),
+        ("young", "<=", "19", false),
+        ("below", ">", "17", false),
+        ("below", ">=", "18", true),
+        ("text", ">=", "\"a\"", true),
+        ("text", "!=", "\"a\"", false),
+    ];
+    let mut cases: Vec<String> = Vec::new();
+    for (from, op, value, allow) in queries {
+        let filter = format!(r#"{{"field":"n","op":"{op}","value":{value}}}"#);
+        cases.push(format!(
+            r#"{{"method":"list","query":{{"from":"{from}","where":{filter}}},"allow":{allow}}}"#
+        ));
+    }
+    cases.push(r#"{"method":"list","query":{"from":{"group":"x"}},"allow":false}"#.to_owned());
+    let seven = r#"{"field":"n","op":"==","value":7}"#;
+    cases.push(format!(
+        r#"{{"method":"list","query":{{"from":{{"group":"x"}},"where":{seven}}},"allow":true}}"#
+    ));
+    check(rules, &format!("[{}]", cases.join(",")));
+}
