@@ -173,3 +173,27 @@ pub const RATE_SECONDS: u32 = 60 * 60;
 pub const RATE_SUBJECTS: usize = 10_000;
 /// Bytes of an identity in the name of its limiter; a longer one is hashed.
 pub const RATE_NAME_BYTES: usize = 128;
+/// Bytes of the text of rules. Firestore: quotas, "maximum size of a ruleset", 256 KB of text.
+pub const RULES_BYTES: usize = 256 * 1_024;
+/// Levels of `match` in each other.
+pub const RULES_DEPTH: usize = 20;
+/// Functions that the text of rules declares.
+pub const RULES_FUNCTIONS: usize = 1_000;
+/// Errors that are told of one text.
+pub const RULES_DIAGNOSTICS: usize = 100;
+/// Words, numbers, texts and signs of one expression in rules.
+pub const RULE_TOKENS: usize = 1_000;
+/// Levels of brackets in one expression of rules, and of `? :` in each other. Reading one takes stack for every level.
+pub const RULE_NESTING: usize = 40;
+/// Levels of operations that a condition evaluates in each other, those of the functions it calls included.
+pub const RULE_DEPTH: usize = 200;
+/// `let` of one function. Firestore: "Use functions", 10.
+pub const RULE_LETS: usize = 10;
+/// Functions that call each other, the deepest chain. Firestore: quotas, "maximum function call depth", 20.
+pub const RULE_CALLS: usize = 20;
+/// Steps of one decision by rules.
+pub const RULE_STEPS: usize = 10_000;
+/// Bytes of texts, lists and maps that one decision by rules makes.
+pub const RULE_BYTES: usize = 1_024 * 1_024;
+/// Documents that one decision by rules looks up. Firestore: quotas, "exists(), get(), and getAfter() calls".
+pub const RULE_LOOKUPS: usize = 10;

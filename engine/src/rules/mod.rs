@@ -1,4 +1,25 @@
 //! Who may do what: rules as text in one file, compiled, and decided for one request or one query.
+//!
+//! The language is that of Firestore's rules ("Structuring Cloud Firestore Security Rules"): a frame of `match` and
+//! `allow`, and expressions of CEL. [`scan`] and [`frame`] read the frame; [`translate`], the parser of `cel` and
+//! [`lower`] read expressions; [`eval`] evaluates them within a budget; [`facts`] is what a query says of its documents.
+
+pub mod cases;
+mod compile;
+mod decide;
+mod eval;
+mod expr;
+mod facts;
+mod frame;
+mod functions;
+mod lower;
+mod operators;
+mod scan;
+#[cfg(test)]
+mod tests;
+mod times;
+mod translate;
+mod value;
 
 use crate::auth::Auth;
 use blaze_schema::path::DocumentPath;
@@ -20,6 +41,26 @@ pub enum Method {
     Update,
     /// Removes it.
     Delete,
+}
+
+impl Method {
+    /// The method as rules call it: `request.method`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Method::Get => "get",
+            Method::List => "list",
+            Method::Create => "create",
+            Method::Update => "update",
+            Method::Delete => "delete",
+        }
+    }
+
+    /// The method that rules call so.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Method::Get, Method::List, Method::Create, Method::Update, Method::Delete]
+            .into_iter()
+            .find(|method| method.as_str() == text)
+    }
 }
 
 /// A document as rules see it. What it does not say is not there: no document is `None` around this.
@@ -103,25 +144,28 @@ pub struct Diagnostic {
 
 /// Rules, compiled.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Rules;
+pub struct Rules {
+    functions: Vec<eval::UserFunction>,
+    rules: Vec<compile::Rule>,
+}
 
 impl Rules {
     /// Reads the text of rules.
     ///
     /// # Errors
     /// All that is wrong with it, in the order of the text; never empty.
-    pub fn compile(_text: &str) -> Result<Self, Vec<Diagnostic>> {
-        Ok(Rules)
+    pub fn compile(text: &str) -> Result<Self, Vec<Diagnostic>> {
+        compile::compile(text)
     }
 
     /// Whether a request may be done. What no rule allows is denied; a rule that fails to be evaluated allows nothing.
-    pub fn decide(&self, _request: &Request<'_>) -> Verdict {
-        Verdict::Denied(Basis::default())
+    pub fn decide(&self, request: &Request<'_>) -> Verdict {
+        decide::decide(self, request)
     }
 
     /// Whether a query may be asked: whether the rules allow `list` for every document that it could ever find, known
     /// only by what the query says of it. Rules are not filters (Firestore: "Securely query data").
-    pub fn decide_query(&self, _request: &QueryRequest<'_>) -> Verdict {
-        Verdict::Denied(Basis::default())
+    pub fn decide_query(&self, request: &QueryRequest<'_>) -> Verdict {
+        decide::decide_query(self, request)
     }
 }
