@@ -8,6 +8,7 @@ import * as wasm from "./blaze_server.js";
 import access from "./access.json";
 import { accessClass } from "./access.js";
 import collections from "./collections.json";
+import * as limiter from "./limiter.js";
 import { listen } from "./listener.js";
 import { isFresh, refresh, restore } from "./snapshot.js";
 
@@ -17,6 +18,7 @@ configure();
 function configure() {
   wasm.configure(collections);
   wasm.configureAccess(access);
+  wasm.configureRates(access);
 }
 
 function checkReinitialize() {
@@ -242,6 +244,8 @@ export class Document extends durableObject("Document") {
   }
 }
 
+export const Limiter = limiter.limiterClass(durableObject, guarded);
+
 export const Access = accessClass(durableObject, guarded, wasm);
 
 export class Index extends durableObject("Index") {
@@ -296,6 +300,9 @@ async function ask(request, env, what) {
   return guarded(() => wasm.merge(request, env, body, parts));
 }
 
+/** Whether requests are counted. */
+const isLimited = JSON.parse(access).rates !== undefined;
+
 /** What `wasm.fetch` leaves to be done, by its name. */
 const perform = {
   /** A socket of many targets. */
@@ -313,9 +320,20 @@ const perform = {
 
 async function answer(request, env) {
   if (!isFresh()) await refresh(env);
-  const call = (found, isFinal) => wasm.fetch(request, env, isFinal);
+  if (isLimited) {
+    const wait = await limiter.take(wasm, guarded, env, limiter.ADDRESS, limiter.addressOf(request, env));
+    if (wait > 0) return guarded(() => wasm.tooMany(request, env, limiter.ADDRESS, wait));
+  }
+  let isCounted = !isLimited;
+  const call = (found, isFinal) => wasm.fetch(request, env, isFinal, isCounted);
   let outcome = await guarded(() => call(NOTHING, false));
   if (lacks(outcome)) outcome = await complete(outcome, call);
+  if (outcome?.count !== undefined) {
+    const wait = await limiter.take(wasm, guarded, env, limiter.IDENTITY, outcome.count);
+    if (wait > 0) return guarded(() => wasm.tooMany(request, env, limiter.IDENTITY, wait));
+    isCounted = true;
+    outcome = await guarded(() => call(NOTHING, true));
+  }
   if (typeof outcome === "number") return await ask(request, env, outcome);
   if (!Array.isArray(outcome)) return outcome;
   const [name, ...rest] = outcome;

@@ -43,6 +43,11 @@ export function lookup(paths) {
   return { lookup: paths.split("//") };
 }
 
+/** Whose request is to be counted before the same is called again. */
+export function count(uid) {
+  return { count: uid };
+}
+
 /** An issuer whose keys must be fresh before the same is called again. */
 export function refresh(issuer) {
   return { refresh: issuer };
@@ -55,10 +60,14 @@ export function setAlarm(state, at) {
 
 /** A response; `lines` are header names and values in turn. */
 export function respond(status, lines, body) {
+  return new Response(body === "" ? null : body, { status, headers: pairs(lines) });
+}
+
+function pairs(lines) {
   const parts = lines.split("\n");
   const headers = {};
   for (let i = 0; i + 1 < parts.length; i += 2) headers[parts[i]] = parts[i + 1];
-  return new Response(body === "" ? null : body, { status, headers });
+  return headers;
 }
 
 /** What listeners have as their tag; those that were late to say who they are have the other one, and an attachment. */
@@ -169,7 +178,7 @@ export function isListenedTo(state, tag, socket) {
 export function valueOf(sql, query, counts, ...bindings) {
   const cursor = sql.exec(query, ...bindings);
   const { value } = cursor.one();
-  count(cursor, counts);
+  countRows(cursor, counts);
   return value instanceof ArrayBuffer ? new Uint8Array(value) : value;
 }
 
@@ -190,7 +199,7 @@ export function runAll(storage, statements, packed, counts) {
   };
   const run = (statement, ...bindings) => {
     const cursor = sql.exec(statements[statement], ...bindings);
-    count(cursor, counts);
+    countRows(cursor, counts);
     return cursor.rowsWritten;
   };
   const runEach = () => {
@@ -220,7 +229,7 @@ export function runAll(storage, statements, packed, counts) {
 
 const [PUT, DELETE, MOVE, PUT_RECORD, DELETE_RECORD] = [0, 1, 2, 3, 4];
 
-function count(cursor, counts) {
+function countRows(cursor, counts) {
   if (counts === undefined) return;
   counts[0] += cursor.rowsRead;
   counts[1] += cursor.rowsWritten;
@@ -250,8 +259,8 @@ const TYPES = {
   wasm: "application/wasm",
 };
 
-/** A file of the demo page, or null when there is none. */
-export async function page(assets, url) {
+/** A file of the demo page, or null when there is none; `headers` as in `respond`. */
+export async function page(assets, url, headers) {
   const { origin, pathname } = new URL(url);
   const path = pathname === "/" ? "/index.html" : pathname;
   const type = TYPES[path.slice(path.lastIndexOf(".") + 1)];
@@ -261,5 +270,5 @@ export async function page(assets, url) {
     await file.body?.cancel();
     return null;
   }
-  return new Response(file.body, { headers: { "content-type": type, "cache-control": "no-cache" } });
+  return new Response(file.body, { headers: { ...pairs(headers), "content-type": type } });
 }

@@ -42,6 +42,10 @@ extern "C" {
     #[wasm_bindgen(catch)]
     pub(crate) fn lookup(paths: &str) -> Result<JsValue, JsValue>;
 
+    /// Whose request is to be counted before the same is called again.
+    #[wasm_bindgen(catch)]
+    pub(crate) fn count(uid: &str) -> Result<JsValue, JsValue>;
+
     /// An issuer whose keys must be fresh before the same is called again.
     #[wasm_bindgen(catch)]
     pub(crate) fn refresh(issuer: &str) -> Result<JsValue, JsValue>;
@@ -161,7 +165,7 @@ extern "C" {
     pub(crate) fn broadcast(state: &DurableObjectState, text: &str) -> Result<(), JsValue>;
 
     #[wasm_bindgen(catch)]
-    pub(crate) fn page(assets: &JsValue, url: &str) -> Result<Promise, JsValue>;
+    pub(crate) fn page(assets: &JsValue, url: &str, headers: &str) -> Result<Promise, JsValue>;
 }
 
 #[wasm_bindgen]

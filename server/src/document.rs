@@ -17,7 +17,7 @@ use blaze_engine::guard::Caller;
 use blaze_engine::http::credential::credential;
 use blaze_engine::http::document_request::is_upgrade;
 use blaze_engine::http::reply::Reply;
-use blaze_engine::http::{Headers, document_request};
+use blaze_engine::http::{Headers, document_request, security};
 use blaze_engine::index::shard;
 use blaze_engine::rules::Lookups;
 use blaze_schema::error::{Code, Error};
@@ -293,6 +293,7 @@ impl Document {
     }
 
     fn respond(&self, incoming: &Incoming, mut reply: Reply) -> Result<Response, JsValue> {
+        security::add(&mut reply, security::DOCUMENT);
         allow_origin(&mut reply, incoming, &self.env);
         if let Some((read, written)) = self.store.borrow().take_counts() {
             reply.headers.push(("blaze-rows-read", read.to_string()));

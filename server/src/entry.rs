@@ -5,7 +5,7 @@ use crate::collections::collections;
 use crate::document::read_lookups;
 use crate::guard::{Who, guard, identify, own_keys};
 use crate::incoming::Incoming;
-use crate::respond::{allow_origin, internal, response};
+use crate::respond::{allow_origin, allowed_origins, internal, response};
 use blaze_engine::auth::Auth;
 use blaze_engine::guard::{Caller, Stop};
 use blaze_engine::http::admin_request;
@@ -14,7 +14,7 @@ use blaze_engine::http::document_request::is_upgrade;
 use blaze_engine::http::query_request::{Ask, Question};
 use blaze_engine::http::reply::Reply;
 use blaze_engine::http::route::{Route, route};
-use blaze_engine::http::{cors, document_request};
+use blaze_engine::http::{Headers, cors, document_request, security};
 use blaze_schema::error::{Code, Error};
 use blaze_schema::id::ulid;
 use blaze_schema::limits::BODY_BYTES;
@@ -39,13 +39,19 @@ const OTHER_QUESTION: u8 = 2;
 
 /// The Worker's handler: a response, or a promise of one, or a number where [`ask`] is to be called, or a list of what
 /// else is to be done and with what (see `shim.js`). A document's answer is passed through as it is: not awaited, not
-/// taken apart. With `is_final` there are no fresher keys of issuers.
+/// taken apart. With `is_final` there are no fresher keys of issuers; unless `is_counted`, who asks is told first, for the
+/// request to be counted.
 ///
 /// # Errors
 /// When not even the answer to a failure can be built.
 #[wasm_bindgen]
-pub fn fetch(request: Request, env: Env, is_final: bool) -> Result<JsValue, JsValue> {
-    answer(request, env, is_final).or_else(|thrown| {
+pub fn fetch(
+    request: Request,
+    env: Env,
+    is_final: bool,
+    is_counted: bool,
+) -> Result<JsValue, JsValue> {
+    answer(request, env, is_final, is_counted).or_else(|thrown| {
         let reply = unreadable_url(&thrown).unwrap_or_else(|| internal(&thrown));
         response(&reply).map(JsValue::from)
     })
@@ -87,7 +93,12 @@ pub fn unavailable(thrown: &JsValue) -> Result<Response, JsValue> {
     response(&reply)
 }
 
-fn answer(request: Request, env: Env, is_final: bool) -> Result<JsValue, JsValue> {
+fn answer(
+    request: Request,
+    env: Env,
+    is_final: bool,
+    is_counted: bool,
+) -> Result<JsValue, JsValue> {
     let summary = Incoming::summary(&request)?;
     let route = route(summary.method(), summary.path());
     let auth = match who(&summary, is_final) {
@@ -102,6 +113,9 @@ fn answer(request: Request, env: Env, is_final: bool) -> Result<JsValue, JsValue
             return finish(error.into(), &Incoming::new(&request)?, &env).map(JsValue::from);
         }
     };
+    if let (false, Some(auth)) = (is_counted, &auth) {
+        return bridge::count(&auth.uid);
+    }
     let reply = match route {
         Ok(Route::Document(path)) => {
             return bridge::forward(&env, path.as_str(), &request, None).map(JsValue::from);
@@ -116,7 +130,7 @@ fn answer(request: Request, env: Env, is_final: bool) -> Result<JsValue, JsValue
             }
             Err(error) => error.into(),
         },
-        Ok(Route::Jwks) => Reply::json(200, own_keys()),
+        Ok(Route::Jwks) => published(own_keys()),
         Ok(Route::List(path)) if is_upgrade(&Incoming::new(&request)?.request()) => {
             Error::invalid(format!("path: {path} names a collection; listen to it on /v1/listen"))
                 .into()
@@ -127,19 +141,27 @@ fn answer(request: Request, env: Env, is_final: bool) -> Result<JsValue, JsValue
         Ok(Route::Listen) => return crate::listener::open(&request, &env),
         Ok(Route::Page) => return Ok(page(request, env).into()),
         Ok(Route::Health) => Reply::json(200, r#"{"status":"ok"}"#.to_owned()),
-        Ok(Route::OpenApi) => Reply::json(200, OPENAPI.to_owned()),
+        Ok(Route::OpenApi) => published(OPENAPI.to_owned()),
         Ok(Route::Unimplemented(what)) => {
             Error::new(Code::Unimplemented, format!("{what}: not built yet")).into()
         }
         Ok(Route::Options(methods)) => {
             let mut reply = Reply::empty(204);
             reply.headers.push(("allow", methods.to_owned()));
-            reply.headers.extend(cors::preflight_headers());
+            let origin = Incoming::new(&request)?.get("origin");
+            reply.headers.extend(cors::preflight(origin.as_deref(), &allowed_origins(&env)));
             reply
         }
         Err(reply) => reply,
     };
     finish(reply, &Incoming::new(&request)?, &env).map(JsValue::from)
+}
+
+/// What everybody may know and keep for a while.
+fn published(body: String) -> Reply {
+    let mut reply = Reply::json(200, body);
+    security::add(&mut reply, security::PUBLISHED);
+    reply
 }
 
 /// Who sends a request.
@@ -311,6 +333,7 @@ fn too_large() -> Error {
 }
 
 fn finish(mut reply: Reply, incoming: &Incoming, env: &Env) -> Result<Response, JsValue> {
+    security::add(&mut reply, security::ANSWER);
     allow_origin(&mut reply, incoming, env);
     response(&reply)
 }
@@ -334,12 +357,19 @@ fn create(
     }
 }
 
+/// Headers as `bridge.js` takes them.
+fn lines(headers: security::Headers) -> String {
+    let lines = headers.iter().map(|(name, value)| format!("{name}\n{value}"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 /// A file of the demo page.
 fn page(request: Request, env: Env) -> js_sys::Promise {
     future_to_promise(async move {
         let incoming = Incoming::new(&request)?;
         let assets = Reflect::get(&env, &ASSETS.into())?;
-        let file = JsFuture::from(bridge::page(&assets, incoming.url())?).await?;
+        let file =
+            JsFuture::from(bridge::page(&assets, incoming.url(), &lines(security::PAGE))?).await?;
         if !file.is_null() {
             return Ok(file);
         }

@@ -4,16 +4,30 @@ use crate::bridge;
 use blaze_engine::http::reply::Reply;
 use blaze_engine::http::{Headers, cors};
 use blaze_schema::error::{Code, Error};
+use std::cell::OnceCell;
+use std::rc::Rc;
 use wasm_bindgen::JsValue;
 use web_sys::Response;
 use worker::Env;
 
 /// Adds the headers that let the request's origin read the reply. `CORS_ORIGINS` names the origins.
 pub(crate) fn allow_origin(reply: &mut Reply, headers: &dyn Headers, env: &Env) {
-    if let Some(origin) = headers.get("origin") {
-        let allowed = env.var("CORS_ORIGINS").map(|value| value.to_string()).unwrap_or_default();
-        reply.headers.extend(cors::headers(Some(&origin), &allowed));
-    }
+    let origin = headers.get("origin");
+    reply.headers.extend(cors::headers(origin.as_deref(), &allowed_origins(env)));
+}
+
+thread_local! {
+    /// `CORS_ORIGINS`, asked for once: every answer wants it.
+    static ORIGINS: OnceCell<Rc<str>> = const { OnceCell::new() };
+}
+
+/// The origins that pages may call from, as [`cors`] reads them.
+pub(crate) fn allowed_origins(env: &Env) -> Rc<str> {
+    let read = || {
+        let value = env.var("CORS_ORIGINS").map(|value| value.to_string());
+        value.unwrap_or_default().into()
+    };
+    ORIGINS.with(|origins| Rc::clone(origins.get_or_init(read)))
 }
 
 /// Whether answers say how many rows they cost (`COUNT_ROWS`).

@@ -63,6 +63,9 @@ impl Change {
         now: Timestamp,
         settings: &Settings,
     ) -> Result<Self, Error> {
+        if let Some(schema) = &settings.schema {
+            schema.check(&new)?;
+        }
         let new = Value::Object(new);
         let text = data_to_text(&new)?;
         check_entries(&new, &text, settings)?;

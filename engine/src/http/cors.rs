@@ -40,7 +40,7 @@ pub fn preflight(origin: Option<&str>, allowed: &str) -> Vec<(&'static str, Stri
 }
 
 /// What a preflight request of an allowed origin is told besides.
-pub fn preflight_headers() -> Vec<(&'static str, String)> {
+fn preflight_headers() -> Vec<(&'static str, String)> {
     [
         ("access-control-allow-methods", METHODS),
         ("access-control-allow-headers", REQUEST_HEADERS),

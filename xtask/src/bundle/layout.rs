@@ -16,7 +16,7 @@ use crate::workspace::Workspace;
 pub(super) fn server(workspace: &Workspace, glue: &Path) -> Result<()> {
     let mut tree = Tree::of(glue)?;
     tree.add("index.js", workspace.path("server/shim.js"));
-    for script in ["access.js", "listener.js", "snapshot.js"] {
+    for script in ["access.js", "limiter.js", "listener.js", "snapshot.js"] {
         tree.add(script, workspace.path(&format!("server/{script}")));
     }
     tree.add("access.json", workspace.path("access.json"));
