@@ -168,38 +168,30 @@ fn the_type_is_of_a_token_if_there_is_one() {
     }
 }
 
+/// What a header or claims should not be, made of what they should.
+fn spoilt(good: &str) -> Vec<Vec<u8>> {
+    let text = |bytes: &[u8]| bytes.to_vec();
+    let mut wrong: Vec<Vec<u8>> =
+        ["null", "1", "[]", "\"x\"", "{", "{}x", "{\"a\":1,}", " ", "\u{feff}{}", "{\"a\":1e999}"]
+            .map(|part| part.as_bytes().to_vec())
+            .to_vec();
+    wrong.push(text(format!("[{good}]").as_bytes()));
+    wrong.push(text(format!("{good}{good}").as_bytes()));
+    wrong.push(text(format!("\u{feff}{good}").as_bytes()));
+    wrong.push(text(good.replacen('{', "{\"\u{e9}\":1,\"\u{e9}\":1,", 1).as_bytes()));
+    let mut latin = text(good.replacen('{', "{\"x\":\"?\",", 1).as_bytes());
+    let at = latin.iter().position(|byte| *byte == b'?').unwrap();
+    latin[at] = 0xe9;
+    wrong.push(latin);
+    wrong.push(good.encode_utf16().flat_map(u16::to_le_bytes).collect());
+    wrong
+}
+
 #[test]
 fn headers_and_claims_are_objects_with_each_member_once() {
     let mut identities = backend();
     let (good_header, good) = (header(Algorithm::EdDSA).to_string(), claims().to_string());
     let key = pair(Algorithm::EdDSA, 0).private;
-    let text = |bytes: &[u8]| bytes.to_vec();
-    let wrong = |good: &str| -> Vec<Vec<u8>> {
-        let mut wrong: Vec<Vec<u8>> = [
-            "null",
-            "1",
-            "[]",
-            "\"x\"",
-            "{",
-            "{}x",
-            "{\"a\":1,}",
-            " ",
-            "\u{feff}{}",
-            "{\"a\":1e999}",
-        ]
-        .map(|part| part.as_bytes().to_vec())
-        .to_vec();
-        wrong.push(text(format!("[{good}]").as_bytes()));
-        wrong.push(text(format!("{good}{good}").as_bytes()));
-        wrong.push(text(format!("\u{feff}{good}").as_bytes()));
-        wrong.push(text(good.replacen('{', "{\"\u{e9}\":1,\"\u{e9}\":1,", 1).as_bytes()));
-        let mut latin = text(good.replacen('{', "{\"x\":\"?\",", 1).as_bytes());
-        let at = latin.iter().position(|byte| *byte == b'?').unwrap();
-        latin[at] = 0xe9;
-        wrong.push(latin);
-        wrong.push(good.encode_utf16().flat_map(u16::to_le_bytes).collect());
-        wrong
-    };
     let signed = |header: &[u8], claims: &[u8]| {
         use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
         let message = [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part)).join(".");
@@ -210,11 +202,11 @@ fn headers_and_claims_are_objects_with_each_member_once() {
     uid(&mut identities, &signed(good_header.as_bytes(), good.as_bytes()));
     let detail =
         |part: &str| format!("token: {part}: not a JSON object, each member once, in base64url");
-    for part in wrong(&good_header) {
+    for part in spoilt(&good_header) {
         let found = refusal(&mut identities, &signed(&part, good.as_bytes()));
         assert_eq!(found, detail("header"), "{}", String::from_utf8_lossy(&part));
     }
-    for part in wrong(&good) {
+    for part in spoilt(&good) {
         let found = refusal(&mut identities, &signed(good_header.as_bytes(), &part));
         assert_eq!(found, detail("claims"), "{}", String::from_utf8_lossy(&part));
     }
