@@ -94,7 +94,8 @@ mod tests {
     }
 
     fn text(number: usize, bytes: usize) -> String {
-        format!("{number:0>bytes$}")
+        let number = number.to_string();
+        "0".repeat(bytes - number.len()) + &number
     }
 
     #[test]

@@ -33,6 +33,10 @@ use std::collections::BTreeSet;
 /// ]
 /// ```
 ///
+/// A key without a `kid` is tried for any token of its algorithm, if no more than [`KEYS_TRIED`] fit.
+///
+/// [`KEYS_TRIED`]: blaze_schema::limits::KEYS_TRIED
+///
 /// A uid is a token's `sub`, whoever issued it. Two issuers can use the same one for different people: where more than
 /// one is trusted, rules should look at `request.auth.token.iss` too.
 #[derive(Clone, Debug, Default)]

@@ -141,7 +141,7 @@ mod tests {
             let claims = json!({"a": "x".repeat(bytes)});
             signer.sign(claims.as_object().unwrap()).map(|token| token.len())
         };
-        let longest = (0..TOKEN_BYTES).rev().find(|bytes| sign(*bytes).is_ok()).unwrap();
+        let longest = (5_900..6_100).rev().find(|bytes| sign(*bytes).is_ok()).unwrap();
         assert!(sign(longest).unwrap() > TOKEN_BYTES - 3);
         assert_eq!(sign(longest + 1).unwrap_err().detail, "token: more than 8192 bytes");
     }
