@@ -1,5 +1,6 @@
 //! Which resource a request is for, by its method and path.
 
+use super::account_request;
 use super::reply::Reply;
 use blaze_schema::error::{Code, Error};
 use blaze_schema::path::{CollectionPath, DocumentPath, Path};
@@ -23,6 +24,8 @@ pub enum Route {
     Aggregate,
     /// `GET /v1/listen`
     Listen,
+    /// What is below `/v1/accounts/`: see [`account_request`].
+    Accounts,
     /// Promised, and not built yet.
     Unimplemented(&'static str),
     /// `OPTIONS` of anything; the methods that the resource has.
@@ -51,6 +54,12 @@ pub fn route(method: &str, path: &str) -> Result<Route, Reply> {
                 "POST" => Ok(Route::Create(path)),
                 _ => other_method(method, COLLECTION_METHODS),
             },
+        };
+    }
+    if let Some(methods) = account_request::methods(path) {
+        return match method {
+            "POST" => Ok(Route::Accounts),
+            _ => other_method(method, methods),
         };
     }
     let (methods, found) = match path {
@@ -102,6 +111,13 @@ mod tests {
             ("POST", "/v1/query", Route::Query),
             ("POST", "/v1/aggregate", Route::Aggregate),
             ("GET", "/v1/listen", Route::Listen),
+            ("POST", "/v1/accounts/signUp", Route::Accounts),
+            ("POST", "/v1/accounts/signIn", Route::Accounts),
+            ("POST", "/v1/accounts/refresh", Route::Accounts),
+            ("POST", "/v1/accounts/signOut", Route::Accounts),
+            ("POST", "/v1/accounts/oidc/google/start", Route::Accounts),
+            ("POST", "/v1/accounts/oidc/google/finish", Route::Accounts),
+            ("OPTIONS", "/v1/accounts/signUp", Route::Options("POST")),
             ("GET", "/health", Route::Health),
             ("GET", "/v1/openapi.json", Route::OpenApi),
             ("OPTIONS", "/v1/docs/users/alice", Route::Options(DOCUMENT_METHODS)),
@@ -126,6 +142,10 @@ mod tests {
             ("POST", "/v1/docs/users/alice", 405),
             ("PUT", "/v1/docs/users", 405),
             ("GET", "/v1/query", 405),
+            ("GET", "/v1/accounts/signUp", 405),
+            ("POST", "/v1/accounts/other", 404),
+            ("POST", "/v1/accounts/oidc/google", 404),
+            ("POST", "/v1/accounts/oidc/google/start/more", 404),
             ("POST", "/health", 405),
             ("DELETE", "/", 405),
         ] {
