@@ -15,6 +15,7 @@
 // What `wasm_bindgen` exports is reached from JavaScript, which the lint does not see.
 #![allow(unreachable_pub)]
 
+mod account;
 mod bridge;
 mod collections;
 mod document;
