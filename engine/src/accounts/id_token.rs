@@ -9,7 +9,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, crypto};
 use serde_json::{Map, Value};
 
 /// How far a provider's clock may be ahead, in seconds, for `nbf` and `iat`. The end of a token is its `exp`.
-const SKEW_SECONDS: i64 = 60;
+const SKEW_SECONDS: f64 = 60.0;
 
 /// Bytes of an RSA key's modulus, at least: 2,048 bits (RFC 7518, section 3.3). Leading zeros do not count.
 const RSA_BYTES: usize = 256;
@@ -163,9 +163,9 @@ fn check(
     }
     // Times are numbers of seconds, which need not be whole (RFC 7519, section 2).
     let seconds = |name: &str| claims.get(name).and_then(Value::as_f64);
-    let now = now.micros().div_euclid(1_000_000);
-    let latest = now.saturating_add(SKEW_SECONDS) as f64;
-    if seconds("exp").is_none_or(|exp| now as f64 >= exp) {
+    let now = now.micros() as f64 / 1e6;
+    let latest = now + SKEW_SECONDS;
+    if seconds("exp").is_none_or(|exp| now >= exp) {
         return Err(wrong("exp: it is no longer good"));
     }
     if seconds("iat").is_none_or(|iat| iat > latest) {

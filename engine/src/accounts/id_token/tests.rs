@@ -195,9 +195,9 @@ fn every_claim_is_checked() {
         ("exp", json!(NOW), "exp"),
         ("exp", json!("2000000000"), "exp"),
         ("exp", Value::Null, "exp"),
-        ("iat", json!(NOW + SKEW_SECONDS + 1), "iat"),
+        ("iat", json!(NOW as f64 + SKEW_SECONDS + 1.0), "iat"),
         ("iat", Value::Null, "iat"),
-        ("nbf", json!(NOW + SKEW_SECONDS + 1), "nbf"),
+        ("nbf", json!(NOW as f64 + SKEW_SECONDS + 1.0), "nbf"),
         ("nbf", json!("x"), "nbf"),
         ("sub", json!(""), "sub"),
         ("sub", json!(7), "sub"),
@@ -211,8 +211,8 @@ fn every_claim_is_checked() {
     for (name, value) in [
         ("aud", json!(["client"])),
         ("azp", json!("client")),
-        ("iat", json!(NOW + SKEW_SECONDS)),
-        ("nbf", json!(NOW + SKEW_SECONDS)),
+        ("iat", json!(NOW as f64 + SKEW_SECONDS)),
+        ("nbf", json!(NOW as f64 + SKEW_SECONDS)),
         ("exp", json!(NOW as f64 + 0.5)),
         ("sub", json!("x".repeat(SUBJECT_BYTES))),
     ] {
