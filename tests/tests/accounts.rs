@@ -11,14 +11,14 @@ use blaze_engine::http::account_request::{Ask, read};
 use blaze_engine::http::{Headers, Request, query_value};
 use blaze_engine::store::Store;
 use blaze_schema::error::{Code, Error};
-use blaze_schema::limits::SESSIONS;
+use blaze_schema::limits::{SESSIONS, SIGN_IN_FAILURES};
 use blaze_schema::timestamp::Timestamp;
 use blaze_tests::identity_provider::{Browser, IdentityProvider, REDIRECT, SECRET, agent};
 use blaze_tests::rusqlite_store::RusqliteStore;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 use ureq::http;
 
 /// The objects of accounts as a shell runs them: access tokens are their claims.
@@ -223,6 +223,26 @@ fn a_server_that_the_provider_does_not_know_is_told_so() {
     drop(provider);
     let gone = shell.post("oidc/basic/start", &json!({"redirectUri": REDIRECT}));
     assert_eq!(error(gone).code, Code::Unavailable);
+}
+
+#[test]
+fn an_account_that_there_is_not_takes_as_long_as_a_wrong_password() {
+    let mut shell = Shell::new(&json!({"passwords": true, "signUp": true}));
+    let known = json!({"email": "alice@example.com", "password": "correct horse"});
+    tokens(shell.post("signUp", &known));
+    // The least of several: the machine has other things to do too.
+    let mut time = |email: &str| {
+        let mut least = Duration::MAX;
+        for _ in 0..SIGN_IN_FAILURES {
+            let start = Instant::now();
+            let wrong = shell.post("signIn", &json!({"email": email, "password": "wrong horse"}));
+            least = least.min(start.elapsed());
+            assert_eq!(error(wrong).code, Code::Unauthenticated);
+        }
+        least.as_secs_f64()
+    };
+    let (known, unknown) = (time("alice@example.com"), time("bob@example.com"));
+    assert!(known < 3.0 * unknown && unknown < 3.0 * known, "{known} s, {unknown} s");
 }
 
 /// A session as it should be: all its tokens in their order, and when the last was given.
