@@ -197,3 +197,39 @@ pub const RULE_STEPS: usize = 10_000;
 pub const RULE_BYTES: usize = 1_024 * 1_024;
 /// Documents that one decision by rules looks up. Firestore: quotas, "exists(), get(), and getAfter() calls".
 pub const RULE_LOOKUPS: usize = 10;
+/// Bytes of a password, at least. NIST SP 800-63B-4, 3.1.1.2, has characters: none is less than a byte.
+pub const PASSWORD_MIN_BYTES: usize = 8;
+/// Bytes of a password, at most: each is hashed.
+pub const PASSWORD_BYTES: usize = 1_024;
+/// Bytes of an email address. RFC 3696, erratum 1690.
+pub const EMAIL_BYTES: usize = 254;
+/// Sessions of an account; one more ends the one that was used longest ago.
+pub const SESSIONS: usize = 20;
+/// Failures to sign in, in a row, after which an account refuses to try for a while.
+pub const SIGN_IN_FAILURES: u32 = 5;
+/// How long an access token is good, in seconds: at most a day.
+pub const ACCESS_SECONDS: u32 = 24 * 60 * 60;
+/// How long a session lives without use, in days: at most a year.
+pub const REFRESH_DAYS: u32 = 365;
+/// Providers that accounts can sign in with.
+pub const PROVIDERS: usize = 20;
+/// Bytes of a provider's name, which is part of an object's.
+pub const PROVIDER_NAME_BYTES: usize = 64;
+/// Scopes that are asked of one provider.
+pub const SCOPES: usize = 20;
+/// Addresses that a provider may send browsers back to.
+pub const REDIRECTS: usize = 100;
+/// Bytes of such an address, and of an issuer's.
+pub const URL_BYTES: usize = 2_048;
+/// Bytes of a provider's subject. OpenID Connect Core 1.0, section 2: 255 ASCII characters.
+pub const SUBJECT_BYTES: usize = 255;
+/// Bytes of an answer of a provider: its discovery document, its keys, a token.
+pub const PROVIDER_ANSWER_BYTES: usize = 256 * 1_024;
+/// Keys of a provider that are looked at.
+pub const PROVIDER_KEYS: usize = 100;
+/// Bytes of an id token.
+pub const ID_TOKEN_BYTES: usize = 32 * 1_024;
+/// How long a sign-in with a provider may take, from start to finish, in microseconds: ten minutes.
+pub const SIGN_IN_MICROS: i64 = 10 * 60 * 1_000_000;
+/// Bytes of a request about accounts.
+pub const ACCOUNT_REQUEST_BYTES: usize = 16 * 1_024;

@@ -17,6 +17,7 @@
 
 mod access;
 mod attachment;
+mod account;
 mod bridge;
 mod collections;
 mod document;

@@ -10,6 +10,7 @@ pub mod disk;
 pub mod flaky_store;
 pub mod generate;
 pub mod generate_queries;
+pub mod identity_provider;
 pub mod indexes;
 pub mod live_client;
 pub mod query_oracle;

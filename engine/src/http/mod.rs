@@ -4,6 +4,7 @@
 //! ([`document_request`]) and writes the answer ([`reply`]). The shells move bytes.
 
 pub mod admin_request;
+pub mod account_request;
 pub mod conditional;
 pub mod cors;
 pub mod credential;

@@ -1,6 +1,7 @@
 //! Which resource a request is for, by its method and path.
 
 use super::admin_request;
+use super::account_request;
 use super::reply::Reply;
 use blaze_schema::error::{Code, Error};
 use blaze_schema::path::{CollectionPath, DocumentPath, Path};
@@ -28,6 +29,8 @@ pub enum Route {
     Admin,
     /// `GET /v1/jwks.json`
     Jwks,
+    /// What is below `/v1/accounts/`: see [`account_request`].
+    Accounts,
     /// Promised, and not built yet.
     Unimplemented(&'static str),
     /// `OPTIONS` of anything; the methods that the resource has.
@@ -60,6 +63,9 @@ pub fn route(method: &str, path: &str) -> Result<Route, Reply> {
     }
     if let Some(methods) = admin_request::methods(path) {
         return allow(method, methods, Route::Admin);
+    }
+    if let Some(methods) = account_request::methods(path) {
+        return allow(method, methods, Route::Accounts);
     }
     let (methods, found) = match path {
         "/v1/jwks.json" => ("GET, HEAD", Route::Jwks),
@@ -115,6 +121,13 @@ mod tests {
             ("POST", "/v1/query", Route::Query),
             ("POST", "/v1/aggregate", Route::Aggregate),
             ("GET", "/v1/listen", Route::Listen),
+            ("POST", "/v1/accounts/signUp", Route::Accounts),
+            ("POST", "/v1/accounts/signIn", Route::Accounts),
+            ("POST", "/v1/accounts/refresh", Route::Accounts),
+            ("POST", "/v1/accounts/signOut", Route::Accounts),
+            ("POST", "/v1/accounts/oidc/google/start", Route::Accounts),
+            ("POST", "/v1/accounts/oidc/google/finish", Route::Accounts),
+            ("OPTIONS", "/v1/accounts/signUp", Route::Options("POST")),
             ("GET", "/health", Route::Health),
             ("GET", "/v1/openapi.json", Route::OpenApi),
             ("GET", "/v1/rules", Route::Admin),
@@ -148,6 +161,10 @@ mod tests {
             ("POST", "/v1/docs/users/alice", 405),
             ("PUT", "/v1/docs/users", 405),
             ("GET", "/v1/query", 405),
+            ("GET", "/v1/accounts/signUp", 405),
+            ("POST", "/v1/accounts/other", 404),
+            ("POST", "/v1/accounts/oidc/google", 404),
+            ("POST", "/v1/accounts/oidc/google/start/more", 404),
             ("POST", "/health", 405),
             ("POST", "/v1/rules", 405),
             ("PUT", "/v1/rules/versions", 405),

@@ -1,0 +1,152 @@
+// The Durable Object class of accounts: the wasm class `Account`, and around it what a step waits for. Nothing is decided
+// here.
+
+/** How long a provider may take to answer, in milliseconds. */
+const PROVIDER_TIMEOUT = 10_000;
+
+/** Answers that are kept: a provider has two. */
+const KEPT = 40;
+
+const LOOPBACK = new Set(["localhost", "127.0.0.1", "[::1]"]);
+
+/** Whether nobody between a provider and us can listen. */
+function isTrustworthy({ protocol, hostname }) {
+  return protocol === "https:" || (protocol === "http:" && LOOPBACK.has(hostname));
+}
+
+/** The text of a response, of `limit` bytes at most. */
+async function readText(response, limit) {
+  const decoder = new TextDecoder("utf-8", { fatal: true });
+  let size = 0;
+  let text = "";
+  for await (const chunk of response.body ?? []) {
+    size += chunk.byteLength;
+    if (size > limit) throw new Error(`more than ${limit} bytes`);
+    text += decoder.decode(chunk, { stream: true });
+  }
+  return text + decoder.decode();
+}
+
+/** What providers answered with status 200, by URL: `{ time, text }`. All objects of the isolate share it. */
+const kept = new Map();
+
+/** Asks a provider; gives `[status, text]`, with status 0 where there is no answer. `maxAge` is in seconds. */
+async function askProvider(limit, method, url, lines, body, maxAge) {
+  const known = kept.get(url);
+  if (known !== undefined && Date.now() - known.time < maxAge * 1_000) return [200, known.text];
+  try {
+    if (!isTrustworthy(new URL(url))) throw new Error("neither https nor this machine");
+    const parts = lines.split("\n");
+    const headers = {};
+    for (let i = 0; i + 1 < parts.length; i += 2) headers[parts[i]] = parts[i + 1];
+    const signal = AbortSignal.timeout(PROVIDER_TIMEOUT);
+    const response = await fetch(url, { method, headers, body, redirect: "manual", cache: "no-store", signal });
+    const text = await readText(response, limit);
+    if (method === "GET" && response.status === 200) {
+      if (kept.size >= KEPT) kept.delete(kept.keys().next().value);
+      kept.set(url, { time: Date.now(), text });
+    }
+    return [response.status, text];
+  } catch (error) {
+    return [0, String(error?.message ?? error)];
+  }
+}
+
+/** How a token is signed, and where an act is noted: by the access object. */
+const BY_ACCESS = {
+  sign: (env, claims) => env.ACCESS.getByName("access").sign(claims),
+  audit: (env, uid, act, what) => env.ACCESS.getByName("access").audited(uid, act, what),
+};
+
+/**
+ * The class of the objects of accounts. `durableObject` and `guarded` are those of `shim.js`, `wasm` is the glue. Its
+ * method for RPC is `act`: `env.ACCOUNT.getByName(name).act(action)`.
+ */
+export function accountClass(durableObject, guarded, wasm, { sign, audit } = BY_ACCESS) {
+  return class extends durableObject("Account") {
+    /** Nothing is asked by HTTP. */
+    fetch() {
+      return new Response(null, { status: 404 });
+    }
+
+    /** Does what `wasm.askAccount` gave, and gives `[status, headers as lines, body]`. */
+    act(action) {
+      const name = this.ctx.id.name;
+      return this.#perform(name, guarded(() => this.current().act(name, action)));
+    }
+
+    async alarm() {
+      const name = this.ctx.id.name;
+      if (name !== undefined) await this.#perform(name, guarded(() => this.current().alarm(name)));
+    }
+
+    /** Carries effects out, and those of the steps that follow; gives the answer. */
+    async #perform(name, effects) {
+      for (;;) {
+        let next;
+        for (const [effect, ...rest] of effects) {
+          switch (effect) {
+            case "erase":
+              // In the same turn as the step, and the alarm with it: nothing comes between.
+              await this.ctx.storage.deleteAll();
+              break;
+            case "audit":
+              await this.#audit(rest);
+              break;
+            case "sign":
+              next = () => this.#sign(name, ...rest);
+              break;
+            case "fetch":
+              next = () => this.#fetch(name, ...rest);
+              break;
+            case "pass":
+              return await this.env.ACCOUNT.getByName(rest[0]).act(rest[1]);
+            case "answer":
+              return rest;
+          }
+        }
+        if (next === undefined) return undefined;
+        effects = await next();
+      }
+    }
+
+    async #sign(name, number, claims) {
+      let token;
+      try {
+        token = await sign(this.env, claims);
+      } catch (error) {
+        console.error("sign: " + error);
+      }
+      return guarded(() => this.current().signed(name, number, token));
+    }
+
+    async #fetch(name, number, ...request) {
+      const [status, text] = await askProvider(wasm.providerLimit(), ...request);
+      return guarded(() => this.current().fetched(name, number, status, text));
+    }
+
+    /** What was done is done, whether it can be noted or not. */
+    async #audit([uid, act, what]) {
+      try {
+        await audit(this.env, uid, act, what);
+      } catch (error) {
+        console.error(`audit: ${act} of ${uid}, ${what}: ${error}`);
+      }
+    }
+  };
+}
+
+/** Answers a request whose route is that of accounts. `readBody` is that of `shim.js`. */
+export async function answerAccount(request, env, guarded, wasm, readBody) {
+  let body;
+  try {
+    body = await readBody(request, wasm.accountLimit());
+  } catch (error) {
+    return guarded(() => wasm.unreadable(error));
+  }
+  const asked = guarded(() => wasm.askAccount(request, env, body));
+  if (!Array.isArray(asked)) return asked;
+  const [name, action] = asked;
+  const [status, lines, text] = await env.ACCOUNT.getByName(name).act(action);
+  return guarded(() => wasm.answeredAccount(request, env, status, lines, text));
+}

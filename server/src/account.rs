@@ -1,0 +1,280 @@
+//! The Durable Objects of accounts, and the Worker's side of them.
+//!
+//! A step is carried out here at once; what it waits for (a signature, a provider, another object) is awaited by
+//! `server/account.js`, which is told by what the methods return: `[name, …]`, the last effect of the step. What goes on
+//! then stays here, under a number: secrets need not go through JavaScript.
+
+use crate::bridge;
+use crate::incoming::Incoming;
+use crate::respond::{allow_origin, count_rows, response};
+use crate::sqlite::SqliteStore;
+use blaze_engine::accounts::settings::Settings;
+use blaze_engine::accounts::{Action, Answer, Effect, Event, Object, Pending, Refusal, Secret};
+use blaze_engine::http::account_request::{self, Ask};
+use blaze_engine::http::reply::Reply;
+use blaze_schema::error::{Code, Error};
+use blaze_schema::limits::{ACCOUNT_REQUEST_BYTES, PROVIDER_ANSWER_BYTES};
+use js_sys::Array;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use wasm_bindgen::prelude::*;
+use web_sys::{Request, Response};
+use worker::Env;
+use worker::worker_sys::DurableObjectState;
+
+thread_local! {
+    /// The `accounts` of `access.json`; none where they are off.
+    static SETTINGS: RefCell<Result<Option<Settings>, Error>> = const { RefCell::new(Ok(None)) };
+}
+
+/// Takes the text of `access.json`: before anything else, and again after wasm is instantiated anew.
+#[wasm_bindgen(js_name = configureAccounts)]
+pub fn configure_accounts(text: &str) {
+    let read = || {
+        let access: serde_json::Value = serde_json::from_str(text)
+            .map_err(|error| Error::invalid(format!("access.json: not JSON: {error}")))?;
+        access.get("accounts").map(Settings::from_json).transpose()
+    };
+    SETTINGS.set(read().map_err(|error| {
+        worker::console_error!("{}", error.detail);
+        // It is nobody's request that is wrong.
+        Error::new(Code::Internal, error.detail)
+    }));
+}
+
+fn settings() -> Result<Option<Settings>, Error> {
+    SETTINGS.with_borrow(Clone::clone)
+}
+
+/// Bytes of a request's body that are read before it is refused.
+#[wasm_bindgen(js_name = accountLimit)]
+pub fn account_limit() -> f64 {
+    ACCOUNT_REQUEST_BYTES as f64
+}
+
+/// Bytes of a provider's answer that are read before it is given up.
+#[wasm_bindgen(js_name = providerLimit)]
+pub fn provider_limit() -> f64 {
+    PROVIDER_ANSWER_BYTES as f64
+}
+
+/// What a request about accounts asks: `[object's name, action]` for the object's `act`, or the response when nothing can
+/// be asked. `body` is missing where it is too large.
+///
+/// # Errors
+/// When not even the answer to a failure can be built.
+#[wasm_bindgen(js_name = askAccount)]
+pub fn ask_account(
+    request: &Request,
+    env: &Env,
+    body: Option<Vec<u8>>,
+) -> Result<JsValue, JsValue> {
+    let incoming = Incoming::new(request)?;
+    let random = [bridge::random(), bridge::random()];
+    let asked = settings().and_then(|settings| {
+        let request = incoming.request();
+        account_request::read(&request, body.as_deref(), settings.as_ref(), random)
+    });
+    let asked = asked.and_then(|Ask { object, action }| Ok((object, text_of(&action)?)));
+    match asked {
+        Ok((object, action)) => Ok(Array::of2(&object.into(), &action.into()).into()),
+        Err(error) => {
+            let mut reply = account_request::reply(Err(Refusal::from(error)));
+            allow_origin(&mut reply, &incoming, env);
+            response(&reply).map(JsValue::from)
+        }
+    }
+}
+
+/// The response to a request about accounts, of what the object's `act` gave.
+///
+/// # Errors
+/// When it cannot be built.
+#[wasm_bindgen(js_name = answeredAccount)]
+pub fn answered_account(
+    request: &Request,
+    env: &Env,
+    status: u16,
+    lines: &str,
+    body: &str,
+) -> Result<Response, JsValue> {
+    let mut more = Reply::empty(status);
+    allow_origin(&mut more, &Incoming::new(request)?, env);
+    let mut lines = lines.to_owned();
+    push_lines(&mut lines, &more);
+    bridge::respond(status, &lines, body)
+}
+
+fn text_of(action: &Action) -> Result<String, Error> {
+    serde_json::to_string(action)
+        .map_err(|error| Error::new(Code::Internal, format!("an action: {error}")))
+}
+
+/// The headers as `respond` in `bridge.js` takes them.
+fn push_lines(lines: &mut String, reply: &Reply) {
+    for (name, value) in &reply.headers {
+        for part in [name, value.as_str()] {
+            if !lines.is_empty() {
+                lines.push('\n');
+            }
+            lines.push_str(part);
+        }
+    }
+}
+
+/// The class that the platform constructs, for an account or for a sign-in with a provider.
+#[wasm_bindgen]
+pub struct Account {
+    state: DurableObjectState,
+    env: Env,
+    store: RefCell<SqliteStore>,
+    /// What waits for the world, by its number.
+    pending: RefCell<BTreeMap<u32, Pending>>,
+    last: Cell<u32>,
+}
+
+#[wasm_bindgen]
+impl Account {
+    /// Reads nothing yet.
+    ///
+    /// # Errors
+    /// When the object has no SQLite.
+    #[wasm_bindgen(constructor)]
+    pub fn new(state: DurableObjectState, env: Env) -> Result<Account, JsValue> {
+        let store = RefCell::new(SqliteStore::new(&state, count_rows(&env))?);
+        Ok(Account { state, env, store, pending: RefCell::default(), last: Cell::new(0) })
+    }
+
+    /// Somebody wants something. `name` is the object's, `action` what [`ask_account`] gave, or another object passed on.
+    ///
+    /// Returns the effects in their order, each an array: `["erase"]`, `["audit", uid, act, what]`, and as the last
+    /// `["sign", number, claims]`, `["fetch", number, method, URL, headers as lines, body, seconds that an answer may be
+    /// old]`, `["pass", object's name, action]` or `["answer", status, headers as lines, body]`.
+    pub fn act(&self, name: &str, action: &str) -> Array {
+        match serde_json::from_str(action) {
+            Ok(action) => self.step(name, Event::Act(action)),
+            Err(_) => answer(Err(Error::invalid("an action that there is not").into())),
+        }
+    }
+
+    /// A token was signed, or why not. Returns as [`Account::act`] does.
+    pub fn signed(&self, name: &str, number: u32, token: Option<String>) -> Array {
+        let token = token.map(Secret).ok_or_else(|| "not signed".to_owned());
+        self.go_on(name, number, |pending| Event::Signed(pending, token))
+    }
+
+    /// A provider answered, or why not. Returns as [`Account::act`] does.
+    pub fn fetched(&self, name: &str, number: u32, status: u16, text: String) -> Array {
+        let fetched = if status == 0 { Err(text) } else { Ok((status, text)) };
+        self.go_on(name, number, |pending| Event::Fetched(pending, fetched))
+    }
+
+    /// The alarm rings. Returns as [`Account::act`] does, without an answer.
+    pub fn alarm(&self, name: &str) -> Array {
+        self.step(name, Event::Alarm)
+    }
+}
+
+impl Account {
+    fn go_on(&self, name: &str, number: u32, event: impl FnOnce(Pending) -> Event) -> Array {
+        let pending = self.pending.borrow_mut().remove(&number);
+        match pending {
+            Some(pending) => self.step(name, event(pending)),
+            None => {
+                let detail = "the object was restarted meanwhile; repeat the request";
+                answer(Err(Error::new(Code::Unavailable, detail).into()))
+            }
+        }
+    }
+
+    fn wait(&self, pending: Pending) -> JsValue {
+        let number = self.last.get().wrapping_add(1);
+        self.last.set(number);
+        self.pending.borrow_mut().insert(number, pending);
+        number.into()
+    }
+
+    /// One step of the engine, and what is left to do of its effects.
+    fn step(&self, name: &str, event: Event) -> Array {
+        match self.try_step(name, event) {
+            Ok(effects) => effects,
+            Err(error) => answer(Err(error.into())),
+        }
+    }
+
+    fn try_step(&self, name: &str, event: Event) -> Result<Array, Error> {
+        // Those whose accounts were turned off meanwhile keep their rows, and their alarms ring.
+        let settings = settings()?.unwrap_or_default();
+        let secret = |name: &str| {
+            let value = self.env.secret(name).ok()?.to_string();
+            Some((name.to_owned(), Secret(value)))
+        };
+        let secrets = settings.secrets().filter_map(secret).collect();
+        let object = Object::new(name.to_owned(), settings, secrets);
+        let random = [bridge::random(), bridge::random()];
+        let effects = object.handle(&mut *self.store.borrow_mut(), bridge::now(), random, event);
+        let left = Array::new();
+        for effect in effects {
+            if let Some(effect) = self.carry_out(effect)? {
+                left.push(&effect);
+            }
+        }
+        Ok(left)
+    }
+
+    /// Does what can be done at once; gives what cannot.
+    fn carry_out(&self, effect: Effect) -> Result<Option<Array>, Error> {
+        let failed = |thrown: JsValue| Error::new(Code::Internal, bridge::message(&thrown));
+        let parts = match effect {
+            Effect::SetAlarm(at) => {
+                self.store.borrow().count_alarm();
+                bridge::set_alarm(&self.state, (at.micros() / 1_000) as f64).map_err(failed)?;
+                return Ok(None);
+            }
+            Effect::Erase => {
+                // Its table goes too: what is known of that is void.
+                let store = SqliteStore::new(&self.state, count_rows(&self.env));
+                self.store.replace(store.map_err(failed)?);
+                vec!["erase".into()]
+            }
+            Effect::Audit { uid, act, what } => {
+                vec!["audit".into(), uid.into(), act.into(), what.into()]
+            }
+            Effect::Sign { claims, pending } => {
+                vec!["sign".into(), self.wait(pending), claims.into()]
+            }
+            Effect::Fetch { fetch, pending } => {
+                let mut reply = Reply::empty(0);
+                reply.headers = fetch.headers;
+                let mut lines = String::new();
+                push_lines(&mut lines, &reply);
+                vec![
+                    "fetch".into(),
+                    self.wait(pending),
+                    fetch.method.into(),
+                    fetch.url.into(),
+                    lines.into(),
+                    fetch.body.map_or(JsValue::UNDEFINED, JsValue::from),
+                    fetch.max_age.into(),
+                ]
+            }
+            Effect::Pass { object, action } => {
+                vec!["pass".into(), object.into(), text_of(&action)?.into()]
+            }
+            Effect::Answer(given) => return Ok(Some(answered(given))),
+        };
+        Ok(Some(parts.into_iter().collect()))
+    }
+}
+
+fn answered(given: Result<Answer, Refusal>) -> Array {
+    let reply = account_request::reply(given);
+    let mut lines = String::new();
+    push_lines(&mut lines, &reply);
+    Array::of4(&"answer".into(), &reply.status.into(), &lines.into(), &reply.body.into())
+}
+
+/// The effects of a step that only answers.
+fn answer(given: Result<Answer, Refusal>) -> Array {
+    Array::of1(&answered(given))
+}
