@@ -1,28 +1,10 @@
 // The Durable Object class of access: the wasm class `Access`, and around it the fetching of issuers' keys, which is all
 // that is ever awaited there.
 
+import { isTrustworthy, readText } from "./remote.js";
+
 /** How long an issuer may take to send its keys, in milliseconds. */
 const JWKS_TIMEOUT = 5_000;
-
-const LOOPBACK = new Set(["localhost", "127.0.0.1", "[::1]"]);
-
-/** Whether keys may come from there: nobody between it and us can change them. */
-function isTrustworthy({ protocol, hostname }) {
-  return protocol === "https:" || (protocol === "http:" && LOOPBACK.has(hostname));
-}
-
-/** The text of a response, of `limit` bytes at most. */
-async function readText(response, limit) {
-  const decoder = new TextDecoder("utf-8", { fatal: true });
-  let size = 0;
-  let text = "";
-  for await (const chunk of response.body ?? []) {
-    size += chunk.byteLength;
-    if (size > limit) throw new Error(`more than ${limit} bytes`);
-    text += decoder.decode(chunk, { stream: true });
-  }
-  return text + decoder.decode();
-}
 
 /** The text that an issuer has at `url`: fetched without cookies or a cache, and from nowhere else. */
 export async function fetchKeys(url, limit, signal = AbortSignal.timeout(JWKS_TIMEOUT)) {

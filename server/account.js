@@ -1,31 +1,13 @@
 // The Durable Object class of accounts: the wasm class `Account`, and around it what a step waits for. Nothing is decided
 // here.
 
+import { isTrustworthy, readText } from "./remote.js";
+
 /** How long a provider may take to answer, in milliseconds. */
 const PROVIDER_TIMEOUT = 10_000;
 
 /** Answers that are kept: a provider has two. */
 const KEPT = 40;
-
-const LOOPBACK = new Set(["localhost", "127.0.0.1", "[::1]"]);
-
-/** Whether nobody between a provider and us can listen. */
-function isTrustworthy({ protocol, hostname }) {
-  return protocol === "https:" || (protocol === "http:" && LOOPBACK.has(hostname));
-}
-
-/** The text of a response, of `limit` bytes at most. */
-async function readText(response, limit) {
-  const decoder = new TextDecoder("utf-8", { fatal: true });
-  let size = 0;
-  let text = "";
-  for await (const chunk of response.body ?? []) {
-    size += chunk.byteLength;
-    if (size > limit) throw new Error(`more than ${limit} bytes`);
-    text += decoder.decode(chunk, { stream: true });
-  }
-  return text + decoder.decode();
-}
 
 /** What providers answered with status 200, by URL: `{ time, text }`. All objects of the isolate share it. */
 const kept = new Map();

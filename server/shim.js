@@ -7,6 +7,7 @@ import { DurableObject, env } from "cloudflare:workers";
 import * as wasm from "./blaze_server.js";
 import access from "./access.json";
 import { accessClass } from "./access.js";
+import { accountClass, answerAccount } from "./account.js";
 import collections from "./collections.json";
 import * as limiter from "./limiter.js";
 import { listen } from "./listener.js";
@@ -18,6 +19,7 @@ configure();
 function configure() {
   wasm.configure(collections);
   wasm.configureAccess(access);
+  wasm.configureAccounts(access);
   wasm.configureRates(access);
 }
 
@@ -248,6 +250,8 @@ export const Limiter = limiter.limiterClass(durableObject, guarded);
 
 export const Access = accessClass(durableObject, guarded, wasm);
 
+export const Account = accountClass(durableObject, guarded, wasm);
+
 export class Index extends durableObject("Index") {
   fetch(request) {
     return guarded(() => this.current().fetch(request));
@@ -308,6 +312,14 @@ const perform = {
   /** A socket of many targets. */
   listen: (request, env, protocol, credential) =>
     listen({ env, make: () => new wasm.Listener(), guarded, lookUp, isFresh, refresh }, protocol, credential),
+  /** Somebody signs up, in or out. */
+  async accounts(request, env) {
+    if (isLimited) {
+      const wait = await limiter.take(wasm, guarded, env, limiter.SIGN_IN, limiter.addressOf(request, env));
+      if (wait > 0) return guarded(() => wasm.tooMany(request, env, limiter.SIGN_IN, wait));
+    }
+    return answerAccount(request, env, guarded, wasm, readBody);
+  },
   /** An administrator's request. */
   async admin(request, env, description, actor) {
     const body = request.method === "GET" ? NO_BODY : await readBody(request, wasm.bodyLimit());

@@ -221,8 +221,6 @@ pub const SCOPES: usize = 20;
 pub const REDIRECTS: usize = 100;
 /// Bytes of such an address, and of an issuer's.
 pub const URL_BYTES: usize = 2_048;
-/// Bytes of a provider's subject. OpenID Connect Core 1.0, section 2: 255 ASCII characters.
-pub const SUBJECT_BYTES: usize = 255;
 /// Bytes of an answer of a provider: its discovery document, its keys, a token.
 pub const PROVIDER_ANSWER_BYTES: usize = 256 * 1_024;
 /// Keys of a provider that are looked at.

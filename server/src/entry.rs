@@ -130,6 +130,7 @@ fn answer(
             }
             Err(error) => error.into(),
         },
+        Ok(Route::Accounts) => return Ok(Array::of1(&"accounts".into()).into()),
         Ok(Route::Jwks) => published(own_keys()),
         Ok(Route::List(path)) if is_upgrade(&Incoming::new(&request)?.request()) => {
             Error::invalid(format!("path: {path} names a collection; listen to it on /v1/listen"))

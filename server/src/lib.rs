@@ -16,8 +16,8 @@
 #![allow(unreachable_pub)]
 
 mod access;
-mod attachment;
 mod account;
+mod attachment;
 mod bridge;
 mod collections;
 mod document;

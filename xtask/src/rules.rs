@@ -4,8 +4,9 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use blaze_engine::rules;
+use blaze_engine::rules::cases::Failure;
 use clap::Subcommand;
 
 use crate::admin::Server;
@@ -90,9 +91,16 @@ pub(crate) fn run(command: &Rules) -> Result<()> {
     }
 }
 
-/// Decides the cases of a table (`blaze_engine::rules::cases`). The one place that knows how they are run.
-fn run_cases(_rules: &rules::Rules, _cases: &str) -> Result<String> {
-    bail!("cases cannot be run yet: blaze_engine::rules::cases::run is to be called here")
+/// Decides the cases of a table.
+fn run_cases(rules: &rules::Rules, cases: &str) -> Result<String> {
+    let report = rules::cases::run(rules, cases).map_err(|error| anyhow!(error.detail))?;
+    for Failure { number, name, reason } in &report.failures {
+        eprintln!("case {number} ({name}): {reason}");
+    }
+    if !report.failures.is_empty() {
+        bail!("{} of {} cases failed", report.failures.len(), report.cases);
+    }
+    Ok(format!("{} cases are as they say", report.cases))
 }
 
 fn deploy(file: &Path, server: &Server) -> Result<()> {

@@ -3,8 +3,8 @@
 //! The Worker [`route`]s a request by its method and path; the document's object reads the rest of it into an event
 //! ([`document_request`]) and writes the answer ([`reply`]). The shells move bytes.
 
-pub mod admin_request;
 pub mod account_request;
+pub mod admin_request;
 pub mod conditional;
 pub mod cors;
 pub mod credential;

@@ -1,7 +1,7 @@
 //! Which resource a request is for, by its method and path.
 
-use super::admin_request;
 use super::account_request;
+use super::admin_request;
 use super::reply::Reply;
 use blaze_schema::error::{Code, Error};
 use blaze_schema::path::{CollectionPath, DocumentPath, Path};

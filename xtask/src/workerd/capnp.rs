@@ -59,6 +59,12 @@ const worker :Workerd.Worker = (
 fn services(service: &Service, storage: &Path) -> Result<Vec<String>> {
     let mut services = vec![
         r#"(name = "main", worker = .worker)"#.to_owned(),
+        // An issuer of tokens may be on this machine too. Only what the configuration names is ever fetched.
+        concat!(
+            r#"(name = "internet", network = (allow = [ "public", "private", "local" ], "#,
+            "tlsOptions = (trustBrowserCas = true)))"
+        )
+        .to_owned(),
         format!(r#"(name = "objects", disk = (path = {}, writable = true))"#, path_text(storage)?),
     ];
     if let Some(assets) = &service.assets {
