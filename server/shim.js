@@ -330,7 +330,8 @@ const perform = {
   },
 };
 
-async function answer(request, env) {
+/** The answer to a request, once it is counted and this isolate knows what is in force. */
+async function answerFreshly(request, env) {
   if (!isFresh()) await refresh(env);
   if (isLimited) {
     const wait = await limiter.take(wasm, guarded, env, limiter.ADDRESS, limiter.addressOf(request, env));
@@ -340,22 +341,33 @@ async function answer(request, env) {
   const call = (found, isFinal) => wasm.fetch(request, env, isFinal, isCounted);
   let outcome = await guarded(() => call(NOTHING, false));
   if (lacks(outcome)) outcome = await complete(outcome, call);
-  if (outcome?.count !== undefined) {
+  if (outcome.count !== undefined) {
     const wait = await limiter.take(wasm, guarded, env, limiter.IDENTITY, outcome.count);
     if (wait > 0) return guarded(() => wasm.tooMany(request, env, limiter.IDENTITY, wait));
     isCounted = true;
     outcome = await guarded(() => call(NOTHING, true));
   }
-  if (typeof outcome === "number") return await ask(request, env, outcome);
+  return settle(request, env, outcome);
+}
+
+/** Does what `wasm.fetch` leaves to be done. */
+function settle(request, env, outcome) {
+  if (typeof outcome === "number") return ask(request, env, outcome);
   if (!Array.isArray(outcome)) return outcome;
   const [name, ...rest] = outcome;
-  return await perform[name](request, env, ...rest);
+  return perform[name](request, env, ...rest);
 }
 
 export default {
   async fetch(request, env) {
     try {
-      return await answer(request, env);
+      if (isLimited || !isFresh()) return await answerFreshly(request, env);
+      const outcome = guarded(() => wasm.fetch(request, env, false, true));
+      // What answers most requests: a promise, passed through.
+      if (outcome instanceof Promise) return await outcome;
+      if (!lacks(outcome)) return await settle(request, env, outcome);
+      const call = (found, isFinal) => wasm.fetch(request, env, isFinal, true);
+      return await settle(request, env, await complete(outcome, call));
     } catch (error) {
       return guarded(() => wasm.unavailable(error));
     }

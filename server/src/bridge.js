@@ -22,10 +22,10 @@ export function describe(request) {
   return text;
 }
 
-/** A request's method, URL and first header, a line each, as `describe` has them. */
-export function summarize(request) {
-  const { method, url, headers } = request;
-  return method + "\n" + url + "\n" + (headers.get(HEADERS[0]) ?? "\0");
+/** A request's method and URL, a line each, as `describe` has them; with `credential` the first header too. */
+export function summarize(request, credential) {
+  const text = request.method + "\n" + request.url;
+  return credential ? text + "\n" + (request.headers.get(HEADERS[0]) ?? "\0") : text;
 }
 
 /** Passes a request to the document's object; `url` replaces the request's own, if there is one. */

@@ -12,7 +12,7 @@ extern "C" {
     pub(crate) fn describe(request: &Request) -> Result<String, JsValue>;
 
     #[wasm_bindgen(catch)]
-    pub(crate) fn summarize(request: &Request) -> Result<String, JsValue>;
+    pub(crate) fn summarize(request: &Request, credential: bool) -> Result<String, JsValue>;
 
     #[wasm_bindgen(catch)]
     pub(crate) fn forward(

@@ -101,7 +101,11 @@ fn answer(
 ) -> Result<JsValue, JsValue> {
     let summary = Incoming::summary(&request)?;
     let route = route(summary.method(), summary.path());
-    let auth = match who(&summary, is_final) {
+    if let (true, Ok(Route::Document(path))) = (is_counted, &route) {
+        // Its object finds out who asks.
+        return bridge::forward(&env, path.as_str(), &request, None).map(JsValue::from);
+    }
+    let auth = match who(&Incoming::credentials(&request)?, is_final) {
         Who::Known(auth) => auth,
         Who::Refresh(issuer) => return bridge::refresh(&issuer),
         // A socket is told by a frame: a browser would see nothing of a status.
@@ -262,7 +266,7 @@ fn asked(
         let ask = simple.map_or_else(|| Question::query(&body)?.ask(&collections), Ok);
         return Ok(ask?);
     }
-    let incoming = Incoming::summary(request)
+    let incoming = Incoming::credentials(request)
         .map_err(|thrown| Error::new(Code::Internal, bridge::message(&thrown)))?;
     if incoming.method() == "POST" {
         document_request::check_json("POST", content_type)?;

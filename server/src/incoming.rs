@@ -23,9 +23,14 @@ pub(crate) struct Incoming {
 }
 
 impl Incoming {
-    /// Only method, URL and `Authorization`: what a route is found by, and who asks. Other headers are missing.
+    /// Only method and URL: what a route is found by. Its headers are all missing.
     pub(crate) fn summary(request: &web_sys::Request) -> Result<Self, JsValue> {
-        bridge::summarize(request).map(|text| Incoming { text })
+        bridge::summarize(request, false).map(|text| Incoming { text })
+    }
+
+    /// The same with `Authorization`: who asks. Other headers are missing.
+    pub(crate) fn credentials(request: &web_sys::Request) -> Result<Self, JsValue> {
+        bridge::summarize(request, true).map(|text| Incoming { text })
     }
 
     pub(crate) fn new(request: &web_sys::Request) -> Result<Self, JsValue> {
