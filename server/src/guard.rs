@@ -4,7 +4,7 @@
 use crate::access::settings;
 use crate::bridge;
 use blaze_engine::access::snapshot::Snapshot;
-use blaze_engine::auth::{Auth, Identified, Identities, Issuers, OWN_ISSUER};
+use blaze_engine::auth::{ApiKey, Auth, Identified, Identities, Issuers, OWN_ISSUER};
 use blaze_engine::guard::Guard;
 use blaze_engine::rules::Rules;
 use blaze_schema::error::{Code, Error};
@@ -44,8 +44,8 @@ impl Known {
         }
         self.own = json(&snapshot.own)?;
         identities.set_jwks(OWN_ISSUER, &self.own)?;
-        identities
-            .set_api_keys(snapshot.keys.into_iter().map(|key| (key.id.clone(), key)).collect());
+        let keys = snapshot.keys.into_iter().chain(first_key(env)?);
+        identities.set_api_keys(keys.map(|key| (key.id.clone(), key)).collect());
         self.identities = Some((issuers, identities));
         self.guard = match snapshot.rules {
             None if is_open(env) => Guard::Open,
@@ -68,6 +68,14 @@ impl Known {
 /// Whether everything is allowed as long as there are no rules (`OPEN`): what `cargo xtask serve` says on this machine.
 fn is_open(env: &Env) -> bool {
     env.var("OPEN").is_ok_and(|value| value.to_string() == "1")
+}
+
+/// The first administrator's key, which makes the others (`ADMIN_KEY_HASH`).
+fn first_key(env: &Env) -> Result<Option<ApiKey>, Error> {
+    let Ok(text) = env.var("ADMIN_KEY_HASH") else { return Ok(None) };
+    let wrong =
+        || Error::new(Code::Internal, "ADMIN_KEY_HASH: not what `cargo xtask key mint` prints");
+    ApiKey::configured(&text.to_string()).map(Some).ok_or_else(wrong)
 }
 
 fn configured(env: &Env) -> Result<(Issuers, Identities), Error> {

@@ -68,6 +68,31 @@ impl Socket {
         }
     }
 
+    /// Opens it as somebody: with the subprotocol that says who, unless it is nobody.
+    pub fn open_as(base: &str, path: &str, credential: Option<&str>) -> Self {
+        let protocols = credential.map(|credential| format!("blaze.v1, bearer.{credential}"));
+        Self::open_with(base, path, protocols.as_deref().unwrap_or_default())
+            .unwrap_or_else(|refusal| panic!("{path}: {refusal:?}"))
+    }
+
+    /// All messages until the server closes the socket, and the code that it closes it with.
+    pub fn ended(mut self) -> (Vec<Value>, u16) {
+        let mut messages = Vec::new();
+        self.inner.get_ref().set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        loop {
+            match self.inner.read() {
+                Ok(Message::Text(text)) => {
+                    messages.push(serde_json::from_str(&text).expect("a message of JSON"));
+                }
+                Ok(Message::Close(frame)) => {
+                    return (messages, frame.map_or(1005, |frame| frame.code.into()));
+                }
+                Ok(_) => {}
+                Err(error) => panic!("no end, but {error}, after {messages:?}"),
+            }
+        }
+    }
+
     /// Sends a JSON message.
     pub fn send(&mut self, message: &Value) {
         self.send_text(message.to_string());
@@ -322,8 +347,13 @@ pub struct Session {
 impl Session {
     /// Opens it at the server `base`.
     pub fn open(base: &str) -> Self {
+        Self::open_as(base, None)
+    }
+
+    /// Opens it as somebody.
+    pub fn open_as(base: &str, credential: Option<&str>) -> Self {
         Session {
-            socket: Socket::open(base, "/v1/listen"),
+            socket: Socket::open_as(base, "/v1/listen", credential),
             targets: BTreeMap::new(),
             answers: BTreeMap::new(),
             others: VecDeque::new(),

@@ -10,6 +10,8 @@ use serde_json::Value;
 use ureq::http::Response;
 use ureq::{Agent, Body, RequestBuilder};
 
+use crate::admin_key;
+
 /// The variable of the environment with the API key.
 const KEY_VARIABLE: &str = "BLAZE_KEY";
 
@@ -54,6 +56,11 @@ impl Answer {
 }
 
 impl Server {
+    /// The one on this machine whose data is there.
+    pub(crate) fn local(url: String, data: &Path) -> Self {
+        Server { url, key_file: Some(data.join(admin_key::FILE)), data: data.to_owned() }
+    }
+
     /// Sends a request without a body.
     ///
     /// # Errors
@@ -120,7 +127,7 @@ impl Server {
     }
 
     fn key(&self) -> Result<String> {
-        let local = self.data.join("admin-key");
+        let local = self.data.join(admin_key::FILE);
         match (&self.key_file, env::var(KEY_VARIABLE)) {
             (Some(file), _) => read_key(file),
             (None, Ok(key)) => Ok(key.trim().to_owned()),

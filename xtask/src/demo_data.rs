@@ -110,8 +110,8 @@ fn population(cca3: &str) -> Option<u64> {
 ///
 /// # Errors
 /// If the data is not installed, or the server refuses a document.
-pub(crate) fn load(workspace: &Workspace, base_url: &str) -> Result<()> {
-    let api = Api::new(base_url);
+pub(crate) fn load(workspace: &Workspace, base_url: &str, key: &str) -> Result<()> {
+    let api = Api::new(base_url, key);
     if api.read(INDEX)?.is_some_and(|index| index["languages"].is_array()) {
         return Ok(());
     }
@@ -164,12 +164,14 @@ fn read(workspace: &Workspace) -> Result<Vec<Country>> {
 struct Api {
     agent: Agent,
     docs: String,
+    authorization: String,
 }
 
 impl Api {
-    fn new(base_url: &str) -> Self {
+    fn new(base_url: &str, key: &str) -> Self {
         let agent = Agent::config_builder().http_status_as_error(false).build().into();
-        Self { agent, docs: format!("{base_url}/v1/docs") }
+        let (docs, authorization) = (format!("{base_url}/v1/docs"), format!("Bearer {key}"));
+        Self { agent, docs, authorization }
     }
 
     fn url(&self, path: &str) -> String {
@@ -179,7 +181,8 @@ impl Api {
     /// The data of a document, if it exists.
     fn read(&self, path: &str) -> Result<Option<Value>> {
         let url = self.url(path);
-        let mut answer = self.agent.get(&url).call().with_context(|| format!("GET {url}"))?;
+        let request = self.agent.get(&url).header("Authorization", &self.authorization);
+        let mut answer = request.call().with_context(|| format!("GET {url}"))?;
         match answer.status().as_u16() {
             200 => {
                 let mut resource: Value = answer.body_mut().read_json()?;
@@ -195,13 +198,17 @@ impl Api {
 
     /// Creates a document; one that exists stays as it is. Returns whether it was created.
     fn create(&self, path: &str, data: &Value) -> Result<bool> {
-        let request = self.agent.put(self.url(path)).header("If-None-Match", "*");
+        let request = self.signed(self.agent.put(self.url(path))).header("If-None-Match", "*");
         Ok(send(request, data, &[201, 412])? == 201)
     }
 
     /// Creates a document, or replaces it.
     fn replace(&self, path: &str, data: &Value) -> Result<()> {
-        send(self.agent.put(self.url(path)), data, &[200, 201]).map(drop)
+        send(self.signed(self.agent.put(self.url(path))), data, &[200, 201]).map(drop)
+    }
+
+    fn signed(&self, request: RequestBuilder<WithBody>) -> RequestBuilder<WithBody> {
+        request.header("Authorization", &self.authorization)
     }
 
     /// Gives a document that has no population that of `data`.
@@ -209,7 +216,8 @@ impl Api {
         match self.read(path)? {
             Some(old) if old.get("population").is_none() => {
                 let population = json!({"population": data["population"]});
-                send(self.agent.patch(self.url(path)), &population, &[200, 404]).map(drop)
+                let request = self.signed(self.agent.patch(self.url(path)));
+                send(request, &population, &[200, 404]).map(drop)
             }
             _ => Ok(()),
         }

@@ -8,11 +8,14 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use crate::admin::Server;
+use crate::admin_key;
 use crate::process::say;
 
 /// What to do with API keys.
 #[derive(Subcommand)]
 pub(crate) enum Key {
+    /// Make the first administrator's key, of a server that knows none: prints it, and what to tell the server
+    Mint,
     /// Make a key, and print it on standard output: it is shown this once
     Create {
         /// What people call it
@@ -47,6 +50,16 @@ pub(crate) enum Key {
 /// Why the server does not do it.
 pub(crate) fn run(command: &Key) -> Result<()> {
     match command {
+        Key::Mint => {
+            let key = admin_key::mint()?;
+            say(format!(
+                "tell the server {}={}, and keep the key; it is not shown again",
+                admin_key::VARIABLE,
+                admin_key::configuration(&key)?
+            ));
+            println!("{key}");
+            Ok(())
+        }
         Key::Create { name, roles, days, server } => {
             let expire_time = days.map(|days| in_days(days, SystemTime::now())).transpose()?;
             let body = json!({"name": name, "roles": roles, "expireTime": expire_time});

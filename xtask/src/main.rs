@@ -1,6 +1,7 @@
 //! `cargo xtask`: everything the README names.
 
 mod admin;
+mod admin_key;
 #[cfg(feature = "bench")]
 mod bench;
 mod browser;

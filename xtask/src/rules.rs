@@ -103,7 +103,11 @@ fn run_cases(rules: &rules::Rules, cases: &str) -> Result<String> {
     Ok(format!("{} cases are as they say", report.cases))
 }
 
-fn deploy(file: &Path, server: &Server) -> Result<()> {
+/// Sends rules to a server.
+///
+/// # Errors
+/// If they are wrong, or the server does not take them.
+pub(crate) fn deploy(file: &Path, server: &Server) -> Result<()> {
     let text = read(file)?;
     // What this version of the code finds need not be sent; the server decides by its own.
     compile(file, &text)?;

@@ -2,17 +2,18 @@
 
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use xtask::workerd::{Log, Options, Server};
+use xtask::workerd::{Log, Options, Server, Service};
 
 use crate::cli::Serve;
-use crate::demo_data;
 use crate::process::say;
 use crate::setup::{self, Packages, Parts};
 use crate::workspace::Workspace;
+use crate::{admin, admin_key, demo_data, rules};
 
 /// Sets up, builds, serves until a signal comes, and loads the demo's data if asked to.
 ///
@@ -22,8 +23,14 @@ pub(crate) fn run(workspace: &Workspace, options: &Serve) -> Result<()> {
     ensure_free(SocketAddr::new(options.host, options.port))?;
     let mut service =
         setup::build_parts(workspace, Packages::Serve, Parts::only_server(options.server_only))?;
+    let key = admin_key::ensure(&options.data)?;
+    let hash = admin_key::configuration(&key)?;
+    service.vars.insert(admin_key::VARIABLE.to_owned(), hash.into());
     if options.host.is_loopback() {
         service.vars.insert("OPEN".to_owned(), "1".into());
+    }
+    if options.demo {
+        take_settings(&mut service, workspace.path("demo-web/access.json"))?;
     }
     let launch = Options {
         host: options.host,
@@ -36,8 +43,11 @@ pub(crate) fn run(workspace: &Workspace, options: &Serve) -> Result<()> {
     let signals = signals()?;
     let mut server = Server::start(&service, &options.data, launch)?;
     if options.demo {
-        demo_data::load(workspace, &server.base_url())?;
+        demo_data::load(workspace, &server.base_url(), &key)?;
+        let asked = admin::Server::local(server.base_url(), &options.data);
+        rules::deploy(&workspace.path("demo-web/demo.rules"), &asked)?;
     }
+    say(who_may(options));
     // Flushed at once: scripts wait for this line.
     println!("Blaze is listening on {}", server.base_url());
     io::stdout().flush().context("writing to standard output")?;
@@ -47,6 +57,25 @@ pub(crate) fn run(workspace: &Workspace, options: &Serve) -> Result<()> {
         server.pid()
     ));
     wait(&mut server, &signals)
+}
+
+/// Serves with another `access.json`.
+fn take_settings(service: &mut Service, file: PathBuf) -> Result<()> {
+    let module = service.modules.iter_mut().find(|module| module.name == "access.json");
+    module.context("the server reads its settings from a module")?.path = file;
+    Ok(())
+}
+
+/// What is said about who may do what.
+fn who_may(options: &Serve) -> &'static str {
+    if options.demo {
+        "demo: a country is changed by its owner only, everything else by everybody (demo-web/demo.rules)"
+    } else if options.host.is_loopback() {
+        "open: as long as there are no rules, everybody on this machine may do everything; \
+         `cargo xtask rules deploy FILE` ends that"
+    } else {
+        "closed: nothing is allowed but what rules allow; `cargo xtask rules deploy FILE` brings some"
+    }
 }
 
 /// Before anything is built: that would be a long wait for "port taken".

@@ -1,6 +1,6 @@
 //! API keys: for programs that have no issuer. The text is shown once; what is kept of it is a hash.
 
-use super::Auth;
+use super::{ADMIN, Auth};
 use crate::hash;
 use blaze_schema::error::{Code, Error};
 use blaze_schema::timestamp::Timestamp;
@@ -55,6 +55,27 @@ impl ApiKey {
         (ApiKey { id, name, hash: secret_hash(&secret), roles, created: now, expires }, text)
     }
 
+    /// The first administrator's key, as a deployment is told it: `<id>:<hash>`, see [`ApiKey::configuration`]. `None` for
+    /// any other text.
+    pub fn configured(text: &str) -> Option<Self> {
+        let (id, hash) = text.trim().split_once(':')?;
+        let is_hash = hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+        (id.len() == ID_CHARACTERS && is_hash).then(|| ApiKey {
+            id: id.to_owned(),
+            name: "configured".to_owned(),
+            hash: hash.to_ascii_lowercase(),
+            roles: BTreeSet::from([ADMIN.to_owned()]),
+            created: Timestamp::from_micros(0),
+            expires: None,
+        })
+    }
+
+    /// What [`ApiKey::configured`] reads, from a key's text; `None` for what is no key.
+    pub fn configuration(text: &str) -> Option<String> {
+        let (id, secret) = parse(text.trim())?;
+        Some(format!("{id}:{}", secret_hash(secret)))
+    }
+
     /// Whether this is the key with that secret. It takes the same time wherever the two differ.
     pub fn verifies(&self, secret: &str) -> bool {
         secret_hash(secret).as_bytes().ct_eq(self.hash.as_bytes()).into()
@@ -98,6 +119,20 @@ mod tests {
     fn key() -> (ApiKey, String) {
         let roles = BTreeSet::from(["reader".to_owned()]);
         ApiKey::mint([7, u128::MAX], "nightly".to_owned(), roles, Timestamp::from_micros(1), None)
+    }
+
+    #[test]
+    fn a_deployment_is_told_the_first_key_by_its_hash() {
+        let (key, text) = key();
+        let told = ApiKey::configuration(&format!("{text}\n")).unwrap();
+        assert!(!told.contains(parse(&text).unwrap().1));
+        let configured = ApiKey::configured(&told).unwrap();
+        assert_eq!((&configured.id, &configured.hash), (&key.id, &key.hash));
+        assert!(configured.auth().is_admin());
+        for wrong in ["", ":", "a:b", &told[1..], &told[..told.len() - 1], &text] {
+            assert_eq!(ApiKey::configured(wrong), None, "{wrong}");
+        }
+        assert_eq!(ApiKey::configuration("blz_a_b"), None);
     }
 
     #[test]

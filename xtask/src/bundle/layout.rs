@@ -19,7 +19,7 @@ pub(super) fn server(workspace: &Workspace, glue: &Path) -> Result<()> {
     for script in
         ["access.js", "account.js", "limiter.js", "listener.js", "remote.js", "snapshot.js"]
     {
-        tree.add(script, workspace.path(&format!("server/{script}")));
+        tree.add(script, workspace.path(format!("server/{script}")));
     }
     tree.add("access.json", workspace.path("access.json"));
     tree.add("collections.json", workspace.path("collections.json"));

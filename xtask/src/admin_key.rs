@@ -1,0 +1,66 @@
+//! The first administrator's key: made here, known to a server by its hash.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, anyhow};
+use blaze_engine::auth::{ADMIN, ApiKey};
+use blaze_schema::timestamp::Timestamp;
+
+/// The variable that tells a server the key's hash.
+pub(crate) const VARIABLE: &str = "ADMIN_KEY_HASH";
+
+/// Where the key of a server on this machine is, in its data directory.
+pub(crate) const FILE: &str = "admin-key";
+
+/// A new key's text.
+///
+/// # Errors
+/// If this machine gives no random bits.
+pub(crate) fn mint() -> Result<String> {
+    let bits = || -> Result<u128> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes).map_err(|error| anyhow!("random bits: {error}"))?;
+        Ok(u128::from_be_bytes(bytes))
+    };
+    let random = [bits()?, bits()?];
+    let micros = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
+    let now = Timestamp::from_micros(i64::try_from(micros).unwrap_or(i64::MAX));
+    let roles = BTreeSet::from([ADMIN.to_owned()]);
+    Ok(ApiKey::mint(random, "first".to_owned(), roles, now, None).1)
+}
+
+/// What a server is told of a key.
+///
+/// # Errors
+/// If the text is no key.
+pub(crate) fn configuration(key: &str) -> Result<String> {
+    ApiKey::configuration(key).context("this is no API key")
+}
+
+/// The key of the server whose data is there, made if it is missing. Only its owner may read the file.
+///
+/// # Errors
+/// If the file cannot be read or written.
+pub(crate) fn ensure(data: &Path) -> Result<String> {
+    let file = data.join(FILE);
+    if let Ok(key) = fs::read_to_string(&file) {
+        return Ok(key.trim().to_owned());
+    }
+    let key = mint()?;
+    fs::create_dir_all(data).with_context(|| format!("creating {}", data.display()))?;
+    write_private(&file, &format!("{key}\n"))
+        .with_context(|| format!("writing {}", file.display()))?;
+    Ok(key)
+}
+
+fn write_private(file: &Path, text: &str) -> std::io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(file)?.write_all(text.as_bytes())
+}
