@@ -42,6 +42,11 @@ pub fn configure_accounts(text: &str) {
     }));
 }
 
+/// Which ways there are to sign in.
+pub(crate) fn offered() -> Reply {
+    settings().map_or_else(Reply::from, |settings| account_request::offered(settings.as_ref()))
+}
+
 fn settings() -> Result<Option<Settings>, Error> {
     SETTINGS.with_borrow(Clone::clone)
 }

@@ -134,6 +134,7 @@ fn answer(
             }
             Err(error) => error.into(),
         },
+        Ok(Route::SignIns) => crate::account::offered(),
         Ok(Route::Accounts) => return Ok(Array::of1(&"accounts".into()).into()),
         Ok(Route::Jwks) => published(own_keys()),
         Ok(Route::List(path)) if is_upgrade(&Incoming::new(&request)?.request()) => {

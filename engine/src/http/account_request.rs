@@ -55,6 +55,20 @@ fn resource(path: &str) -> Option<Resource<'_>> {
     })
 }
 
+/// What `GET /v1/accounts` answers, so that a page knows what to offer: `{"passwords","signUp","providers":[name…]}`; all
+/// of it off where there are no accounts.
+pub fn offered(settings: Option<&Settings>) -> Reply {
+    let providers: Vec<&str> = settings
+        .iter()
+        .flat_map(|settings| settings.providers.keys().map(String::as_str))
+        .collect();
+    let is = |way: fn(&Settings) -> bool| settings.is_some_and(way);
+    let passwords = is(|settings| settings.passwords);
+    let sign_up = is(|settings| settings.sign_up);
+    let body = json!({"passwords": passwords, "signUp": sign_up, "providers": providers});
+    Reply::json(200, body.to_string())
+}
+
 /// Reads a request whose route is that of accounts. `body` is missing where it is too large, `settings` where
 /// `access.json` has no `accounts`; `random` is 256 fresh random bits.
 ///

@@ -29,6 +29,8 @@ pub enum Route {
     Admin,
     /// `GET /v1/jwks.json`
     Jwks,
+    /// `GET /v1/accounts`: which ways there are to sign in.
+    SignIns,
     /// What is below `/v1/accounts/`: see [`account_request`].
     Accounts,
     /// Promised, and not built yet.
@@ -69,6 +71,7 @@ pub fn route(method: &str, path: &str) -> Result<Route, Reply> {
     }
     let (methods, found) = match path {
         "/v1/jwks.json" => ("GET, HEAD", Route::Jwks),
+        "/v1/accounts" => ("GET, HEAD", Route::SignIns),
         "/health" => ("GET, HEAD", Route::Health),
         "/v1/openapi.json" => ("GET, HEAD", Route::OpenApi),
         "/v1/query" => ("POST", Route::Query),
