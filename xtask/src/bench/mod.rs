@@ -4,6 +4,7 @@
 //! Absolute numbers are the machine's. The ratios are ours, so rounds alternate between the two, which lets noise hit
 //! both, and ratios are taken round by round.
 
+mod access;
 mod chart;
 mod curve;
 mod documents;
@@ -66,6 +67,8 @@ enum Measurement {
     HotWrites,
     FanOut,
     Memory,
+    /// Point reads with tokens and rules, and without.
+    Access,
     /// Queries of growing collections, and loading them.
     Growth,
     /// Queries of the engine alone.
@@ -116,6 +119,7 @@ pub(crate) struct Effort {
 #[derive(Default)]
 pub(crate) struct Results {
     comparisons: Vec<Comparison>,
+    access: Vec<access::Access>,
     growth: Option<growth::Growth>,
     native: Vec<curve::Curve>,
     native_live: Vec<live::NativeCost>,
@@ -223,6 +227,9 @@ async fn measure(
     }
     if wanted(Measurement::Memory) {
         results.comparisons.extend(memory::compare(contestants, effort).await?);
+    }
+    if wanted(Measurement::Access) {
+        results.access = access::measure(&contestants.blaze, effort).await?;
     }
     if wanted(Measurement::Growth) {
         results.growth = Some(growth::measure(contestants, effort).await?);

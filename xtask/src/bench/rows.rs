@@ -100,7 +100,7 @@ impl Cost {
 pub(crate) async fn count(blaze: &Contestant) -> Result<Vec<Cost>> {
     let settings = json!({ID: {"exempt": ["bio"]}});
     let entries = entries(&settings)?;
-    let variant = Variant { counts_rows: true, collections: Some(settings) };
+    let variant = Variant { counts_rows: true, collections: Some(settings), ..Variant::default() };
     let mut subject = blaze.start_as(&variant)?;
     let mut costs = run(&subject, operations(entries)).await?;
     sleep(ALARM).await;

@@ -27,10 +27,16 @@ pub(crate) struct Variant {
     pub(crate) counts_rows: bool,
     /// What `collections.json` says, instead of the file in the checkout.
     pub(crate) collections: Option<Value>,
+    /// What `access.json` says, instead of the file in the checkout.
+    pub(crate) access: Option<Value>,
+    /// Variables besides those that it is deployed with.
+    pub(crate) vars: Vec<(&'static str, String)>,
 }
 
 /// The module with the settings of the collections.
 const COLLECTIONS: &str = "collections.json";
+/// The module with those of who is known, and how.
+const ACCESS: &str = "access.json";
 
 /// A contestant, running on an empty data directory. Dropping it ends the process and removes the data.
 pub(crate) struct Subject {
@@ -95,11 +101,17 @@ impl Contestant {
         if variant.counts_rows {
             service.vars.insert("COUNT_ROWS".to_owned(), "1".into());
         }
-        if let Some(collections) = &variant.collections {
-            let file = data.path().join(COLLECTIONS);
-            fs::write(&file, collections.to_string()).context("writing the settings")?;
-            let settings = service.modules.iter_mut().find(|module| module.name == COLLECTIONS);
-            settings.with_context(|| format!("{} has no {COLLECTIONS}", self.name))?.path = file;
+        // As `cargo xtask serve` does: without rules everything is allowed. The baseline does not look at it.
+        service.vars.insert("OPEN".to_owned(), "1".into());
+        let vars =
+            variant.vars.iter().map(|(name, value)| ((*name).to_owned(), value.clone().into()));
+        service.vars.extend(vars);
+        for (name, settings) in [(COLLECTIONS, &variant.collections), (ACCESS, &variant.access)] {
+            let Some(settings) = settings else { continue };
+            let file = data.path().join(name);
+            fs::write(&file, settings.to_string()).context("writing the settings")?;
+            let module = service.modules.iter_mut().find(|module| module.name == name);
+            module.with_context(|| format!("{} has no {name}", self.name))?.path = file;
         }
         let options = Options {
             // The baseline has no health check; one that listens is ready.

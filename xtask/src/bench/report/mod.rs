@@ -1,5 +1,6 @@
 //! The results as Markdown.
 
+mod access;
 mod comparisons;
 mod format;
 mod live;
@@ -18,6 +19,7 @@ pub(crate) fn markdown(results: &Results, effort: &Effort, machine: &Machine) ->
     let parts = [
         introduction(machine),
         comparisons::section(&results.comparisons, effort),
+        access::section(&results.access, effort),
         queries::growth(results.growth.as_ref(), effort),
         queries::native(&results.native, effort),
         live::section(results, effort),
