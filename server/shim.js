@@ -87,7 +87,8 @@ async function lookUp(paths) {
 /** A promise of a request's body, or of undefined when it has more than `limit` bytes. */
 function readBody(request, limit) {
   const length = request.headers.get("content-length");
-  if (length === null || Number(length) > limit) return readChunks(request.body ?? [], limit);
+  // What is no number is not at most the limit.
+  if (length === null || !(Number(length) <= limit)) return readChunks(request.body ?? [], limit);
   return request.arrayBuffer().then((body) => new Uint8Array(body));
 }
 

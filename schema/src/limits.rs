@@ -90,8 +90,6 @@ pub const IDENTITY_SOCKETS: usize = 100;
 pub const LOOKUP_MICROS: i64 = 10 * 1_000_000;
 /// Documents that are looked up for one step: by the rules of who asks, and by those of who listens.
 pub const STEP_LOOKUPS: usize = 20;
-/// Sockets on `/v1/listen` of one identity or address, for each isolate of the platform.
-pub const LISTENERS: usize = 100;
 /// Bytes of a credential: a bearer token or an API key. Headers of most servers end there too.
 pub const TOKEN_BYTES: usize = 8 * 1_024;
 /// Bytes of who somebody is, as JSON (`Auth` of the engine: the claims of a token, the uid, the roles): it is kept with
@@ -231,3 +229,5 @@ pub const ID_TOKEN_BYTES: usize = 32 * 1_024;
 pub const SIGN_IN_MICROS: i64 = 10 * 60 * 1_000_000;
 /// Bytes of a request about accounts.
 pub const ACCOUNT_REQUEST_BYTES: usize = 16 * 1_024;
+/// Bytes of a request's URL. A path of [`PATH_BYTES`] has three times as many when each is percent-encoded.
+pub const REQUEST_URL_BYTES: usize = 32 * 1_024;

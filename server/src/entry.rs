@@ -5,7 +5,7 @@ use crate::collections::collections;
 use crate::document::read_lookups;
 use crate::guard::{Who, guard, identify, own_keys};
 use crate::incoming::Incoming;
-use crate::respond::{allow_origin, allowed_origins, internal, response};
+use crate::respond::{allow_origin, allowed_origins, failed, internal, response};
 use blaze_engine::auth::Auth;
 use blaze_engine::guard::{Caller, Stop};
 use blaze_engine::http::admin_request;
@@ -13,7 +13,7 @@ use blaze_engine::http::credential::credential;
 use blaze_engine::http::document_request::is_upgrade;
 use blaze_engine::http::query_request::{Ask, Question};
 use blaze_engine::http::reply::Reply;
-use blaze_engine::http::route::{Route, route};
+use blaze_engine::http::route::{Route, check_url, route as find_route};
 use blaze_engine::http::{Headers, cors, document_request, security};
 use blaze_schema::error::{Code, Error};
 use blaze_schema::id::ulid;
@@ -100,7 +100,8 @@ fn answer(
     is_counted: bool,
 ) -> Result<JsValue, JsValue> {
     let summary = Incoming::summary(&request)?;
-    let route = route(summary.method(), summary.path());
+    let route = check_url(summary.url()).map_err(Reply::from);
+    let route = route.and_then(|()| find_route(summary.method(), summary.path()));
     if let (true, Ok(Route::Document(path))) = (is_counted, &route) {
         // Its object finds out who asks.
         return bridge::forward(&env, path.as_str(), &request, None).map(JsValue::from);
@@ -267,8 +268,7 @@ fn asked(
         let ask = simple.map_or_else(|| Question::query(&body)?.ask(&collections), Ok);
         return Ok(ask?);
     }
-    let incoming = Incoming::credentials(request)
-        .map_err(|thrown| Error::new(Code::Internal, bridge::message(&thrown)))?;
+    let incoming = Incoming::credentials(request).map_err(|thrown| failed(&thrown))?;
     if incoming.method() == "POST" {
         document_request::check_json("POST", content_type)?;
     }
@@ -326,7 +326,7 @@ pub fn merge(
 }
 
 fn question(incoming: &Incoming, body: &[u8]) -> Result<Question, Error> {
-    match route(incoming.method(), incoming.path()) {
+    match find_route(incoming.method(), incoming.path()) {
         Ok(Route::Query) => Question::query(body),
         Ok(Route::Aggregate) => Question::aggregate(body),
         Ok(Route::List(collection)) => Question::list(collection, &incoming.request()),

@@ -5,7 +5,7 @@
 use crate::bridge::{self, Socket};
 use crate::collections::collections;
 use crate::incoming::Incoming;
-use crate::respond::count_rows;
+use crate::respond::{count_rows, failed};
 use crate::sqlite::SqliteStore;
 use blaze_engine::http::query_request;
 use blaze_engine::index::live::Subscription;
@@ -106,9 +106,7 @@ impl Index {
 
 impl Index {
     fn answer(&self, name: &str, event: Event) -> Result<String, Error> {
-        let answer = self
-            .handle(name, event, None)
-            .map_err(|thrown| Error::new(Code::Internal, bridge::message(&thrown)))?;
+        let answer = self.handle(name, event, None).map_err(|thrown| failed(&thrown))?;
         answer.unwrap_or_else(|| Err(Error::new(Code::Internal, "the index gave no answer")))
     }
 

@@ -49,6 +49,11 @@ pub(crate) fn response(reply: &Reply) -> Result<Response, JsValue> {
 
 /// What a thrown value becomes: `internal`. What was thrown is logged and not shown.
 pub(crate) fn internal(thrown: &JsValue) -> Reply {
+    failed(thrown).into()
+}
+
+/// As [`internal`], as an error.
+pub(crate) fn failed(thrown: &JsValue) -> Error {
     worker::console_error!("{}", bridge::message(thrown));
-    Error::new(Code::Internal, "the request failed inside the server").into()
+    Error::new(Code::Internal, "the request failed inside the server")
 }

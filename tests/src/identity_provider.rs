@@ -1,8 +1,9 @@
 //! A real provider of identities (npm's `oidc-provider`) on this machine, and a browser in which somebody logs in there.
 
 use crate::client::PATIENCE;
+use serde_json::Value;
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use ureq::http::{Request, Response};
@@ -26,25 +27,45 @@ pub struct IdentityProvider {
 impl IdentityProvider {
     /// Starts one. Its keys are new.
     pub fn start() -> Self {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let package = root.join("node_modules/oidc-provider");
-        assert!(package.is_dir(), "oidc-provider is missing; `cargo xtask test` installs it");
-        // It wants a newer Node.js than some systems have.
-        let installed = root.join("node_modules/node/bin/node");
-        let node = if installed.is_file() { installed } else { PathBuf::from("node") };
-        let mut node = Command::new(node)
-            .arg(root.join("tests/data/oidc/provider.mjs"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("Node.js starts");
+        let mut node = node("provider.mjs").stderr(Stdio::null()).spawn().expect("Node.js starts");
         let mut output = BufReader::new(node.stdout.take().expect("it is piped"));
         let mut lines = output.by_ref().lines().map_while(Result::ok);
         let issuer = lines.find(|line| line.starts_with("http://"));
         let issuer = issuer.expect("the provider says its issuer");
         IdentityProvider { node, _output: output, issuer }
     }
+}
+
+/// Node.js with a script of `tests/data/oidc`, its input and output piped.
+fn node(script: &str) -> Command {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let package = root.join("node_modules/oidc-provider");
+    assert!(package.is_dir(), "oidc-provider is missing; `cargo xtask test` installs it");
+    // It wants a newer Node.js than some systems have.
+    let installed = root.join("node_modules/node/bin/node");
+    let node = if installed.is_file() { installed } else { PathBuf::from("node") };
+    let mut command = Command::new(node);
+    command.arg(root.join("tests/data/oidc").join(script));
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    command
+}
+
+/// The claims of a token of Blaze, verified by another implementation (npm's `jose`) with the keys that are published at
+/// a URL; or why it is not good.
+///
+/// # Errors
+/// What it says is wrong with the token.
+pub fn verify_elsewhere(jwks: &str, token: &str) -> Result<Value, String> {
+    let mut node = node("verify.mjs").arg(jwks).spawn().expect("Node.js starts");
+    let mut input = node.stdin.take().expect("it is piped");
+    input.write_all(token.as_bytes()).expect("it reads the token");
+    drop(input);
+    let output = node.wait_with_output().expect("it ends");
+    let text = String::from_utf8(output.stdout).expect("text");
+    if output.status.success() {
+        return Ok(serde_json::from_str(&text).expect("claims"));
+    }
+    Err(text)
 }
 
 impl Drop for IdentityProvider {

@@ -118,8 +118,6 @@ impl TestServer {
 
 /// The module that says what is declared of collections.
 const COLLECTIONS: &str = "collections.json";
-/// The module with the issuers and rates.
-const ACCESS: &str = "access.json";
 /// The file with what a server prints.
 const LOG: &str = "server.log";
 

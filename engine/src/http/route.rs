@@ -4,6 +4,7 @@ use super::account_request;
 use super::admin_request;
 use super::reply::Reply;
 use blaze_schema::error::{Code, Error};
+use blaze_schema::limits::REQUEST_URL_BYTES;
 use blaze_schema::path::{CollectionPath, DocumentPath, Path};
 
 /// What a request is for.
@@ -43,6 +44,18 @@ pub enum Route {
 
 const DOCUMENT_METHODS: &str = "GET, HEAD, PUT, PATCH, DELETE";
 const COLLECTION_METHODS: &str = "GET, POST";
+
+/// Refuses a URL that is too long to be looked at.
+///
+/// # Errors
+/// 414 `invalid-argument`.
+pub fn check_url(url: &str) -> Result<(), Error> {
+    if url.len() > REQUEST_URL_BYTES {
+        let detail = format!("URL: {} bytes, of {REQUEST_URL_BYTES} at most", url.len());
+        return Err(Error::invalid(detail).with_status(414));
+    }
+    Ok(())
+}
 
 /// Finds the route. `path` is the URL's path as it came.
 ///
@@ -149,6 +162,13 @@ mod tests {
             assert_eq!(route(method, path), Ok(expected), "{method} {path}");
         }
         assert!(matches!(route("POST", "/v1/commit"), Ok(Route::Unimplemented(_))));
+    }
+
+    #[test]
+    fn urls_are_limited() {
+        assert_eq!(check_url(&"u".repeat(REQUEST_URL_BYTES)), Ok(()));
+        let error = check_url(&"u".repeat(REQUEST_URL_BYTES + 1)).unwrap_err();
+        assert_eq!(error.status, 414);
     }
 
     #[test]
