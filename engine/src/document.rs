@@ -519,10 +519,14 @@ impl Step<'_> {
             None => Record::unborn(self.epoch(), self.now),
         };
         let method = method_of(&operation, &record);
-        let tells_state = !matches!(operation, Operation::Create(_) | Operation::Set(_));
+        let is_whole = matches!(operation, Operation::Create(_) | Operation::Set(_));
         let change = match Change::of(record, operation, preconditions, self.now, self.settings) {
             Ok(change) => change,
-            Err(error) => return Err(self.refused(store, slot, error, tells_state)),
+            // Whether new data is too large, say, depends on nothing that is there.
+            Err(error) if is_whole && is_of_request(&error) => {
+                return Err(self.refused(store, slot, error, None));
+            }
+            Err(error) => return Err(self.refused(store, slot, error, Some(method))),
         };
         self.permit(method, self.record.as_ref(), Some(&change.record))?;
         let return_data = return_data && self.may_see(&change.record)?;
@@ -561,28 +565,29 @@ impl Step<'_> {
         Ok(if may_see { answer } else { answer.without_data() })
     }
 
-    /// The error that a write ran into, for those who may know the document's state: to others it is forbidden. A
-    /// refusal is an answer too: the request repeated must not be done after all because the document has changed
-    /// meanwhile. A fault is none, and who may not know makes no rows.
+    /// The error that a write ran into; where it tells something of the document (`telling`), only for those who may know:
+    /// to others the act is forbidden. A refusal is an answer too: the request repeated must not be done after all because
+    /// the document has changed meanwhile. A fault is none, and nobody in particular makes no rows by it.
     fn refused(
         &self,
         store: &mut impl Store,
         slot: Option<([u8; 3], Slot, Idempotency)>,
         error: Error,
-        tells_state: bool,
+        telling: Option<Method>,
     ) -> Stop {
         if error.code == Code::Internal {
             return error.into();
         }
-        let of_request = matches!(error.code, Code::InvalidArgument | Code::ResourceExhausted);
         if let Err(stop) = self.permit(Method::Get, self.record.as_ref(), None) {
             return match stop {
-                Stop::Refused(_) if of_request && !tells_state => error.into(),
-                Stop::Refused(_) => forbidden(self.caller, self.path).into(),
+                Stop::Refused(_) => {
+                    telling.map_or(error, |method| forbidden(self.caller, method, self.path)).into()
+                }
                 needs => needs,
             };
         }
-        if let Some((key, slot, request)) = slot {
+        let is_somebody = self.guard.is_open() || self.caller.auth.is_some();
+        if let Some((key, slot, request)) = slot.filter(|_| is_somebody) {
             let refused = Answer::Refused(error.clone());
             let row = slot.to_row_with(request, refused, self.now);
             if let Err(fault) = row.and_then(|row| Ok(store.put_all(&[(&key, &row)])?)) {
@@ -731,6 +736,11 @@ fn method_of(operation: &Operation, before: &Record) -> Method {
     }
 }
 
+/// Whether an error is about what was sent, and not about what is there.
+fn is_of_request(error: &Error) -> bool {
+    matches!(error.code, Code::InvalidArgument | Code::ResourceExhausted)
+}
+
 /// What is done instead of a step that cannot be done, or not yet.
 fn stopped(stop: Stop, refuse: impl FnOnce(Error) -> Vec<Effect>) -> Vec<Effect> {
     match stop {
@@ -774,5 +784,7 @@ fn resource(path: &DocumentPath, record: &Record, with_data: bool) -> String {
     )
 }
 
+#[cfg(test)]
+mod permission_tests;
 #[cfg(test)]
 mod tests;

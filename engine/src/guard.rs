@@ -116,9 +116,10 @@ impl Guard {
             Guard::Closed => return Err(no_rules().into()),
             Guard::Rules { rules, .. } => rules,
         };
-        let act = if method == Method::Get { "reading" } else { "writing" };
         if method != Method::Get && is_grant(path) {
-            return Err(refusal(caller, &format!("{act} {path}, which grants roles,")).into());
+            return Err(
+                refusal(caller, &format!("{}, which grants roles,", act(method, path))).into()
+            );
         }
         let request = Request {
             method,
@@ -131,7 +132,7 @@ impl Guard {
         };
         match rules.decide(&request) {
             Verdict::Allowed(basis) => Ok(basis),
-            Verdict::Denied(_) => Err(refusal(caller, &format!("{act} {path}")).into()),
+            Verdict::Denied(_) => Err(refusal(caller, &act(method, path)).into()),
             Verdict::Needs(paths) => Err(Stop::Needs(paths)),
         }
     }
@@ -177,9 +178,15 @@ fn resource(record: &Record) -> Option<Resource<'_>> {
     record.data.as_deref().map(|data| Resource { data, create_time, update_time })
 }
 
-/// What a write is told that failed for a reason that its caller may not know.
-pub fn forbidden(caller: &Caller, path: &DocumentPath) -> Error {
-    refusal(caller, &format!("writing {path}"))
+/// What is told of an act that failed for a reason that its caller may not know: as if it were not allowed.
+pub fn forbidden(caller: &Caller, method: Method, path: &DocumentPath) -> Error {
+    refusal(caller, &act(method, path))
+}
+
+/// The act in words, in which creating and updating are the same: they would say whether the document exists.
+fn act(method: Method, path: &DocumentPath) -> String {
+    let verb = if method == Method::Get { "reading" } else { "writing" };
+    format!("{verb} {path}")
 }
 
 /// The refusal of an act: of somebody who is known, or of somebody who might be.

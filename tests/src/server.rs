@@ -54,6 +54,11 @@ impl TestServer {
         Self::start_as(Setup { vars, collections: None, access: Some(access) })
     }
 
+    /// The same, with its own `collections.json` too.
+    pub fn start_closed_with(access: &Value, collections: &Value, vars: &[(&str, &str)]) -> Self {
+        Self::start_as(Setup { vars, collections: Some(collections), access: Some(access) })
+    }
+
     fn start_as(Setup { vars, collections, access }: Setup<'_>) -> Self {
         let mut service = Service::built().unwrap_or_else(|error| panic!("{error:#}"));
         if access.is_none() {

@@ -3,6 +3,7 @@
 use super::snapshot::KeySet;
 use super::state::issuer_row;
 use super::{Access, Effect, Step};
+use crate::auth::OWN_ISSUER;
 use crate::store::Store;
 use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::{
@@ -67,6 +68,9 @@ impl Access {
         step: &mut Step<'_, S>,
         issuer: String,
     ) -> Result<String, Error> {
+        if issuer == OWN_ISSUER {
+            return Ok(String::new());
+        }
         let url = self.url(&issuer)?;
         let fetched = step.fetched(&issuer);
         let pause = if fetched.is_some() { JWKS_PAUSE_MICROS } else { JWKS_RETRY_MICROS };

@@ -73,7 +73,8 @@ pub enum Event {
     /// Somebody saw a key id that an issuer's keys do not have. The answer is empty; what is to be fetched, if it may be
     /// by now, is an effect.
     Refresh {
-        /// The issuer; `not-found` for one whose keys are not fetched.
+        /// The issuer; `not-found` for one whose keys are not fetched. For Blaze itself there is nothing to fetch: who
+        /// asks takes a new copy.
         issuer: String,
     },
     /// What became of [`Effect::FetchJwks`]. The answer is empty, or says why the keys are as they were.
@@ -203,6 +204,7 @@ impl Access {
         match event {
             Event::Snapshot { known } => {
                 self.fetch_stale(step);
+                step.make_own_key()?;
                 step.snapshot(known)
             }
             Event::PutRules { text, if_version, actor } => step.put_rules(text, if_version, &actor),

@@ -1,4 +1,5 @@
-//! Blaze's own signing key: an Ed25519 seed that is made when first something is to be signed, and never leaves its row.
+//! Blaze's own signing key: an Ed25519 seed that is made before the first copy of what is kept here is given, and never
+//! leaves its row.
 
 use super::Step;
 use super::snapshot::KeySet;
@@ -51,6 +52,15 @@ impl Seed {
 }
 
 impl<S: Store> Step<'_, S> {
+    /// Makes the key, unless there is one. Copies of what is kept here have it before anything is signed: the first token
+    /// must not be one that nobody knows.
+    pub(super) fn make_own_key(&mut self) -> Result<(), Error> {
+        if self.state.own_keys.is_some() {
+            return Ok(());
+        }
+        self.keep_own_keys(OwnKeys { seed: Seed::new(self.random), former: Vec::new() })
+    }
+
     pub(super) fn sign(&mut self, claims: &Map) -> Result<String, Error> {
         if let Some(keys) = &self.state.own_keys {
             return keys.seed.signer().sign(claims);

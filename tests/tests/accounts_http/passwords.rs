@@ -51,7 +51,7 @@ fn a_token_says_to_rules_who_asks() {
     let protocols = format!("blaze.v1, bearer.{}", alice.access);
     let path = format!("/v1/docs/{own}");
     let mut socket = Socket::open_with(&world.server.url(), &path, &protocols).expect("a socket");
-    assert_eq!(socket.next()["data"], json!({"n": 1}));
+    assert_eq!(socket.receive()["data"], json!({"n": 1}));
 }
 
 #[test]
@@ -243,7 +243,7 @@ fn who_guesses_passwords_has_to_wait_and_learns_nothing() {
 fn accounts_are_off_until_access_json_has_them() {
     let paths =
         ["signUp", "signIn", "refresh", "signOut", "oidc/google/start", "oidc/google/finish"];
-    let server = TestServer::start_with_access(&json!({}), &[]);
+    let server = TestServer::start_closed(&json!({}), &[]);
     let client = server.client();
     for path in paths {
         let reply = client.post(&format!("/v1/accounts/{path}"), &credentials("a@b.c")).send();
@@ -262,7 +262,7 @@ fn accounts_are_off_until_access_json_has_them() {
     assert!(detail.contains("accounts.signUp"), "{detail}");
     refused(&world.post("signIn", &credentials("a@b.c")));
     // A mistake in the file is the server's, and says where.
-    let server = TestServer::start_with_access(&json!({"accounts": {"pasword": true}}), &[]);
+    let server = TestServer::start_closed(&json!({"accounts": {"pasword": true}}), &[]);
     let reply = server.client().post("/v1/accounts/signIn", &credentials("a@b.c")).send();
     assert!(reply.problem(500, "internal").contains("accounts.pasword"));
 }

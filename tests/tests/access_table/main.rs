@@ -1,0 +1,7 @@
+//! Who may do what, proved on the built server: every operation on every way in against an oracle, what a refusal tells
+//! (nothing), what happens to those who listen when they may no longer, and writes that are on their way meanwhile.
+
+mod operations;
+mod oracle;
+mod table;
+mod world;

@@ -1,0 +1,217 @@
+//! Who may do what to a document over HTTP, and what a refusal tells: nothing.
+
+use crate::operations::{OPERATIONS, Operation};
+use crate::oracle::{Act, is_forbidden, may_list, may_read, may_write};
+use crate::world::{PLACES, Person, Place, World, data, world};
+use blaze_tests::client::{Client, Reply};
+use serde_json::{Value, json};
+use std::thread;
+
+/// Everything that an answer tells, but what the request said itself (the path) and the time.
+fn told(reply: &Reply, path: &str) -> (u16, Vec<(String, String)>, String) {
+    let hidden = |text: &str| text.replace(path, "<path>");
+    let headers = reply.headers.iter().filter(|(name, _)| *name != "date");
+    let text = |value: &[u8]| hidden(&String::from_utf8_lossy(value));
+    let mut headers: Vec<_> =
+        headers.map(|(name, value)| (name.to_string(), text(value.as_bytes()))).collect();
+    headers.sort();
+    (reply.status, headers, hidden(&reply.text()))
+}
+
+fn assert_refused(person: &Person, reply: &Reply, is_head: bool, case: &str) {
+    let (status, code) = person.refusal();
+    assert_eq!(reply.status, status, "{case}: {}", reply.text());
+    if !is_head {
+        let detail = reply.problem(status, code);
+        assert!(!detail.contains("shibboleth"), "{case}: {detail}");
+    }
+    assert_eq!(reply.header("www-authenticate").is_some(), status == 401, "{case}");
+    assert_eq!(reply.header("etag"), None, "{case}");
+}
+
+/// One operation on a document that is there, and on one that is not.
+fn assert_operation(world: &World, person: &Person, place: Place, operation: &Operation) {
+    let client = world.client(person);
+    let paths = [place.existing(&world.admin), place.fresh()];
+    let mut refusals = Vec::new();
+    for (path, exists) in paths.iter().zip([true, false]) {
+        let case = format!("{}, {} of {path} ({exists})", person.name, operation.name);
+        let url = format!("/v1/docs/{path}");
+        let before = world.admin.state(&url);
+        let reply = operation.call(&client, path).send();
+        let act = operation.act;
+        if is_forbidden(person, place, exists, act) {
+            assert_refused(person, &reply, operation.name.starts_with("head"), &case);
+            assert_eq!(world.admin.state(&url), before, "{case}");
+            refusals.push(told(&reply, path));
+            continue;
+        }
+        let text = reply.text();
+        assert!(![401, 403].contains(&reply.status) && reply.status < 500, "{case}: {text}");
+        if act != Act::Read {
+            assert_eq!(reply.status >= 300, act.fails(exists), "{case}: {text}");
+            assert_eq!(world.admin.state(&url) != before, act.changes(exists), "{case}: {text}");
+            // What somebody wrote who may not read.
+            if !may_read(person, place, true) {
+                assert!(!text.contains("shibboleth") && !text.contains("\"data\""), "{case}");
+            }
+        }
+    }
+    if let [first, second] = refusals.as_slice() {
+        assert_eq!(first, second, "{}, {} in {place:?}", person.name, operation.name);
+    }
+}
+
+#[test]
+fn every_operation_on_a_document_is_decided_as_the_rules_say() {
+    let world = world();
+    thread::scope(|scope| {
+        for person in &world.people {
+            scope.spawn(move || {
+                for place in PLACES {
+                    for operation in OPERATIONS {
+                        assert_operation(world, person, place, operation);
+                    }
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn a_post_creates_for_those_who_may_create() {
+    let world = world();
+    for person in &world.people {
+        let client = world.client(person);
+        for place in PLACES {
+            for (number, key) in [None, Some("k"), Some("k")].into_iter().enumerate() {
+                let case = format!("{} in {place:?}, {key:?}", person.name);
+                let mut call = client.post(&format!("/v1/docs/{}", place.collection()), &data(2));
+                if let Some(key) = key {
+                    call = call.header("idempotency-key", key);
+                }
+                let reply = call.send();
+                if !may_write(person, place, false, Act::Create) {
+                    assert_refused(person, &reply, false, &case);
+                    continue;
+                }
+                assert_eq!(reply.status, 201, "{case}: {}", reply.text());
+                let created = reply.json();
+                // Alice sees her note: the decision is about the document as it is now.
+                let sees = may_read(person, place, true);
+                assert_eq!(created.get("data").is_some(), sees, "{case}, {number}");
+                let path = created["path"].as_str().unwrap();
+                assert_eq!(world.admin.data(&format!("/v1/docs/{path}")), data(2), "{case}");
+            }
+        }
+    }
+}
+
+/// The requests that ask for the documents of a place: all, or alice's.
+fn questions<'a>(client: &'a Client, place: Place, of_alice: bool) -> Vec<Reply> {
+    let collection = place.collection();
+    let url = format!("/v1/docs/{collection}");
+    let filter = json!({"field": "owner", "op": "==", "value": "alice"});
+    let mut query = json!({"from": collection});
+    if of_alice {
+        query["where"] = filter.clone();
+    }
+    let url = if of_alice { format!("{url}?where=owner==alice") } else { url };
+    let aggregate = json!({"query": query, "aggregates": {"n": "count", "t": {"sum": "n"}}});
+    let mut explained = query.clone();
+    explained["explain"] = json!(true);
+    explained["limit"] = json!(1);
+    let mut calls = vec![
+        client.get(&url),
+        client.post("/v1/query", &query),
+        client.post("/v1/query", &explained),
+        client.post("/v1/aggregate", &aggregate),
+    ];
+    if place == Place::Comments {
+        query["from"] = json!({"group": "comments"});
+        calls.push(client.post("/v1/query", &query));
+        let aggregate = json!({"query": query, "aggregates": {"n": "count"}});
+        calls.push(client.post("/v1/aggregate", &aggregate));
+    }
+    calls.into_iter().map(|call| call.send()).collect()
+}
+
+#[test]
+fn every_question_is_decided_as_the_rules_say_whatever_there_is_to_find() {
+    // A world of its own: at first there is nothing to find.
+    let world = World::new(crate::world::RULES, &[]);
+    let mut refusals: [Vec<Value>; 2] = Default::default();
+    for refusals in &mut refusals {
+        for person in &world.people {
+            let client = world.client(person);
+            for (place, of_alice) in
+                PLACES.iter().flat_map(|place| [(*place, false), (*place, true)])
+            {
+                for (number, reply) in questions(&client, place, of_alice).iter().enumerate() {
+                    let case = format!("{}, {place:?}, {of_alice}, {number}", person.name);
+                    if may_list(person, place, of_alice) {
+                        assert_eq!(reply.status, 200, "{case}: {}", reply.text());
+                    } else {
+                        assert_refused(person, reply, false, &case);
+                        refusals.push(json!([case, told(reply, "").1, reply.json()]));
+                    }
+                }
+            }
+        }
+        for place in PLACES {
+            for _ in 0..3 {
+                place.existing(&world.admin);
+            }
+        }
+    }
+    let [without, with] = refusals;
+    assert!(without.len() > 100);
+    assert_eq!(without, with, "a refusal depends on what there is");
+    // And those who may find what is theirs.
+    let alice = world.client(world.person("alice"));
+    let found = &questions(&alice, Place::Notes, true)[1].json()["documents"];
+    assert_eq!(found.as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn a_commit_is_not_built_and_tells_that_to_those_who_are_known() {
+    let world = world();
+    for person in &world.people {
+        let commit = json!({"writes": [{"set": "secret/x", "data": {}}]});
+        let reply = world.client(person).post("/v1/commit", &commit).send();
+        if person.credential().is_some() && person.refusal().0 == 401 {
+            reply.problem(401, "unauthenticated");
+        } else {
+            reply.problem(501, "unimplemented");
+        }
+    }
+}
+
+#[test]
+fn what_is_for_administrators_is_for_nobody_else() {
+    let world = world();
+    for person in &world.people {
+        let client = world.client(person);
+        for call in [
+            client.get("/v1/rules"),
+            client.request("PUT", "/v1/rules").body("text/plain", "match /a/{b} { }"),
+            client.get("/v1/rules/versions"),
+            client.get("/v1/rules?version=1"),
+            client.get("/v1/keys"),
+            client.post("/v1/keys", &json!({"name": "mine", "roles": ["admin"]})),
+            client.delete("/v1/keys/0123456789"),
+            client.get("/v1/audit"),
+        ] {
+            if person.name == "admin" {
+                // Not in force here: others use these rules.
+                continue;
+            }
+            let (status, code) = person.refusal();
+            call.send().problem(status, code);
+        }
+    }
+    assert_eq!(world.admin.get("/v1/keys").send().expect(200).status, 200);
+    for refused in ["secret/a", "roles/b"] {
+        world.admin.put(&format!("/v1/docs/{refused}"), &json!({})).send().expect(201);
+    }
+}
