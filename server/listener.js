@@ -148,9 +148,22 @@ export function listen(shell, protocol, credential) {
   const ticking = setInterval(tick, TICK);
   if (credential !== "") turn = turn.then(identify);
 
+  const hear = async (data) => {
+    const wait = await shell.count();
+    if (wait > 0) {
+      const detail = `too many messages; come again in ${wait} s`;
+      perform.send(JSON.stringify({ type: "error", code: "resource-exhausted", detail }));
+      end(4429);
+      return;
+    }
+    tell((listener) => listener.message(typeof data === "string" ? data : "binary"));
+  };
   // Each after what the one before it has to wait for.
   server.addEventListener("message", ({ data }) => {
-    turn = turn.then(() => tell((listener) => listener.message(typeof data === "string" ? data : "binary")));
+    turn = turn.then(() => hear(data)).catch((error) => {
+      console.error("listener: " + error);
+      end(1011);
+    });
   });
   server.addEventListener("close", () => end(1000));
   server.addEventListener("error", () => end(1011));

@@ -311,8 +311,12 @@ const isLimited = JSON.parse(access).rates !== undefined;
 /** What `wasm.fetch` leaves to be done, by its name. */
 const perform = {
   /** A socket of many targets. */
-  listen: (request, env, protocol, credential) =>
-    listen({ env, make: () => new wasm.Listener(), guarded, lookUp, isFresh, refresh }, protocol, credential),
+  listen(request, env, protocol, credential) {
+    const address = isLimited ? limiter.addressOf(request, env) : "";
+    const count = () => (isLimited ? limiter.take(wasm, guarded, env, limiter.ADDRESS, address) : 0);
+    const shell = { env, make: () => new wasm.Listener(), guarded, lookUp, isFresh, refresh, count };
+    return listen(shell, protocol, credential);
+  },
   /** Somebody signs up, in or out. */
   async accounts(request, env) {
     if (isLimited) {

@@ -11,7 +11,7 @@ mod audience;
 mod change;
 
 use crate::auth::Auth;
-use crate::guard::{Caller, Guard, Stop, forbidden};
+use crate::guard::{Caller, Guard, Stop};
 use crate::idempotency::{Idempotency, Slot};
 use crate::index::row;
 use crate::index::settings::Settings;

@@ -339,4 +339,6 @@ impl Listener {
 }
 
 #[cfg(test)]
+mod permission_tests;
+#[cfg(test)]
 mod tests;
