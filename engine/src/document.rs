@@ -581,7 +581,10 @@ impl Step<'_> {
         if let Err(stop) = self.permit(Method::Get, self.record.as_ref(), None) {
             return match stop {
                 Stop::Refused(_) => {
-                    telling.map_or(error, |method| forbidden(self.caller, method, self.path)).into()
+                    let (guard, caller) = (self.guard, self.caller);
+                    telling
+                        .map_or(error, |method| guard.forbidden(caller, method, self.path))
+                        .into()
                 }
                 needs => needs,
             };

@@ -117,9 +117,7 @@ impl Guard {
             Guard::Rules { rules, .. } => rules,
         };
         if method != Method::Get && is_grant(path) {
-            return Err(
-                refusal(caller, &format!("{}, which grants roles,", act(method, path))).into()
-            );
+            return Err(self.forbidden(caller, method, path).into());
         }
         let request = Request {
             method,
@@ -132,8 +130,17 @@ impl Guard {
         };
         match rules.decide(&request) {
             Verdict::Allowed(basis) => Ok(basis),
-            Verdict::Denied(_) => Err(refusal(caller, &act(method, path)).into()),
+            Verdict::Denied(_) => Err(self.forbidden(caller, method, path).into()),
             Verdict::Needs(paths) => Err(Stop::Needs(paths)),
+        }
+    }
+
+    /// What is told of an act that is not allowed, and in the same words of one that failed for a reason that its caller
+    /// may not know.
+    pub fn forbidden(&self, caller: &Caller, method: Method, path: &DocumentPath) -> Error {
+        match self {
+            Guard::Closed => no_rules(),
+            _ => refusal(caller, &act(method, path)),
         }
     }
 
@@ -178,15 +185,13 @@ fn resource(record: &Record) -> Option<Resource<'_>> {
     record.data.as_deref().map(|data| Resource { data, create_time, update_time })
 }
 
-/// What is told of an act that failed for a reason that its caller may not know: as if it were not allowed.
-pub fn forbidden(caller: &Caller, method: Method, path: &DocumentPath) -> Error {
-    refusal(caller, &act(method, path))
-}
-
 /// The act in words, in which creating and updating are the same: they would say whether the document exists.
 fn act(method: Method, path: &DocumentPath) -> String {
-    let verb = if method == Method::Get { "reading" } else { "writing" };
-    format!("{verb} {path}")
+    match method {
+        Method::Get => format!("reading {path}"),
+        _ if is_grant(path) => format!("writing {path}, which grants roles,"),
+        _ => format!("writing {path}"),
+    }
 }
 
 /// The refusal of an act: of somebody who is known, or of somebody who might be.

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use std::collections::BTreeSet;
 
 /// Entries of the audit log where `limit` does not say how many.
-const AUDIT_LIMIT: usize = 100;
+pub(super) const AUDIT_LIMIT: usize = 100;
 
 /// What an administrator's request is for.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -3,16 +3,24 @@
 //! The Worker serves the text that is kept in `server/openapi.json`; a test holds it against this module, so that the
 //! wasm does not carry the generator.
 
+mod accounts;
+mod administration;
 mod questions;
+mod refusals;
 
 use super::document_request::ACCEPT_PATCH;
 use blaze_schema::document::Document;
 use blaze_schema::error::Problem;
 use blaze_schema::limits::{BODY_BYTES, DOCUMENT_BYTES, IDEMPOTENCY_KEY_BYTES};
+use refusals::{Refusal, for_everybody, problem, with_problems, with_refusals};
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 const SUBPROTOCOLS: &str = "blaze.v1 and bearer.<token>.";
+
+const BEARER: &str = "An access token of this server or of an issuer in access.json, both JSON Web Tokens, or an API key. \
+                      A WebSocket may say it as the subprotocol bearer.<token>. It is not read from URLs. Without one the \
+                      request is anonymous.";
 
 /// The whole document.
 pub fn document() -> Value {
@@ -24,7 +32,12 @@ pub fn document() -> Value {
     generator.subschema_for::<Problem>();
     let mut schemas = generator.take_definitions(true);
     schemas.insert("Data".to_owned(), data_schema());
-    schemas.extend(questions::schemas().map(|(name, schema)| (name.to_owned(), schema)));
+    let others = questions::schemas().into_iter().chain(administration::schemas());
+    let others = others.chain(accounts::schemas());
+    schemas.extend(others.map(|(name, schema)| (name.to_owned(), schema)));
+    let mut paths = paths();
+    paths.extend(administration::paths());
+    paths.extend(accounts::paths());
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -35,10 +48,11 @@ pub fn document() -> Value {
         },
         "servers": [{"url": "/", "description": "This server"}],
         "security": [{}, {"bearer": []}],
-        "paths": paths(),
+        "paths": paths,
         "components": {
             "schemas": schemas,
-            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "description": "A JWT or an API key."}}
+            "responses": refusals::components(),
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": BEARER}}
         }
     })
 }
@@ -55,8 +69,8 @@ fn data_schema() -> Value {
     })
 }
 
-fn paths() -> Value {
-    json!({
+fn paths() -> Map<String, Value> {
+    let paths = json!({
         "/v1/docs/{collection}/{id}": document_path(),
         "/v1/docs/{collection}": {
             "parameters": [collection_parameter()],
@@ -82,19 +96,23 @@ fn paths() -> Value {
             "operationId": "health",
             "summary": "Liveness",
             "security": [],
-            "responses": {"200": {"description": "It lives", "content": {"application/json": {"schema": {
-                "type": "object",
-                "properties": {"status": {"const": "ok"}},
-                "required": ["status"]
-            }}}}}
+            "responses": with_refusals(
+                json!({"200": {"description": "It lives", "content": {"application/json": {"schema": {
+                    "type": "object",
+                    "properties": {"status": {"const": "ok"}},
+                    "required": ["status"]
+                }}}}}),
+                &[Refusal::TooMany, Refusal::Unavailable]
+            )
         }},
         "/v1/openapi.json": {"get": {
             "operationId": "openapi",
             "summary": "This document",
             "security": [],
-            "responses": {"200": {"description": "OpenAPI 3.1", "content": {"application/json": {}}}}
+            "responses": for_everybody(json!({"200": {"description": "OpenAPI 3.1", "content": {"application/json": {}}}}))
         }}
-    })
+    });
+    paths.as_object().cloned().unwrap_or_default()
 }
 
 fn document_path() -> Value {
@@ -183,20 +201,21 @@ fn written(description: &str) -> Value {
     })
 }
 
-/// The responses, and that any other is a problem.
-fn with_problems(mut responses: Value) -> Value {
-    if let Some(responses) = responses.as_object_mut() {
-        responses.insert("default".to_owned(), problem("Refused; nothing was changed"));
+/// An object with one more field.
+fn with(mut object: Value, name: &str, value: impl Into<Value>) -> Value {
+    if let Some(fields) = object.as_object_mut() {
+        fields.insert(name.to_owned(), value.into());
     }
-    responses
+    object
 }
 
-fn problem(description: &str) -> Value {
-    json!({"description": description, "content": {"application/problem+json": {"schema": reference("Problem")}}})
+fn answer(description: &str, schema: &str) -> Value {
+    json!({"description": description, "content": {"application/json": {"schema": reference(schema)}}})
 }
 
 fn not_built(operation: &str, summary: &str) -> Value {
-    json!({"operationId": operation, "summary": summary, "responses": {"501": problem("Not built yet")}})
+    let responses = for_everybody(json!({"501": problem("Not built yet")}));
+    json!({"operationId": operation, "summary": summary, "responses": responses})
 }
 
 fn parameter(place: &str, name: &str, description: &str, schema: Value) -> Value {

@@ -3,5 +3,6 @@
 
 mod operations;
 mod oracle;
+mod sockets;
 mod table;
 mod world;

@@ -191,7 +191,7 @@ fn every_question_is_decided_as_the_rules_say_whatever_there_is_to_find() {
     // And those who may find what is theirs.
     let alice = world.client(world.person("alice"));
     let found = &questions(&alice, Place::Notes, true)[1].json()["documents"];
-    assert_eq!(found.as_array().unwrap().len(), 3);
+    assert_eq!(found.as_array().unwrap().len(), 6);
 }
 
 #[test]

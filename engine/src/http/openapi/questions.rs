@@ -3,7 +3,8 @@
 //!
 //! A schema is as strict as it can be. What it cannot say, the descriptions do.
 
-use super::{body, parameter, reference, with_problems};
+use super::refusals::with_problems;
+use super::{answer, body, parameter, reference};
 use blaze_schema::limits::{
     AGGREGATES, ANSWER_BYTES, FIELD_PATH_KEYS, IN_VALUES, NOT_IN_VALUES, PATH_BYTES, QUERY_DEPTH,
     QUERY_DISJUNCTIONS, QUERY_SELECT, QUERY_TERMS,
@@ -56,10 +57,6 @@ pub(super) fn list_operation() -> Value {
         "parameters": list_parameters(),
         "responses": with_problems(json!({"200": answer("A page of documents, in the query's order", "Page")}))
     })
-}
-
-fn answer(description: &str, schema: &str) -> Value {
-    json!({"description": description, "content": {"application/json": {"schema": reference(schema)}}})
 }
 
 fn value() -> Value {

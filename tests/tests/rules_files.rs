@@ -1,0 +1,65 @@
+//! The rules and settings that come with Blaze, or that its README shows, are what they should be.
+
+use blaze_engine::accounts::settings::Settings;
+use blaze_engine::auth::Issuers;
+use blaze_engine::rate::Rates;
+use blaze_engine::rules::{Rules, cases};
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name)
+}
+
+fn read(name: &str) -> String {
+    fs::read_to_string(file(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// The fenced block of the README that holds `part`.
+fn shown(part: &str) -> String {
+    let readme = read("README.md");
+    let blocks = readme.split("```").skip(1).step_by(2);
+    let block = blocks.into_iter().find(|block| block.contains(part)).expect("a block with it");
+    block.split_once('\n').expect("a language's line").1.to_owned()
+}
+
+fn check_access(text: &str) {
+    let access: Value = serde_json::from_str(text).unwrap();
+    for key in access.as_object().unwrap().keys() {
+        assert!(["issuers", "accounts", "rates"].contains(&key.as_str()), "{key}");
+    }
+    if let Some(issuers) = access.get("issuers") {
+        Issuers::from_json(issuers).unwrap();
+    }
+    if let Some(accounts) = access.get("accounts") {
+        Settings::from_json(accounts).unwrap();
+    }
+    if let Some(rates) = access.get("rates") {
+        Rates::from_json(rates).unwrap();
+    }
+}
+
+#[test]
+fn the_demos_rules_decide_their_cases() {
+    let rules = Rules::compile(&read("demo-web/demo.rules")).unwrap();
+    let report = cases::run(&rules, &read("demo-web/demo.rules.cases.json")).unwrap();
+    assert_eq!(report.failures, []);
+    assert!(report.cases > 10);
+    // Rules that allow nothing fail all cases that allow: the table can fail.
+    let closed = Rules::compile("match /none/{id} { allow get: if false; }").unwrap();
+    let report = cases::run(&closed, &read("demo-web/demo.rules.cases.json")).unwrap();
+    assert!(report.failures.len() > 5);
+}
+
+#[test]
+fn the_rules_and_settings_of_the_readme_are_good() {
+    Rules::compile(&shown("match /users/{id}")).unwrap();
+    check_access(&shown("\"issuers\""));
+}
+
+#[test]
+fn the_settings_that_are_served_are_good() {
+    check_access(&read("access.json"));
+    check_access(&read("demo-web/access.json"));
+}
