@@ -4,22 +4,28 @@
 //! What is read by hand is described by hand: so whatever the code takes, the description must take; and what the code
 //! refuses, the description must refuse, but for what no JSON Schema can say.
 
-use blaze_engine::http::openapi;
+use blaze_engine::access::{Access, Effect};
+use blaze_engine::accounts::settings::Settings;
+use blaze_engine::http::route::{Route, route};
+use blaze_engine::http::{Headers, Request, account_request, admin_request, openapi};
 use blaze_engine::index::aggregate::Aggregation;
+use blaze_engine::store::memory::MemoryStore;
 use blaze_schema::error::Error;
 use blaze_schema::limits::{
-    AGGREGATES, FIELD_PATH_KEYS, IN_VALUES, NOT_IN_VALUES, QUERY_SELECT, QUERY_TERMS,
+    AGGREGATES, API_KEY_NAME_BYTES, AUDIT_PAGE, EMAIL_BYTES, FIELD_PATH_KEYS, IN_VALUES,
+    NOT_IN_VALUES, PASSWORD_BYTES, PASSWORD_MIN_BYTES, QUERY_SELECT, QUERY_TERMS,
 };
 use blaze_schema::path::CollectionPath;
 use blaze_schema::query::{Operator, Query};
+use blaze_schema::timestamp::Timestamp;
 use blaze_tests::damage::damaged;
-use blaze_tests::described::validator;
+use blaze_tests::described::{resolve, validator};
 use blaze_tests::generate_queries::World;
 use blaze_tests::random::Random;
 use blaze_tests::seed::seed;
 use jsonschema::Validator;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::{env, fs};
 
@@ -283,4 +289,202 @@ fn a_list_has_the_parameters_that_are_described() {
         let unknown = read(name, "").is_err_and(|error| error.detail.contains("no parameter"));
         assert!(!unknown, "{name} is described, and not read");
     }
+}
+
+struct JsonType;
+
+impl Headers for JsonType {
+    fn get(&self, name: &str) -> Option<String> {
+        (name == "content-type").then(|| "application/json".to_owned())
+    }
+}
+
+/// The operations with JSON bodies about accounts and keys: their paths, and good bodies.
+fn bodies() -> Vec<(&'static str, Vec<Value>)> {
+    let token =
+        "blzr_ZW1haWw6YUBiLmM.s.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    let (redirect, state) = ("http://localhost/", "A".repeat(43));
+    let credentials = vec![
+        json!({"email": "A@b.c", "password": "x".repeat(PASSWORD_MIN_BYTES)}),
+        json!({"email": "ä@b", "password": "😀".repeat(PASSWORD_MIN_BYTES / 4)}),
+        json!({"email": format!("{}@b.c", "a".repeat(EMAIL_BYTES - 4)), "password": "x".repeat(PASSWORD_BYTES)}),
+    ];
+    let finish = json!({"state": state, "code": "c", "secret": "s", "redirectUri": redirect});
+    let mut named = finish.clone();
+    named["iss"] = json!("https://a.example");
+    vec![
+        ("/v1/accounts/signUp", credentials.clone()),
+        ("/v1/accounts/signIn", credentials),
+        ("/v1/accounts/refresh", vec![json!({"refreshToken": token})]),
+        (
+            "/v1/accounts/signOut",
+            vec![
+                json!({"refreshToken": token}),
+                json!({"refreshToken": token, "everywhere": true}),
+            ],
+        ),
+        ("/v1/accounts/oidc/{provider}/start", vec![json!({"redirectUri": redirect})]),
+        ("/v1/accounts/oidc/{provider}/finish", vec![finish, named]),
+        (
+            "/v1/keys",
+            vec![
+                json!({"name": "n"}),
+                json!({"name": "n", "roles": ["a", "b"], "expireTime": null}),
+                json!({"name": "n", "roles": [], "expireTime": "2030-01-01T00:00:00Z"}),
+            ],
+        ),
+    ]
+}
+
+/// What the code says of a body.
+fn read_body(path: &str, body: &Value) -> Result<(), Error> {
+    let settings = Settings::from_json(&json!({
+        "passwords": true, "signUp": true, "redirects": ["http://localhost/"],
+        "providers": {"own": {"issuer": "https://a.example", "clientId": "c"}},
+    }));
+    let (settings, body) = (settings?, body.to_string().into_bytes());
+    let path = path.replace("{provider}", "own");
+    let request = Request { method: "POST", path: &path, query: "", headers: &JsonType };
+    match path.as_str() {
+        "/v1/keys" => {
+            let event = admin_request::event(&request, &body, "key:a")?;
+            let now = Timestamp::from_micros(1);
+            let effects = Access::new(BTreeMap::new()).handle(
+                &mut MemoryStore::default(),
+                now,
+                [1, 2],
+                event,
+            );
+            let Some(Effect::Answer(answer)) = effects.into_iter().last() else {
+                panic!("no answer")
+            };
+            answer.map(drop)
+        }
+        _ => account_request::read(&request, Some(&body), Some(&settings), [1, 2]).map(drop),
+    }
+}
+
+/// What no JSON Schema can say of these bodies: what is counted in bytes, or is a secret's inside, or in a list of the
+/// server's own.
+const BEYOND_BODIES: [&str; 9] = [
+    "redirectUri: not one of",
+    "refreshToken: not a refresh token",
+    "state: not one",
+    "email: not an address",
+    "password: ",
+    "expireTime: ",
+    "roles: ",
+    "name: 1 to ",
+    "email: more than",
+];
+
+#[test]
+fn what_is_sent_about_accounts_and_keys_is_described_as_it_is_read() {
+    let document = openapi::document();
+    let mut random = Random::new(seed());
+    let (mut good, mut bad) = (0, 0);
+    for (path, bodies) in bodies() {
+        let content = &document["paths"][path]["post"]["requestBody"]["content"];
+        let validator = validator(&document, &content["application/json"]["schema"]);
+        let mut check = |body: &Value| {
+            let is_described = validator.is_valid(body);
+            match read_body(path, body) {
+                Ok(()) => assert!(is_described, "{path}: described as wrong, and taken: {body}"),
+                Err(error) if is_described => {
+                    let known = BEYOND_BODIES.iter().any(|detail| error.detail.contains(detail));
+                    assert!(known, "{path}: described as right, and refused: {error}\n{body}");
+                }
+                Err(_) => {}
+            }
+            *(if is_described { &mut good } else { &mut bad }) += 1;
+            is_described
+        };
+        for body in bodies {
+            assert!(check(&body), "{path}: {body}");
+            read_body(path, &body).unwrap_or_else(|error| panic!("{path}: {error}\n{body}"));
+            for key in body.as_object().expect("an object").keys() {
+                for wrong in [json!(1), json!({}), json!([1]), json!("")] {
+                    let mut body = body.clone();
+                    body[key] = wrong;
+                    check(&body);
+                }
+                let mut without = body.clone();
+                without.as_object_mut().expect("an object").remove(key);
+                check(&without);
+            }
+            let mut more = body.clone();
+            more["another"] = json!(1);
+            assert!(!check(&more), "{path}: {more}");
+            for _ in 0..50 {
+                check(&damaged(&mut random, &body));
+            }
+        }
+        assert!(!check(&json!([])));
+    }
+    assert!(good > 50 && bad > 200, "{good} good, {bad} bad");
+}
+
+#[test]
+fn limits_of_accounts_and_keys_are_described() {
+    let is_valid = |name: &str, value: &Value| component(name).is_valid(value);
+    let long = |email: usize, password: usize| json!({"email": format!("{}@b", "a".repeat(email - 2)), "password": "x".repeat(password)});
+    assert!(is_valid("Credentials", &long(EMAIL_BYTES, PASSWORD_BYTES)));
+    assert!(!is_valid("Credentials", &long(EMAIL_BYTES + 1, PASSWORD_BYTES)));
+    assert!(!is_valid("Credentials", &long(EMAIL_BYTES, PASSWORD_BYTES + 1)));
+    let key = |bytes: usize| json!({"name": "n".repeat(bytes)});
+    assert!(is_valid("NewApiKey", &key(API_KEY_NAME_BYTES)));
+    assert!(!is_valid("NewApiKey", &key(API_KEY_NAME_BYTES + 1)));
+    assert!(!is_valid("NewApiKey", &key(0)));
+    let limit = openapi::document()["paths"]["/v1/audit"]["get"]["parameters"][1].clone();
+    assert_eq!(
+        (&limit["name"], &limit["schema"]["maximum"]),
+        (&json!("limit"), &json!(AUDIT_PAGE))
+    );
+}
+
+/// The methods that the router knows for a path of the description.
+fn routed(path: &str) -> BTreeSet<String> {
+    let path = path.replace("{provider}", "own").replace('{', "").replace('}', "");
+    let Ok(Route::Options(methods)) = route("OPTIONS", &path) else { panic!("{path}: no route") };
+    // What HEAD answers is what GET does.
+    methods.split(", ").filter(|method| *method != "HEAD").map(str::to_lowercase).collect()
+}
+
+#[test]
+fn every_path_has_the_methods_that_are_routed() {
+    let document = openapi::document();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let described = item.as_object().unwrap().keys().filter(|key| *key != "parameters");
+        assert_eq!(described.cloned().collect::<BTreeSet<_>>(), routed(path), "{path}");
+    }
+}
+
+#[test]
+fn refusals_have_their_headers_wherever_they_can_come() {
+    let document = openapi::document();
+    let mut seen = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            if method == "parameters" {
+                continue;
+            }
+            seen += 1;
+            // Whoever sends a token that is not good is told so, but by what says only that it lives.
+            let is_health = path == "/health";
+            let decides = operation["security"] != json!([]) && path != "/v1/commit";
+            let is_account = path.starts_with("/v1/accounts/");
+            for (status, header, comes) in [
+                ("401", Some("WWW-Authenticate"), !is_health),
+                ("403", None, decides || is_account),
+                ("429", Some("Retry-After"), true),
+            ] {
+                let response = resolve(&document, &operation["responses"][status]);
+                assert_eq!(response.is_object(), comes, "{method} {path} {status}");
+                if let (true, Some(header)) = (comes, header) {
+                    assert!(response["headers"][header].is_object(), "{method} {path} {status}");
+                }
+            }
+        }
+    }
+    assert!(seen >= 25, "{seen}");
 }

@@ -177,7 +177,7 @@ fn every_limit_is_in_a_test() {
     for folder in ["schema/src", "engine/src"] {
         for (path, source) in rust_files(folder) {
             let code = code_of(&source);
-            let is_test = path.ends_with("tests.rs");
+            let is_test = path.to_string_lossy().ends_with("tests.rs");
             tests.push_str(&if is_test { code } else { split_tests(&code).1 });
         }
     }

@@ -18,6 +18,9 @@ pub(crate) fn AddField(document: OpenDocument) -> impl IntoView {
     let submit = move |event: SubmitEvent| {
         event.prevent_default();
         let new_name = name.get_untracked().trim().to_owned();
+        if document.access.with_untracked(|access| access.hides(&new_name)) {
+            return error.set(Some(format!("{new_name} says whose the country is.")));
+        }
         if document.view.with_untracked(|view| view.data.contains_key(&new_name)) {
             return error.set(Some(format!("There is a field {new_name} already.")));
         }

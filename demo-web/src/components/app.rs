@@ -1,13 +1,16 @@
 //! The page's frame: the bar at the top; the list and the document beside it, or the table.
 
+use super::account_control::AccountControl;
 use super::connection_badge::ConnectionBadge;
 use super::country_list::CountryList;
 use super::document_view::DocumentView;
 use super::open_path::OpenPath;
+use super::sign_in_panel::SignInPanel;
 use super::table_view::TableView;
 use super::toast_list::ToastList;
 use super::welcome::Welcome;
-use crate::state::atlas::Atlas;
+use crate::state::account::Account;
+use crate::state::atlas::{Atlas, origin};
 use crate::state::toasts::Toasts;
 use leptos::prelude::*;
 
@@ -21,7 +24,9 @@ pub(crate) fn App() -> impl IntoView {
         }
     };
     provide_context(atlas);
-    provide_context(Toasts::new());
+    let toasts = Toasts::new();
+    provide_context(toasts);
+    provide_context(atlas.with_db(|db| Account::open(db, &origin(), toasts)));
     let is_open = move || atlas.path.with(Option::is_some);
     let is_table = move || atlas.is_table.get();
     let current = move |is_here: bool| is_here.then_some("page");
@@ -38,6 +43,7 @@ pub(crate) fn App() -> impl IntoView {
                     "Table"
                 </a>
             </nav>
+            <AccountControl />
             <ConnectionBadge />
         </header>
         <div class="panes" class:open=is_open class:tabular=is_table>
@@ -58,6 +64,7 @@ pub(crate) fn App() -> impl IntoView {
                 </section>
             </Show>
         </div>
+        <SignInPanel />
         <ToastList />
     }
     .into_any()

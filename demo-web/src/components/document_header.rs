@@ -16,7 +16,9 @@ pub(crate) fn DocumentHeader(document: OpenDocument, path: String) -> impl IntoV
     let own_path = path.clone();
     let title = Memo::new(move |_| view.with(|view| view.title(&own_path)));
     let flag = Memo::new(move |_| view.with(|view| view.text("flag")));
-    let exists = Memo::new(move |_| view.with(|view| view.exists));
+    let may_delete = Memo::new(move |_| {
+        view.with(|view| view.exists) && document.access.with(|access| access.may_replace)
+    });
     let state = move || {
         view.with(|view| match (view.loaded, view.exists, view.pending) {
             (false, _, _) => "",
@@ -47,7 +49,7 @@ pub(crate) fn DocumentHeader(document: OpenDocument, path: String) -> impl IntoV
                         <span class="state" role="status" data-testid="state" data-state=state>{state}</span>
                     </p>
                 </div>
-                <Show when=move || exists.get()>
+                <Show when=move || may_delete.get()>
                     <button
                         class="danger"
                         data-testid="delete"

@@ -22,6 +22,9 @@ pub(crate) fn FieldEditor(document: OpenDocument, name: String) -> impl IntoView
     // Two classes of the same look: going from one to the other starts the animation again.
     let flashes = move |remainder: u32| changes.get() > 0 && changes.get() % 2 == remainder;
     let is_json = move || editing.shape() == Shape::Json;
+    let may_edit = Memo::new(move |_| editing.may_edit());
+    let name = StoredValue::new(name);
+    let name = move || name.get_value();
     view! {
         <div
             class="field"
@@ -37,7 +40,7 @@ pub(crate) fn FieldEditor(document: OpenDocument, name: String) -> impl IntoView
             on:keydown=move |event| press(editing, &event)
         >
             <div class="field-name">
-                <label for=input_id(&name)>{name.clone()}</label>
+                <label for=input_id(&name())>{name()}</label>
                 <span class="type">{move || editing.value.with(type_name)}</span>
             </div>
             <div class="field-value">
@@ -45,7 +48,7 @@ pub(crate) fn FieldEditor(document: OpenDocument, name: String) -> impl IntoView
                 <FieldNotices editing />
             </div>
             <div class="field-actions">
-                <Show when=move || !is_json()>
+                <Show when=move || may_edit.get() && !is_json()>
                     <button
                         class="icon"
                         title="Edit as JSON"
@@ -55,18 +58,20 @@ pub(crate) fn FieldEditor(document: OpenDocument, name: String) -> impl IntoView
                         "{ }"
                     </button>
                 </Show>
-                <button
-                    class="icon"
-                    title="Remove the field"
-                    aria-label=format!("Remove {name}")
-                    data-testid=format!("remove-{name}")
-                    on:click=move |event| {
-                        focus(next_row(&event));
-                        editing.remove();
-                    }
-                >
-                    "✕"
-                </button>
+                <Show when=move || may_edit.get()>
+                    <button
+                        class="icon"
+                        title="Remove the field"
+                        aria-label=format!("Remove {}", name())
+                        data-testid=format!("remove-{}", name())
+                        on:click=move |event| {
+                            focus(next_row(&event));
+                            editing.remove();
+                        }
+                    >
+                        "✕"
+                    </button>
+                </Show>
             </div>
         </div>
     }

@@ -46,6 +46,7 @@ fn LineInput(
             type="text"
             autocomplete="off"
             spellcheck="false"
+            readonly=move || !editing.may_edit()
             aria-describedby=error_id(&name)
             aria-invalid=move || editing.error().is_some().to_string()
             data-testid=format!("field-{name}")
@@ -72,6 +73,7 @@ fn BoxInput(
             rows=rows
             autocomplete="off"
             spellcheck=is_prose.to_string()
+            readonly=move || !editing.may_edit()
             aria-describedby=error_id(&name)
             aria-invalid=move || editing.error().is_some().to_string()
             data-testid=format!("field-{name}")
@@ -85,17 +87,18 @@ fn BoxInput(
 #[component]
 fn NumberInput(editing: Editing) -> impl IntoView {
     let name = editing.name();
+    let may_edit = move || untrack(|| editing.may_edit());
     let press = move |event: KeyboardEvent| {
         let amount = match event.key().as_str() {
-            "ArrowUp" => 1,
-            "ArrowDown" => -1,
+            "ArrowUp" if may_edit() => 1,
+            "ArrowDown" if may_edit() => -1,
             _ => return,
         };
         event.prevent_default();
         editing.commit();
         editing.add(amount);
     };
-    let button = |label: &'static str, sign: &'static str, amount: i32| {
+    let button = move |label: &'static str, sign: &'static str, amount: i32| {
         view! {
             <button
                 class="step"
@@ -115,6 +118,7 @@ fn NumberInput(editing: Editing) -> impl IntoView {
                 type="text"
                 inputmode="decimal"
                 autocomplete="off"
+                readonly=move || !editing.may_edit()
                 aria-describedby=error_id(&name)
                 aria-invalid=move || editing.error().is_some().to_string()
                 data-testid=format!("field-{name}")
@@ -122,8 +126,10 @@ fn NumberInput(editing: Editing) -> impl IntoView {
                 on:input:target=move |event| editing.type_text(event.target().value())
                 on:keydown=press
             />
-            {button("Decrease", "−", -1)}
-            {button("Increase", "+", 1)}
+            <Show when=move || editing.may_edit()>
+                {button("Decrease", "−", -1)}
+                {button("Increase", "+", 1)}
+            </Show>
         </div>
     }
 }
@@ -139,6 +145,7 @@ fn BooleanInput(editing: Editing) -> impl IntoView {
                 class="switch"
                 type="checkbox"
                 role="switch"
+                disabled=move || !editing.may_edit()
                 aria-describedby=error_id(&name)
                 data-testid=format!("field-{name}")
                 prop:checked=is_true
@@ -161,7 +168,9 @@ fn TimestampInput(editing: Editing) -> impl IntoView {
     view! {
         <div class="joined">
             <LineInput editing is_code=true />
-            <button on:click=move |_| editing.write(server_timestamp())>"Now"</button>
+            <Show when=move || editing.may_edit()>
+                <button on:click=move |_| editing.write(server_timestamp())>"Now"</button>
+            </Show>
         </div>
         <p class="hint">{local}</p>
     }
@@ -213,6 +222,7 @@ fn PointInput(editing: Editing) -> impl IntoView {
                     inputmode="decimal"
                     autocomplete="off"
                     aria-label=format!("{} {label}", editing.name())
+                    readonly=move || !editing.may_edit()
                     aria-describedby=error_id(&editing.name())
                     aria-invalid=move || editing.error().is_some().to_string()
                     data-testid=testid

@@ -1,6 +1,7 @@
 //! What the page shows.
 #![expect(unreachable_pub, reason = "leptos' component macro writes what it makes as `pub`")]
 
+pub(crate) mod account_control;
 pub(crate) mod add_field;
 pub(crate) mod app;
 pub(crate) mod connection_badge;
@@ -12,7 +13,9 @@ pub(crate) mod field_input;
 pub(crate) mod flip;
 pub(crate) mod focus;
 pub(crate) mod open_path;
+pub(crate) mod ownership;
 pub(crate) mod patch_log;
+pub(crate) mod sign_in_panel;
 pub(crate) mod table_filters;
 pub(crate) mod table_rows;
 pub(crate) mod table_view;

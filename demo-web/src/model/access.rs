@@ -116,16 +116,18 @@ pub(crate) struct Access {
 impl Access {
     /// Everything.
     const ALL: Access = Access { owner: None, barrier: None, may_replace: true };
+    /// Looking at it.
+    const CLOSED: Access =
+        Access { owner: None, barrier: Some(Barrier::Closed), may_replace: false };
 
-    /// What `viewer` may do to the document at `path`, which has these fields.
-    pub(crate) fn of(viewer: &Viewer, path: &str, data: &Map<String, Value>) -> Self {
+    /// What `viewer`, if they are known, may do to the document at `path`, which has these fields.
+    pub(crate) fn of(viewer: Option<&Viewer>, path: &str, data: &Map<String, Value>) -> Self {
+        let Some(viewer) = viewer else { return Self::CLOSED };
         let segments: Vec<&str> = path.split('/').collect();
         match (viewer, segments.as_slice()) {
             (Viewer::Anybody, _) => Self::ALL,
             (_, ["countries", _]) => Self::of_country(viewer, data),
-            (_, ["countries" | "atlas", ..]) => {
-                Access { owner: None, barrier: Some(Barrier::Closed), may_replace: false }
-            }
+            (_, ["countries" | "atlas", ..]) => Self::CLOSED,
             _ => Self::ALL,
         }
     }
@@ -179,9 +181,6 @@ pub(crate) fn claim(user: &User) -> Value {
     json!({OWNER: user.uid, OWNER_NAME: user.name()})
 }
 
-/// The names of the fields that [`claim`] sets.
-pub(crate) const CLAIMED: [&str; 2] = [OWNER, OWNER_NAME];
-
 /// A name as it is shown: whoever claims a country could have written anything there.
 fn name(text: &str) -> String {
     let mut letters = text.trim().chars().filter(|letter| !letter.is_control());
@@ -209,7 +208,7 @@ mod tests {
     }
 
     fn access(viewer: &Viewer, path: &str, data: Value) -> Access {
-        Access::of(viewer, path, data.as_object().unwrap())
+        Access::of(Some(viewer), path, data.as_object().unwrap())
     }
 
     fn reason(access: &Access) -> Option<String> {
@@ -245,6 +244,7 @@ mod tests {
         for path in [FRANCE, "atlas/index", "users/alice"] {
             let access = access(&Viewer::Anybody, path, json!({"owner": "a"}));
             assert_eq!(access, Access::ALL, "{path}");
+            assert_eq!(Access::of(None, path, &Map::new()), Access::CLOSED);
             assert!(access.may_edit() && access.may_replace && !access.hides("owner"));
             assert!(!access.may_claim() && !access.may_give_up());
         }
@@ -280,7 +280,6 @@ mod tests {
     fn a_claim_names_the_owner_and_keeps_the_address() {
         let claimed = claim(&user("a", Some("alice@example.com")));
         assert_eq!(claimed, json!({"owner": "a", "ownerName": "Alice"}));
-        assert!(CLAIMED.iter().all(|field| claimed.get(field).is_some()));
         assert_eq!(claim(&user("a", None)), json!({"owner": "a", "ownerName": "Somebody"}));
         assert_eq!(user("a", None).label(), "Signed in");
         assert_eq!(user("a", Some("a@b.c")).label(), "a@b.c");

@@ -90,6 +90,11 @@ impl Atlas {
         Ok(atlas)
     }
 
+    /// Does something with the database.
+    pub(crate) fn with_db<T>(self, work: impl FnOnce(&Blaze) -> T) -> T {
+        self.db.with_value(work)
+    }
+
     /// The document at `path`.
     ///
     /// # Errors

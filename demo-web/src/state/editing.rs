@@ -1,6 +1,7 @@
 //! One field of the open document while it is looked at and edited.
 
 use super::open_document::OpenDocument;
+use crate::model::access::{Access, Barrier};
 use crate::model::draft::Draft;
 use crate::model::field::Shape;
 use blaze_client::increment;
@@ -40,6 +41,11 @@ impl Editing {
     /// The field's name.
     pub(crate) fn name(self) -> String {
         self.name.get_value()
+    }
+
+    /// Whether who looks at it may edit it.
+    pub(crate) fn may_edit(self) -> bool {
+        self.document.access.with(Access::may_edit)
     }
 
     /// How the field is edited now.
@@ -132,6 +138,11 @@ impl Editing {
 
     /// Writes the field: a value or a transform. What was typed comes back if the server refuses.
     pub(crate) fn write(self, value: Value) {
+        // What was typed stays until there is a way to save it, such as signing in again.
+        if let Some(barrier) = self.document.access.with_untracked(|access| access.barrier.clone())
+        {
+            return self.refused.set(Some(Barrier::reason(&barrier)));
+        }
         let typed = self.draft.get_untracked();
         self.cancel();
         let (name, document) = (self.name(), self.document);

@@ -1,6 +1,7 @@
 //! The table: what it is asked to show, and the rows that fit, for as long as it is looked at.
 
 use super::atlas::Atlas;
+use super::fetch::get;
 use crate::model::curl;
 use crate::model::form::{Entry, Form};
 use crate::model::row::{FIELDS, Row};
@@ -11,9 +12,6 @@ use blaze_client::{DocumentChange, DocumentSnapshot, Error, Query, QuerySnapshot
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use std::time::Duration;
-use wasm_bindgen::JsCast;
-use wasm_bindgen_futures::JsFuture;
-use web_sys::Response;
 
 /// How long a row that left the result fades, in milliseconds. It is also in style.css.
 const FADE: Duration = Duration::from_millis(400);
@@ -147,7 +145,7 @@ impl LiveTable {
     fn explain(self, number: u32) {
         let url = self.atlas.wish.with_untracked(curl::explain_url);
         spawn_local(async move {
-            let answer = get(&url).await;
+            let answer = get(&url).await.map(|(_, text)| text);
             if self.asked.try_get_value() == Some(number) {
                 self.explanation.set(answer.and_then(|answer| curl::explanation(&answer)));
             }
@@ -201,13 +199,6 @@ impl LiveTable {
         self.form.update(Form::clear);
         self.change(|wish| wish.cleared());
     }
-}
-
-/// The text at a URL of this server, if there is one.
-async fn get(url: &str) -> Option<String> {
-    let answer = JsFuture::from(window().fetch_with_str(url)).await.ok()?;
-    let text = answer.dyn_into::<Response>().ok()?.text().ok()?;
-    JsFuture::from(text).await.ok()?.as_string()
 }
 
 fn row(doc: &DocumentSnapshot) -> Row {

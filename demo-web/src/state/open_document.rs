@@ -1,7 +1,9 @@
 //! The document that is open: what the server says of it, and what this page writes to it.
 
+use super::account::Account;
 use super::atlas::Atlas;
 use super::toasts::Toasts;
+use crate::model::access::{self, Access, OWNER, OWNER_NAME, Viewer};
 use crate::model::changes::Changes;
 use crate::model::field::field_path;
 use crate::model::log::Log;
@@ -16,8 +18,11 @@ use serde_json::{Value, json};
 pub(crate) struct OpenDocument {
     reference: StoredValue<DocumentReference, LocalStorage>,
     toasts: Toasts,
+    account: Account,
     /// Its state.
     pub(crate) view: RwSignal<View>,
+    /// What who looks at it may do to it.
+    pub(crate) access: Memo<Access>,
     /// Which of its fields others changed.
     pub(crate) changes: RwSignal<Changes>,
     /// What the server sent.
@@ -31,12 +36,26 @@ impl OpenDocument {
     ///
     /// # Errors
     /// When `path` names no document.
-    pub(crate) fn open(atlas: Atlas, toasts: Toasts, path: &str) -> Result<Self, Error> {
+    pub(crate) fn open(
+        atlas: Atlas,
+        account: Account,
+        toasts: Toasts,
+        path: &str,
+    ) -> Result<Self, Error> {
         let reference = atlas.doc(path)?;
+        let view = RwSignal::<View>::default();
+        let path = path.to_owned();
+        let access = Memo::new(move |_| {
+            account
+                .viewer
+                .with(|viewer| view.with(|view| Access::of(viewer.as_ref(), &path, &view.data)))
+        });
         let document = OpenDocument {
             reference: StoredValue::new_local(reference.clone()),
             toasts,
-            view: RwSignal::default(),
+            account,
+            view,
+            access,
             changes: RwSignal::default(),
             log: RwSignal::default(),
             refused: RwSignal::default(),
@@ -109,6 +128,20 @@ impl OpenDocument {
             };
             toasts.done(format!("{name} was removed."), undo);
         });
+    }
+
+    /// Makes the country that of whoever is signed in.
+    pub(crate) fn claim(self) {
+        let Some(Viewer::User(user)) = self.account.viewer.get_untracked() else { return };
+        let claimed = self.reference.with_value(|reference| reference.update(access::claim(&user)));
+        report(self.toasts, "The country was not claimed.", claimed);
+    }
+
+    /// Makes the country nobody's.
+    pub(crate) fn give_up(self) {
+        let nobody = json!({OWNER: delete_field(), OWNER_NAME: delete_field()});
+        let given_up = self.reference.with_value(|reference| reference.update(nobody));
+        report(self.toasts, "The country was not given up.", given_up);
     }
 
     /// Deletes the document.

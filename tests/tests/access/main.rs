@@ -3,8 +3,11 @@
 
 mod model;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use blaze_engine::access::snapshot::Snapshot;
 use blaze_engine::access::{Access, Effect, Event, issuers};
+use blaze_engine::auth::OWN_ISSUER;
 use blaze_engine::store::memory::MemoryStore;
 use blaze_engine::store::{Range, Store};
 use blaze_schema::error::{Code, Error};
@@ -153,17 +156,29 @@ fn list_audit(before: Option<u64>, limit: usize) -> Event {
 }
 
 #[test]
-fn at_first_there_is_nothing_and_nothing_is_written() {
+fn at_first_there_is_nothing_but_a_signing_key() {
     let mut subject = subject();
-    let text = subject.ask(Event::Snapshot { known: None }).unwrap();
-    let empty = json!({"version": 0, "rules": null, "keys": [], "jwks": {}, "own": {"keys": []}});
-    assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), empty);
     assert_eq!(subject.ask(Event::GetRules { version: None }).unwrap_err().code, Code::NotFound);
     assert_eq!(subject.json(Event::ListRules), json!({"versions": []}));
     assert_eq!(subject.json(Event::ListKeys), json!({"keys": []}));
     let log = json!({"entries": [], "nextBefore": null});
     assert_eq!(subject.json(list_audit(None, 1)), log);
     assert_eq!(subject.store.rows_written(), 0);
+    // Who is given a copy knows the key that the first token will be signed with.
+    let first = subject.snapshot();
+    let kid = first.own.keys[0]["kid"].clone();
+    assert_eq!((first.own.keys.len(), &first.rules), (1, &None));
+    assert!(first.keys.is_empty() && first.jwks.is_empty());
+    let written = subject.store.rows_written();
+    subject.forget();
+    assert_eq!(subject.snapshot(), first);
+    let token = subject.ask(sign()).unwrap();
+    let header = token.split('.').next().and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
+    assert_eq!(serde_json::from_slice::<Value>(&header.unwrap()).unwrap()["kid"], kid);
+    assert_eq!(subject.snapshot(), first);
+    assert_eq!(subject.store.rows_written(), written);
+    // There is nothing to fetch for who does not know it yet.
+    assert_eq!(subject.handle(refresh(OWN_ISSUER)), [Effect::Answer(Ok(String::new()))]);
 }
 
 #[test]

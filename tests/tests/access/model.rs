@@ -37,7 +37,6 @@ struct Model {
     jwks: BTreeMap<String, (i64, Vec<Value>)>,
     /// When each issuer was asked last, as far as memory goes.
     asked: BTreeMap<String, i64>,
-    has_own_key: bool,
     /// Until when former own keys are known.
     former: Vec<i64>,
     log: Vec<(&'static str, String)>,
@@ -143,19 +142,12 @@ impl Model {
                     return Ok(vec![issuer.clone()]);
                 }
             }
-            Event::Sign { .. } => {
-                self.changes += u64::from(!self.has_own_key);
-                self.has_own_key = true;
-            }
             Event::RotateSigningKey { .. } => {
-                if self.has_own_key && self.former.len() == OWN_KEYS - 1 {
+                if self.former.len() == OWN_KEYS - 1 {
                     // It is a matter of time.
                     return Err(429);
                 }
-                if self.has_own_key {
-                    self.former.push(self.now + OWN_KEY_GRACE_MICROS);
-                }
-                self.has_own_key = true;
+                self.former.push(self.now + OWN_KEY_GRACE_MICROS);
                 self.note("signing-key.rotate", "key ");
                 self.changes += 1;
             }
@@ -210,7 +202,7 @@ impl Model {
                 "{issuer}"
             );
         }
-        let own = self.former.len() + usize::from(self.has_own_key);
+        let own = self.former.len() + 1;
         let kids: BTreeSet<String> =
             snapshot.own.keys.iter().map(|key| key["kid"].to_string()).collect();
         assert_eq!((snapshot.own.keys.len(), kids.len()), (own, own));
@@ -235,7 +227,10 @@ fn run(acts: Vec<Act>) {
     let mut left = subject();
     let mut right = Subject::over(RusqliteStore::in_memory().unwrap());
     let mut model = Model { now: left.now, ..Model::default() };
-    let mut version = 0;
+    // The first copy makes the signing key; so it is there from here on.
+    let mut version = left.snapshot().version;
+    assert_eq!(right.snapshot().version, version);
+    model.stale();
     for act in acts {
         model.now += act.passes;
         (left.now, right.now) = (model.now, model.now);

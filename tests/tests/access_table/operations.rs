@@ -4,9 +4,9 @@ use crate::oracle::Act;
 use blaze_tests::client::{Call, Client, JSON, JSON_PATCH, MERGE_PATCH};
 
 /// A request to a document.
-pub struct Operation {
-    pub name: &'static str,
-    pub act: Act,
+pub(crate) struct Operation {
+    pub(crate) name: &'static str,
+    pub(crate) act: Act,
     method: &'static str,
     query: &'static str,
     headers: &'static [(&'static str, &'static str)],
@@ -64,7 +64,7 @@ const ANY: (&str, &str) = ("if-match", "*");
 const OTHER: (&str, &str) = ("if-match", "\"99\"");
 const NONE: (&str, &str) = ("if-none-match", "*");
 
-pub const OPERATIONS: &[Operation] = &[
+pub(crate) const OPERATIONS: &[Operation] = &[
     read("get", "GET", &[]),
     read("head", "HEAD", &[]),
     read("get unless the first", "GET", &[("if-none-match", "\"1\"")]),
@@ -101,7 +101,7 @@ pub const OPERATIONS: &[Operation] = &[
 
 impl Operation {
     /// The request to the document at `path`.
-    pub fn call<'a>(&self, client: &'a Client, path: &str) -> Call<'a> {
+    pub(crate) fn call<'a>(&self, client: &'a Client, path: &str) -> Call<'a> {
         let mut call = client.request(self.method, &format!("/v1/docs/{path}{}", self.query));
         for (name, value) in self.headers {
             call = call.header(name, value);

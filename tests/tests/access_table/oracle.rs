@@ -4,9 +4,11 @@ use crate::world::{Person, Place, Who};
 
 /// What an operation does.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Act {
+pub(crate) enum Act {
     /// Reads it.
     Read,
+    /// Reads whether it is there, and fails if it is not.
+    Verify,
     /// Writes it, whether it is there or not.
     Set,
     /// Writes it if it is there, and fails if it is not.
@@ -23,19 +25,19 @@ pub enum Act {
 
 impl Act {
     /// Whether the state of the document makes it fail, for somebody who may do everything.
-    pub fn fails(self, exists: bool) -> bool {
+    pub(crate) fn fails(self, exists: bool) -> bool {
         match self {
             Act::Read | Act::Set | Act::Delete => false,
-            Act::Change | Act::Remove => !exists,
+            Act::Verify | Act::Change | Act::Remove => !exists,
             Act::Create => exists,
             Act::Fail => true,
         }
     }
 
     /// Whether it leaves the document as it is, for somebody who may do everything.
-    pub fn changes(self, exists: bool) -> bool {
+    pub(crate) fn changes(self, exists: bool) -> bool {
         match self {
-            Act::Read => false,
+            Act::Read | Act::Verify => false,
             Act::Delete => exists,
             _ => !self.fails(exists),
         }
@@ -47,7 +49,7 @@ fn is_editor(who: Who) -> bool {
 }
 
 /// Whether somebody may read alice's document, or that it is not there.
-pub fn may_read(person: &Person, place: Place, exists: bool) -> bool {
+pub(crate) fn may_read(person: &Person, place: Place, exists: bool) -> bool {
     match (person.who, place) {
         (Who::Nobody, _) => false,
         (Who::Admin, _) => true,
@@ -61,7 +63,7 @@ pub fn may_read(person: &Person, place: Place, exists: bool) -> bool {
 }
 
 /// Whether somebody may write it, so that it stays alice's, or remove it.
-pub fn may_write(person: &Person, place: Place, exists: bool, act: Act) -> bool {
+pub(crate) fn may_write(person: &Person, place: Place, exists: bool, act: Act) -> bool {
     match (person.who, place) {
         (Who::Nobody, _) => false,
         (Who::Admin, _) => true,
@@ -73,8 +75,8 @@ pub fn may_write(person: &Person, place: Place, exists: bool, act: Act) -> bool 
 }
 
 /// Whether an operation is forbidden. One that fails for what the document is tells what it is: that is for readers.
-pub fn is_forbidden(person: &Person, place: Place, exists: bool, act: Act) -> bool {
-    if act == Act::Read || act.fails(exists) {
+pub(crate) fn is_forbidden(person: &Person, place: Place, exists: bool, act: Act) -> bool {
+    if matches!(act, Act::Read | Act::Verify) || act.fails(exists) {
         !may_read(person, place, exists)
     } else {
         !may_write(person, place, exists, act)
@@ -82,7 +84,7 @@ pub fn is_forbidden(person: &Person, place: Place, exists: bool, act: Act) -> bo
 }
 
 /// Whether somebody may ask for the documents of a place, or for those that are alice's.
-pub fn may_list(person: &Person, place: Place, of_alice: bool) -> bool {
+pub(crate) fn may_list(person: &Person, place: Place, of_alice: bool) -> bool {
     match (person.who, place) {
         (Who::Admin, _) => true,
         (who, Place::Notes) => who == Who::Alice && of_alice,

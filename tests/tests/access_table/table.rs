@@ -50,7 +50,11 @@ impl Subject<'_> {
     }
 
     /// One operation; what a refusal told.
-    fn operate(&mut self, person: &Person, operation: &Operation) -> Option<impl PartialEq + Debug> {
+    fn operate(
+        &mut self,
+        person: &Person,
+        operation: &Operation,
+    ) -> Option<impl PartialEq + Debug> {
         let (world, place, exists, act) = (self.world, self.place, self.exists, operation.act);
         let (path, before) = self.present();
         let case = format!("{}, {} of {path} ({exists})", person.name, operation.name);
@@ -92,7 +96,8 @@ fn every_operation_on_a_document_is_decided_as_the_rules_say() {
         compared
     };
     let compared: usize = thread::scope(|scope| {
-        let of = |person| move || PLACES.map(|place| assert_place(person, place)).iter().sum::<usize>();
+        let of =
+            |person| move || PLACES.map(|place| assert_place(person, place)).iter().sum::<usize>();
         let threads: Vec<_> = world.people.iter().map(|person| scope.spawn(of(person))).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).sum()
     });

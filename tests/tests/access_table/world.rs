@@ -10,13 +10,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The secret by which the tests' issuer signs, and one that is nobody's.
-pub const SECRET: &str = "a secret of these tests, 32 bytes.";
+pub(crate) const SECRET: &str = "a secret of these tests, 32 bytes.";
 const WRONG_SECRET: &str = "another secret, which nobody has..";
 const ISSUER: &str = "https://issuer.example";
 const AUDIENCE: &str = "blaze";
 
 /// The one text of rules that the table is about.
-pub const RULES: &str = "
+pub(crate) const RULES: &str = "
 match /notes/{id} {
   allow get, list, delete: if request.auth != null && resource.data.owner == request.auth.uid;
   allow create: if request.resource.data.owner == request.auth.uid;
@@ -42,14 +42,14 @@ match /roles/{uid} {
 ";
 
 /// What `access.json` says in these tests.
-pub fn access() -> Value {
+pub(crate) fn access() -> Value {
     let key = json!({"kid": "k", "algorithm": "HS256", "secret": "TOKEN_SECRET"});
     let issuer = json!({"issuer": ISSUER, "audience": AUDIENCE, "admins": true, "keys": [key]});
     json!({"issuers": [issuer]})
 }
 
 /// The secrets that go with it.
-pub const SECRETS: &[(&str, &str)] = &[("TOKEN_SECRET", SECRET)];
+pub(crate) const SECRETS: &[(&str, &str)] = &[("TOKEN_SECRET", SECRET)];
 
 fn seconds() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
@@ -57,7 +57,7 @@ fn seconds() -> i64 {
 }
 
 /// A token with these roles that ends in so many seconds.
-pub fn token(uid: &str, roles: &[&str], ends_in: i64) -> String {
+pub(crate) fn token(uid: &str, roles: &[&str], ends_in: i64) -> String {
     signed(uid, roles, ends_in, SECRET)
 }
 
@@ -73,11 +73,11 @@ fn signed(uid: &str, roles: &[&str], ends_in: i64, secret: &str) -> String {
 }
 
 /// An hour, in seconds.
-pub const LONG: i64 = 3_600;
+pub(crate) const LONG: i64 = 3_600;
 
 /// Who asks.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Who {
+pub(crate) enum Who {
     Anonymous,
     Alice,
     Bob,
@@ -95,10 +95,10 @@ pub enum Who {
 
 /// Somebody, and what they show.
 #[derive(Clone, Debug)]
-pub struct Person {
-    pub name: &'static str,
-    pub who: Who,
-    pub credential: Option<String>,
+pub(crate) struct Person {
+    pub(crate) name: &'static str,
+    pub(crate) who: Who,
+    pub(crate) credential: Option<String>,
 }
 
 impl Person {
@@ -106,12 +106,12 @@ impl Person {
         Person { name, who, credential: credential.into() }
     }
 
-    pub fn credential(&self) -> Option<&str> {
+    pub(crate) fn credential(&self) -> Option<&str> {
         self.credential.as_deref()
     }
 
     /// What somebody is told who may not.
-    pub fn refusal(&self) -> (u16, &'static str) {
+    pub(crate) fn refusal(&self) -> (u16, &'static str) {
         match self.who {
             Who::Anonymous | Who::Nobody => (401, "unauthenticated"),
             _ => (403, "permission-denied"),
@@ -119,22 +119,22 @@ impl Person {
     }
 
     /// The code that their sockets are closed with.
-    pub fn close_code(&self) -> u16 {
+    pub(crate) fn close_code(&self) -> u16 {
         4_000 + self.refusal().0
     }
 }
 
 /// A server, closed but for its rules, and all who ask it.
-pub struct World {
-    pub server: TestServer,
+pub(crate) struct World {
+    pub(crate) server: TestServer,
     /// The administrator.
-    pub admin: Client,
-    pub people: Vec<Person>,
+    pub(crate) admin: Client,
+    pub(crate) people: Vec<Person>,
 }
 
 impl World {
     /// One with these rules, and variables beside the secrets.
-    pub fn new(rules: &str, vars: &[(&str, &str)]) -> Self {
+    pub(crate) fn new(rules: &str, vars: &[(&str, &str)]) -> Self {
         let collections = json!({"comments": {"group": true}});
         let vars = [SECRETS, vars].concat();
         let server = TestServer::start_closed_with(&access(), &collections, &vars);
@@ -163,38 +163,38 @@ impl World {
         World { server, admin, people }
     }
 
-    pub fn client(&self, person: &Person) -> Client {
+    pub(crate) fn client(&self, person: &Person) -> Client {
         self.admin.bearing(person.credential())
     }
 
-    pub fn socket(&self, person: &Person, path: &str) -> Socket {
+    pub(crate) fn socket(&self, person: &Person, path: &str) -> Socket {
         Socket::open_as(&self.server.url(), &format!("/v1/docs/{path}"), person.credential())
     }
 
-    pub fn session(&self, person: &Person) -> Session {
+    pub(crate) fn session(&self, person: &Person) -> Session {
         Session::open_as(&self.server.url(), person.credential())
     }
 
     /// The one of this name.
-    pub fn person(&self, name: &str) -> &Person {
+    pub(crate) fn person(&self, name: &str) -> &Person {
         self.people.iter().find(|person| person.name == name).unwrap()
     }
 }
 
 /// The server of the tests that leave its rules and keys as they are.
-pub fn world() -> &'static World {
+pub(crate) fn world() -> &'static World {
     static WORLD: LazyLock<World> = LazyLock::new(|| World::new(RULES, &[]));
     &WORLD
 }
 
 /// Puts rules in force.
-pub fn put_rules(admin: &Client, rules: &str) {
+pub(crate) fn put_rules(admin: &Client, rules: &str) {
     let reply = admin.request("PUT", "/v1/rules").body("text/plain", rules).send();
     assert!(reply.status < 300, "{}", reply.text());
 }
 
 /// A new API key: its text, and its id.
-pub fn new_key(admin: &Client, name: &str, roles: &[&str]) -> (String, String) {
+pub(crate) fn new_key(admin: &Client, name: &str, roles: &[&str]) -> (String, String) {
     let body = json!({"name": name, "roles": roles});
     let made = admin.post("/v1/keys", &body).send().expect(201).json();
     let text = |field: &str| made[field].as_str().unwrap().to_owned();
@@ -203,7 +203,7 @@ pub fn new_key(admin: &Client, name: &str, roles: &[&str]) -> (String, String) {
 
 /// Where documents are, for which the rules say different things.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Place {
+pub(crate) enum Place {
     /// Their owner's.
     Notes,
     /// In a subcollection: everybody's who is known, to read.
@@ -220,7 +220,7 @@ pub enum Place {
     Roles,
 }
 
-pub const PLACES: [Place; 7] = [
+pub(crate) const PLACES: [Place; 7] = [
     Place::Notes,
     Place::Comments,
     Place::Public,
@@ -231,7 +231,7 @@ pub const PLACES: [Place; 7] = [
 ];
 
 impl Place {
-    pub fn collection(self) -> &'static str {
+    pub(crate) fn collection(self) -> &'static str {
         match self {
             Place::Notes => "notes",
             Place::Comments => "notes/n/comments",
@@ -244,13 +244,13 @@ impl Place {
     }
 
     /// The path of a document that there is not: the paths of all have the same length.
-    pub fn fresh(self) -> String {
+    pub(crate) fn fresh(self) -> String {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         format!("{}/d{:06}", self.collection(), COUNT.fetch_add(1, Ordering::Relaxed))
     }
 
     /// The path of a document of alice's.
-    pub fn existing(self, admin: &Client) -> String {
+    pub(crate) fn existing(self, admin: &Client) -> String {
         let path = self.fresh();
         admin.put(&format!("/v1/docs/{path}"), &data(1)).send().expect(201);
         path
@@ -258,6 +258,6 @@ impl Place {
 }
 
 /// The data of every document of the table.
-pub fn data(n: i64) -> Value {
+pub(crate) fn data(n: i64) -> Value {
     json!({"owner": "alice", "n": n, "marker": "shibboleth"})
 }

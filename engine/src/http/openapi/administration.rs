@@ -110,7 +110,8 @@ fn put_rules() -> Value {
 }
 
 fn list_audit() -> Value {
-    let limit = json!({"type": "integer", "minimum": 1, "maximum": AUDIT_PAGE, "default": AUDIT_LIMIT});
+    let limit =
+        json!({"type": "integer", "minimum": 1, "maximum": AUDIT_PAGE, "default": AUDIT_LIMIT});
     let before = "Only entries with smaller numbers: nextBefore of the answer before.";
     operation(
         "listAudit",

@@ -20,8 +20,7 @@ use Refusal::{PermissionDenied, TooMany, Unauthenticated, Unavailable};
 
 impl Refusal {
     /// What anything that rules decide may answer.
-    pub(super) const ALL: [Refusal; 4] =
-        [Unauthenticated, PermissionDenied, TooMany, Unavailable];
+    pub(super) const ALL: [Refusal; 4] = [Unauthenticated, PermissionDenied, TooMany, Unavailable];
 
     fn status(self) -> &'static str {
         match self {
