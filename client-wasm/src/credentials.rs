@@ -91,8 +91,9 @@ impl Credentials {
                 callback: RefCell::default(),
                 alarm: Alarm::new(move || {
                     if let Some(credentials) = credentials.upgrade() {
-                        let wanted = credentials.is_wanted();
-                        credentials.step(|identity, asked| identity.timer(now(), wanted, asked));
+                        let (wanted, mut effects) = (credentials.is_wanted(), Vec::new());
+                        credentials.identity.borrow_mut().timer(now(), wanted, &mut effects);
+                        credentials.perform(effects);
                     }
                 }),
                 waiting: RefCell::default(),
@@ -111,8 +112,9 @@ impl Credentials {
             TokenSource::Asked(TokenCallback(callback)) => (Source::Asked, Some(callback)),
         };
         self.callback.replace(callback);
-        let wanted = self.is_wanted();
-        self.step(|identity, effects| identity.become_of(source, wanted, effects));
+        let (wanted, mut effects) = (self.is_wanted(), Vec::new());
+        self.identity.borrow_mut().become_of(source, wanted, &mut effects);
+        self.perform(effects);
         Ok(())
     }
 
@@ -132,9 +134,7 @@ impl Credentials {
         }
         let (answer, token) = oneshot::channel();
         self.waiting.borrow_mut().push(answer);
-        self.step(|identity, effects| {
-            identity.wanted(now(), effects);
-        });
+        self.want();
         token.await.unwrap_or_else(|_| Err(closed()))
     }
 
@@ -152,6 +152,7 @@ impl Credentials {
     pub(crate) fn close(&self) {
         self.alarm.stop();
         self.callback.take();
+        self.waiting.take();
     }
 
     fn is_wanted(&self) -> bool {
@@ -159,9 +160,21 @@ impl Credentials {
         open || !self.waiting.borrow().is_empty()
     }
 
-    fn step(self: &Rc<Self>, step: impl FnOnce(&mut Identity, &mut Vec<Effect>)) {
+    fn want(self: &Rc<Self>) {
         let mut effects = Vec::new();
-        step(&mut self.identity.borrow_mut(), &mut effects);
+        self.identity.borrow_mut().wanted(now(), &mut effects);
+        self.perform(effects);
+    }
+
+    fn given(self: &Rc<Self>, number: u64, given: Result<Option<String>, Error>) {
+        let token = given.and_then(|token| token.as_deref().map(checked).transpose());
+        let mut effects = Vec::new();
+        let at = (now(), random());
+        self.identity.borrow_mut().given(number, token, at, &mut effects);
+        self.perform(effects);
+    }
+
+    fn perform(self: &Rc<Self>, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
                 Effect::Ask { number, fresh } => self.ask(number, fresh),
@@ -183,16 +196,11 @@ impl Credentials {
     }
 
     fn ask(self: &Rc<Self>, number: u64, fresh: bool) {
-        let callback = self.callback.borrow().clone();
+        let Some(callback) = self.callback.borrow().clone() else { return };
         let credentials = Rc::clone(self);
         spawn(async move {
-            let given = match callback {
-                Some(callback) => callback(fresh).await,
-                None => Ok(None),
-            };
-            let token = given.and_then(|token| token.as_deref().map(checked).transpose());
-            let at = (now(), random());
-            credentials.step(|identity, effects| identity.given(number, token, at, effects));
+            let given = callback(fresh).await;
+            credentials.given(number, given);
         });
     }
 }

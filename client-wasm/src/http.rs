@@ -143,7 +143,11 @@ pub fn pause_ms(response: &Response, before: u32, random: u128) -> Option<u32> {
 
 /// An error as if the server had answered it.
 pub fn refusal(error: &Error) -> Response {
-    Response { status: error.status, etag: None, retry_after: None, body: error.to_problem_json() }
+    let mut problem = Map::new();
+    problem.insert("code".to_owned(), Value::from(error.code.as_str()));
+    problem.insert("detail".to_owned(), Value::from(error.detail.as_str()));
+    let body = json::print_object(&problem);
+    Response { status: error.status, etag: None, retry_after: None, body }
 }
 
 /// What the response to a write's request means; `None` when there was none.

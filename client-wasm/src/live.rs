@@ -61,7 +61,14 @@ impl Live {
                 })
             };
             Live {
-                port: Port::new(Rc::clone(&client.credentials)),
+                port: Port::new(Rc::clone(&client.credentials), {
+                    let live = live.clone();
+                    Box::new(move |heard| {
+                        if let Some(live) = live.upgrade() {
+                            live.hear(heard);
+                        }
+                    })
+                }),
                 client,
                 replica: RefCell::new(Replica::new(path.clone())),
                 path: Rc::new(path),
@@ -141,12 +148,7 @@ impl Live {
     fn open_socket(self: &Rc<Self>, since: Option<(u64, Rc<str>)>) {
         let since = since.as_ref().map(|(version, epoch)| (*version, &**epoch));
         let url = format!("{}{}", self.client.socket_origin, socket_target(&self.path, since));
-        let live = Rc::downgrade(self);
-        self.port.open(url, move |heard| {
-            if let Some(live) = live.upgrade() {
-                live.hear(heard);
-            }
-        });
+        self.port.open(url);
     }
 
     fn hear(self: &Rc<Self>, heard: Heard) {

@@ -66,7 +66,14 @@ impl LiveQueries {
                 kept: RefCell::default(),
                 queries: RefCell::default(),
                 effects: Effects::new(),
-                port: Port::new(credentials),
+                port: Port::new(credentials, {
+                    let live = live.clone();
+                    Box::new(move |heard| {
+                        if let Some(live) = live.upgrade() {
+                            live.hear(heard);
+                        }
+                    })
+                }),
                 socket_alarm: alarm(QueryTimer::Socket),
                 retry_alarm: alarm(QueryTimer::Retry),
                 lapse_alarm: alarm(QueryTimer::Lapse),
@@ -124,12 +131,7 @@ impl LiveQueries {
     fn open_socket(self: &Rc<Self>) {
         let Some(client) = self.client.upgrade() else { return };
         let url = format!("{}/v1/listen", client.socket_origin);
-        let live = Rc::downgrade(self);
-        self.port.open(url, move |heard| {
-            if let Some(live) = live.upgrade() {
-                live.hear(heard);
-            }
-        });
+        self.port.open(url);
     }
 
     fn hear(self: &Rc<Self>, heard: Heard) {

@@ -13,6 +13,8 @@ use std::rc::{Rc, Weak};
 
 /// The place of a socket. Nothing is heard of one that was closed here.
 pub(crate) struct Port {
+    /// Called later, never from a call of this.
+    hear: Box<dyn Fn(Heard)>,
     credentials: Rc<Credentials>,
     socket: RefCell<Option<Socket>>,
     /// Whether it is open, and not only opening.
@@ -36,8 +38,9 @@ pub(crate) enum Heard {
 }
 
 impl Port {
-    pub(crate) fn new(credentials: Rc<Credentials>) -> Rc<Self> {
+    pub(crate) fn new(credentials: Rc<Credentials>, hear: Box<dyn Fn(Heard)>) -> Rc<Self> {
         Rc::new(Port {
+            hear,
             credentials,
             socket: RefCell::default(),
             is_open: Cell::new(false),
@@ -46,8 +49,8 @@ impl Port {
         })
     }
 
-    /// Opens a socket to `url` as soon as there is a token. `hear` is called later, never from here.
-    pub(crate) fn open(self: &Rc<Self>, url: String, hear: impl Fn(Heard) + Clone + 'static) {
+    /// Opens a socket to `url` as soon as there is a token.
+    pub(crate) fn open(self: &Rc<Self>, url: String) {
         self.close();
         let attempt = self.attempt.get();
         let port = Rc::clone(self);
@@ -57,42 +60,41 @@ impl Port {
             if port.attempt.get() != attempt {
                 return;
             }
-            let opened = token.and_then(|token| port.open_as(token, &url, hear.clone()));
-            match opened {
+            match token.and_then(|token| port.open_as(token, &url)) {
                 Ok(()) => {}
-                Err(error) if may_pass(&error) => hear(Heard::Closed),
-                Err(error) => hear(Heard::Refused(error)),
+                Err(error) if may_pass(&error) => (port.hear)(Heard::Closed),
+                Err(error) => (port.hear)(Heard::Refused(error)),
             }
         });
     }
 
-    fn open_as(
-        self: &Rc<Self>,
-        token: Token,
-        url: &str,
-        hear: impl Fn(Heard) + Clone + 'static,
-    ) -> Result<(), Error> {
+    fn open_as(self: &Rc<Self>, token: Token, url: &str) -> Result<(), Error> {
         let port: Weak<Port> = Rc::downgrade(self);
         let socket = Socket::open(url, token.as_deref(), move |report| {
-            let Some(port) = port.upgrade() else { return };
-            hear(match report {
-                Report::Opened => {
-                    port.is_open.set(true);
-                    if let Some(token) = port.credentials.at_hand() {
-                        port.tell_token(&token);
-                    }
-                    Heard::Opened
-                }
-                Report::Frame(frame) => Heard::Frame(frame),
-                Report::Closed(code) => match code.and_then(close_error) {
-                    Some(error) => Heard::Ended(error),
-                    None => Heard::Closed,
-                },
-            });
+            if let Some(port) = port.upgrade() {
+                port.reported(report);
+            }
         })?;
         self.token.replace(token);
         self.socket.replace(Some(socket));
         Ok(())
+    }
+
+    fn reported(&self, report: Report) {
+        (self.hear)(match report {
+            Report::Opened => {
+                self.is_open.set(true);
+                if let Some(token) = self.credentials.at_hand() {
+                    self.tell_token(&token);
+                }
+                Heard::Opened
+            }
+            Report::Frame(frame) => Heard::Frame(frame),
+            Report::Closed(code) => match code.and_then(close_error) {
+                Some(error) => Heard::Ended(error),
+                None => Heard::Closed,
+            },
+        });
     }
 
     /// Closes the socket, and opens none that was about to be.
