@@ -1,7 +1,8 @@
 // Blaze's client. The work is done in WebAssembly (blaze_client.js and blaze_client_bg.wasm, generated from Rust);
 // this file gives it the shape that JavaScript expects: classes, and values converted both ways.
-import init, { Client, checkCollection, checkDocument, cursorOf, fieldKeys, newId } from "./blaze_client.js";
+import { Client, checkCollection, checkDocument, cursorOf, fieldKeys, newId } from "./blaze_client.js";
 import { Auth } from "./auth.js";
+import { load } from "./load.js";
 
 /** What went wrong: `code` is one of Firestore's, `status` the HTTP status. */
 export class BlazeError extends Error {
@@ -499,27 +500,9 @@ function hold(subscribe) {
 
 // ------------------------------------------------------------------------------------------------ connecting
 
-let loading;
-
-/** Loads the WebAssembly, once. Browsers fetch it; Node.js reads it from the package. */
-async function load() {
-  // In the form in which bundlers find a file that a module needs.
-  const wasm = new URL("./blaze_client_bg.wasm", import.meta.url);
-  try {
-    await init({ module_or_path: wasm });
-  } catch (error) {
-    if (!globalThis.process?.versions?.node) throw error;
-    // Not a literal, so that bundlers for browsers leave it alone.
-    const fs = "node:fs/promises";
-    const { readFile } = await import(/* @vite-ignore */ /* webpackIgnore: true */ fs);
-    await init({ module_or_path: await readFile(wasm) });
-  }
-}
-
 /** The database at `url`. Makes no request to it. */
 export async function connect(url, { token, persistence = "local" } = {}) {
-  loading ??= load();
-  await loading;
+  await load();
   const db = new Blaze(
     attempt(() => new Client(url, tokenSource(token))),
     url,

@@ -3,7 +3,7 @@
 use crate::client::Inner;
 use crate::identity::{Effect, Identity, Source, Token};
 use crate::live::closed;
-use crate::platform::{Alarm, now, random, spawn};
+use crate::platform::{Alarm, now, spawn};
 use blaze_schema::Error;
 use futures_channel::oneshot;
 use std::cell::RefCell;
@@ -169,8 +169,7 @@ impl Credentials {
     fn given(self: &Rc<Self>, number: u64, given: Result<Option<String>, Error>) {
         let token = given.and_then(|token| token.as_deref().map(checked).transpose());
         let mut effects = Vec::new();
-        let at = (now(), random());
-        self.identity.borrow_mut().given(number, token, at, &mut effects);
+        self.identity.borrow_mut().given(number, token, now(), &mut effects);
         self.perform(effects);
     }
 
@@ -179,18 +178,15 @@ impl Credentials {
             match effect {
                 Effect::Ask { number, fresh } => self.ask(number, fresh),
                 Effect::Answer(answer) => {
+                    if let (Ok(token), Some(client)) = (&answer, self.client.upgrade()) {
+                        client.tell_token(token);
+                    }
                     for waiting in self.waiting.take() {
                         // Whoever waited may have lost interest.
                         let _ = waiting.send(answer.clone());
                     }
                 }
-                Effect::Tell(token) => {
-                    if let Some(client) = self.client.upgrade() {
-                        client.tell_token(&token);
-                    }
-                }
                 Effect::StartTimer(after_ms) => self.alarm.start(after_ms),
-                Effect::StopTimer => self.alarm.stop(),
             }
         }
     }

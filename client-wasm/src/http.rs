@@ -47,7 +47,7 @@ pub struct Response {
     /// The header `ETag`.
     pub etag: Option<String>,
     /// The header `Retry-After`, where it is a number of seconds.
-    pub retry_after: Option<u32>,
+    pub retry_after: Option<u64>,
     /// The body's text.
     pub body: String,
 }
@@ -135,10 +135,9 @@ pub const PAUSE_MS: u32 = 30_000;
 /// together: of `random`, the low 32 bits are used.
 pub fn pause_ms(response: &Response, before: u32, random: u128) -> Option<u32> {
     let seconds = response.retry_after.filter(|_| response.status == 429 && before < PAUSES)?;
-    let least = seconds.saturating_mul(1_000).min(PAUSE_MS);
-    let spread = u64::from(least / 4 + 1);
-    let later = (u64::from(random as u32) * spread) >> 32;
-    Some((least + later as u32).min(PAUSE_MS))
+    let least = seconds.min(u64::from(PAUSE_MS / 1_000)) * 1_000;
+    let later = (u64::from(random as u32) * (least / 4 + 1)) >> 32;
+    Some(PAUSE_MS.min((least + later) as u32))
 }
 
 /// An error as if the server had answered it.
@@ -358,7 +357,7 @@ mod tests {
         assert_eq!(pause_ms(&full(429, Some(4)), PAUSES - 1, u128::MAX), Some(5_000));
         assert_eq!(pause_ms(&full(429, Some(0)), 0, u128::MAX), Some(0));
         assert_eq!(pause_ms(&full(429, Some(30)), 0, u128::MAX), Some(PAUSE_MS));
-        assert_eq!(pause_ms(&full(429, Some(u32::MAX)), 0, 0), Some(PAUSE_MS));
+        assert_eq!(pause_ms(&full(429, Some(u64::MAX)), 0, 0), Some(PAUSE_MS));
         assert_eq!(pause_ms(&full(429, Some(4)), PAUSES, 0), None);
         assert_eq!(pause_ms(&full(429, None), 0, 0), None);
         assert_eq!(pause_ms(&full(503, Some(4)), 0, 0), None);

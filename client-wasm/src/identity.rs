@@ -8,10 +8,9 @@
 //!    ╰───────────────────────────────────────╯ refused; its end is near
 //! ```
 //!
-//! In scope: every decision about the token. Out of scope: calling the application, timers, the clock, randomness. Tell
-//! it what happened, then do the effects, in order. A token is not verified here: that is the server's work.
+//! In scope: every decision about the token. Out of scope: calling the application, timers, the clock. Tell it
+//! what happened, then do the effects, in order. A token is not verified here: that is the server's work.
 
-use crate::backoff::Backoff;
 use crate::json;
 use blaze_schema::error::Error;
 use blaze_schema::timestamp::Timestamp;
@@ -24,6 +23,8 @@ pub const RENEW_MS: i64 = 60_000;
 /// A token of which less is left is not renewed before the server refuses it, in milliseconds: an application that gives
 /// the same one again and again would be asked without end.
 pub const LAST_MS: i64 = 1_000;
+/// An application that could not say is asked again so much later, if sockets are open, in milliseconds.
+pub const AGAIN_MS: u32 = 5_000;
 /// No timer is longer, in milliseconds: browsers count them in 31 bits.
 pub const TIMER_MS: i64 = 86_400_000;
 
@@ -52,14 +53,10 @@ pub enum Effect {
         /// Whether the token that it gave last will not do.
         fresh: bool,
     },
-    /// Those who waited have this.
+    /// Those who waited have this, and if it is a token, open sockets are to say it.
     Answer(Result<Token, Error>),
-    /// Open sockets are to say this.
-    Tell(Token),
-    /// Start the timer anew, with so many milliseconds.
+    /// Start the timer anew, with so many milliseconds. One that is not stopped does no harm.
     StartTimer(u32),
-    /// Stop the timer.
-    StopTimer,
 }
 
 /// The identity.
@@ -74,7 +71,6 @@ pub struct Identity {
     last_try: bool,
     /// The number of the last question.
     asked: u64,
-    backoff: Backoff,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -96,7 +92,6 @@ impl Identity {
         // A question that is open is one to the source before.
         let (asked, waiting) = (self.asked, matches!(self.phase, Phase::Asking { .. }));
         *self = Identity { source, asked, ..Identity::default() };
-        effects.push(Effect::StopTimer);
         match &self.source {
             Source::Nobody => self.is_known(None, effects),
             Source::Fixed(token) => self.is_known(Some(Rc::clone(token)), effects),
@@ -129,7 +124,7 @@ impl Identity {
         &mut self,
         number: u64,
         token: Result<Token, Error>,
-        (now, random): (Timestamp, u128),
+        now: Timestamp,
         effects: &mut Vec<Effect>,
     ) {
         let Phase::Asking { refused } = self.phase else { return };
@@ -138,26 +133,24 @@ impl Identity {
         }
         match token {
             Ok(token) => {
-                self.backoff.succeed();
                 self.last_try = refused;
                 self.renew_at = token.as_deref().and_then(|token| renew_at(token, now));
                 self.is_known(token, effects);
                 self.wait(now, effects);
             }
             Err(error) => {
-                let after_ms = self.backoff.fail(random);
                 let usable = self.token.is_some() && !refused;
                 if usable {
                     // It has not ended yet, and if it has, the server says so.
                     self.phase = Phase::Known;
-                    let after = i64::from(after_ms) * 1_000;
+                    let after = i64::from(AGAIN_MS) * 1_000;
                     self.renew_at = Some(now.micros().saturating_add(after));
                 } else {
                     self.phase = Phase::Stale { refused };
                 }
                 let answer = if usable { Ok(self.token.clone()) } else { Err(error) };
                 effects.push(Effect::Answer(answer));
-                effects.push(Effect::StartTimer(after_ms));
+                effects.push(Effect::StartTimer(AGAIN_MS));
             }
         }
     }
@@ -209,8 +202,7 @@ impl Identity {
     fn is_known(&mut self, token: Token, effects: &mut Vec<Effect>) {
         self.phase = Phase::Known;
         self.token = token.clone();
-        effects.push(Effect::Answer(Ok(token.clone())));
-        effects.push(Effect::Tell(token));
+        effects.push(Effect::Answer(Ok(token)));
     }
 
     /// Starts the timer that ends when another token is wanted.

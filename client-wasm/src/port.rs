@@ -6,7 +6,6 @@ use crate::platform::spawn;
 use crate::session::{close_error, may_pass};
 use crate::socket::{Report, Socket};
 use blaze_schema::error::{Code, Error};
-use blaze_schema::message::auth_text;
 use serde_json::Value;
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
@@ -118,7 +117,8 @@ impl Port {
     /// Says who this is from now on; a socket that is opening says so when it is open.
     pub(crate) fn tell_token(&self, token: &Token) {
         if self.is_open.get() && *self.token.borrow() != *token {
-            self.send(&auth_text(token.as_deref().unwrap_or_default()));
+            // Nothing in a token needs quoting.
+            self.send(&format!("{{\"auth\":\"{}\"}}", token.as_deref().unwrap_or_default()));
             self.token.replace(token.clone());
         }
     }

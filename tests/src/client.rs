@@ -25,6 +25,8 @@ pub const JSON: &str = "application/json";
 pub struct Client {
     base: String,
     agent: ureq::Agent,
+    /// What every request says of who sends it.
+    authorization: Option<String>,
 }
 
 impl Client {
@@ -37,7 +39,13 @@ impl Client {
             .max_idle_connections_per_host(64)
             .max_response_header_size(1 << 20)
             .timeout_global(Some(PATIENCE));
-        Client { base: base.to_owned(), agent: config.build().into() }
+        Client { base: base.to_owned(), agent: config.build().into(), authorization: None }
+    }
+
+    /// A client over the same connections, that sends this token or API key with every request; or none.
+    pub fn bearing(&self, credential: Option<&str>) -> Client {
+        let authorization = credential.map(|credential| format!("Bearer {credential}"));
+        Client { authorization, ..self.clone() }
     }
 
     /// The server's address: `http://host:port`.
@@ -47,11 +55,14 @@ impl Client {
 
     /// A request; `path` begins with `/`.
     pub fn request(&self, method: &str, path: &str) -> Call<'_> {
+        let authorization = &self.authorization;
+        let authorization =
+            authorization.as_ref().map(|value| ("authorization".to_owned(), value.clone()));
         Call {
             client: self,
             method: method.to_owned(),
             path: path.to_owned(),
-            headers: Vec::new(),
+            headers: authorization.into_iter().collect(),
             body: None,
         }
     }

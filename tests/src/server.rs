@@ -23,6 +23,14 @@ pub struct TestServer {
     data: TempDir,
 }
 
+/// In what a server differs from the one that was built.
+#[derive(Clone, Copy, Default)]
+struct Setup<'a> {
+    vars: &'a [(&'a str, &'a str)],
+    collections: Option<&'a Value>,
+    access: Option<&'a Value>,
+}
+
 impl TestServer {
     /// Starts the built server as it is configured. With `$BLAZE_LOG` set, its log goes to standard error.
     pub fn start() -> Self {
@@ -31,32 +39,56 @@ impl TestServer {
 
     /// Starts it with some variables of its configuration set to other values.
     pub fn start_with(vars: &[(&str, &str)]) -> Self {
-        Self::start_as(vars, None)
+        Self::start_as(Setup { vars, ..Setup::default() })
     }
 
     /// Starts it with this for its `collections.json`, and counts rows.
     pub fn start_with_collections(collections: &Value) -> Self {
-        Self::start_as(&[("COUNT_ROWS", "1")], Some(collections))
+        let vars = &[("COUNT_ROWS", "1")];
+        Self::start_as(Setup { vars, collections: Some(collections), access: None })
     }
 
-    fn start_as(vars: &[(&str, &str)], collections: Option<&Value>) -> Self {
+    /// Starts it closed, as a server is that nobody has opened, with this for its `access.json`, and some variables,
+    /// which are its secrets too. Its log is kept: see [`Self::log`].
+    pub fn start_closed(access: &Value, vars: &[(&str, &str)]) -> Self {
+        Self::start_as(Setup { vars, collections: None, access: Some(access) })
+    }
+
+    /// The same, with its own `collections.json` too.
+    pub fn start_closed_with(access: &Value, collections: &Value, vars: &[(&str, &str)]) -> Self {
+        Self::start_as(Setup { vars, collections: Some(collections), access: Some(access) })
+    }
+
+    fn start_as(Setup { vars, collections, access }: Setup<'_>) -> Self {
         let mut service = Service::built().unwrap_or_else(|error| panic!("{error:#}"));
-        // As `cargo xtask serve` does on this machine; who tests access says otherwise.
-        service.vars.insert("OPEN".to_owned(), Value::from("1"));
+        if access.is_none() {
+            // As `cargo xtask serve` does on this machine.
+            service.vars.insert("OPEN".to_owned(), Value::from("1"));
+        }
         let vars = vars.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value)));
         service.vars.extend(vars);
         let data = tempfile::tempdir().expect("a directory for the objects");
-        if let Some(collections) = collections {
-            let file = collections_file(&data);
-            fs::write(&file, collections.to_string()).expect("a file for the collections");
-            let module = service.modules.iter_mut().find(|module| module.name == COLLECTIONS);
-            module.expect("the server reads its collections from a module").path = file;
+        for (name, content) in [(COLLECTIONS, collections), (ACCESS, access)] {
+            let Some(content) = content else { continue };
+            let file = data.path().join(name);
+            fs::write(&file, content.to_string()).expect("a file for the module");
+            let module = service.modules.iter_mut().find(|module| module.name == name);
+            module.expect("the server reads it from a module").path = file;
         }
-        let log = if env::var_os("BLAZE_LOG").is_some() { Log::Inherit } else { Log::Discard };
+        let log = match access {
+            Some(_) => Log::File(data.path().join(LOG)),
+            None if env::var_os("BLAZE_LOG").is_some() => Log::Inherit,
+            None => Log::Discard,
+        };
         let server = Server::start(&service, data.path(), Options { log, ..Options::default() })
             .unwrap_or_else(|error| panic!("{error:#}"));
         let guard = Guard::over(server.pid(), &data);
         TestServer { server, guard, data }
+    }
+
+    /// What a server that was started closed has printed so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.data.path().join(LOG)).expect("the server's log")
     }
 
     /// `http://127.0.0.1:<port>`.
@@ -91,6 +123,11 @@ impl TestServer {
 
 /// The module that says what is declared of collections.
 const COLLECTIONS: &str = "collections.json";
+/// The file with what a server prints.
+const LOG: &str = "server.log";
+
+/// The module that says whose tokens are trusted, who may have an account, and how often somebody may ask.
+const ACCESS: &str = "access.json";
 
 fn collections_file(data: &TempDir) -> PathBuf {
     data.path().join(COLLECTIONS)
