@@ -319,9 +319,68 @@ export interface ConnectionState {
   readonly retryInMs?: number;
 }
 
+/**
+ * What gives a token: a JWT or an API key, or nothing for nobody. It is asked when one is needed, shortly before the one that
+ * it gave ends, and when the server refuses that: then `fresh` is true, and the same one will not do. It is not asked again
+ * while it is being asked. What it throws delays whatever needs the token.
+ */
+export type TokenCallback = (fresh: boolean) => string | null | undefined | Promise<string | null | undefined>;
+
+/** Who asks: a token, what gives one, or nobody. */
+export type Token = string | TokenCallback | null;
+
+/** Who is signed in. */
+export interface User {
+  readonly uid: string;
+  readonly email: string | null;
+  readonly emailVerified: boolean;
+  /** What the account was made with: `password`, or a provider's name. */
+  readonly providerId: string;
+  /** All that the access token says. */
+  readonly claims: { readonly [name: string]: any };
+}
+
+/** The accounts that are built into the server. While somebody is signed in, everything is asked in that name. */
+export class Auth {
+  private constructor();
+  /** `null` is nobody. */
+  readonly currentUser: User | null;
+  /** Makes an account and signs in. */
+  signUp(email: string, password: string): Promise<User>;
+  signIn(email: string, password: string): Promise<User>;
+  /** Ends the session, here and for the other tabs that share it, also where the server cannot be reached. */
+  signOut(): Promise<void>;
+  /** Calls back with who is signed in, soon, and whenever that is somebody else. */
+  onAuthStateChanged(callback: (user: User | null) => void): Unsubscribe;
+  /**
+   * Leaves the page to sign in with a provider, which sends the browser back to `redirectUri`, one of those that the
+   * server's configuration names; this page's address without its query if it is left out.
+   */
+  signInWithRedirect(provider: string, redirectUri?: string): Promise<void>;
+  /** In the page that the provider sent the browser back to: ends what was begun. `null` if nothing was. */
+  completeSignIn(): Promise<User | null>;
+}
+
+/** How to connect. */
+export interface ConnectOptions {
+  /** Who asks. Without it, who is signed in. */
+  token?: Token;
+  /**
+   * Where the session of who signs in is kept: for all tabs and the next visit (`local`, the default), for this tab, or
+   * for this page alone.
+   */
+  persistence?: "local" | "session" | "none";
+}
+
 /** A database. */
 export class Blaze {
   private constructor();
+  readonly auth: Auth;
+  /**
+   * From now on this is who asks. What is listened to goes on in the new name; where the server refuses that, it ends with
+   * an error. Writes that were not answered are sent in the new name.
+   */
+  setToken(token: Token): void;
   collection<T = DocumentData>(path: string): CollectionReference<T>;
   /** All documents of the collections called `id`, wherever they are. */
   collectionGroup<T = DocumentData>(id: string): Query<T>;
@@ -333,4 +392,4 @@ export class Blaze {
 }
 
 /** The database at `url`. Makes no request to it. */
-export function connect(url: string, options?: { token?: string }): Promise<Blaze>;
+export function connect(url: string, options?: ConnectOptions): Promise<Blaze>;

@@ -1,6 +1,8 @@
 // Blaze's client. The work is done in WebAssembly (blaze_client.js and blaze_client_bg.wasm, generated from Rust);
 // this file gives it the shape that JavaScript expects: classes, and values converted both ways.
-import init, { Client, checkCollection, checkDocument, cursorOf, fieldKeys, newId } from "./blaze_client.js";
+import { Client, checkCollection, checkDocument, cursorOf, fieldKeys, newId } from "./blaze_client.js";
+import { Auth } from "./auth.js";
+import { load } from "./load.js";
 
 /** What went wrong: `code` is one of Firestore's, `status` the HTTP status. */
 export class BlazeError extends Error {
@@ -63,7 +65,7 @@ async function settle(call) {
 }
 
 /** `callback`, its exceptions reported as uncaught ones: they are the application's. */
-const guarded = (callback) => (...values) => {
+export const guarded = (callback) => (...values) => {
   try {
     callback(...values);
   } catch (error) {
@@ -445,8 +447,12 @@ export class CollectionReference extends Query {
 export class Blaze {
   #client;
 
-  constructor(client) {
+  constructor(client, url, persistence) {
     this.#client = client;
+    this.auth = new Auth(url, persistence, (token) => this.setToken(token));
+  }
+  setToken(token) {
+    attempt(() => this.#client.setToken(tokenSource(token)));
   }
   collection(path) {
     return new CollectionReference(this, this.#client, path);
@@ -463,8 +469,21 @@ export class Blaze {
     );
   }
   close() {
+    this.auth.close();
     this.#client.close();
   }
+}
+
+/** What gives tokens, as WebAssembly takes it: it says in words why there is none. */
+function tokenSource(token) {
+  if (typeof token !== "function") return token;
+  return async (fresh) => {
+    try {
+      return await token(fresh);
+    } catch (error) {
+      throw String(error?.message ?? error);
+    }
+  };
 }
 
 /** Subscriptions that nobody has ended: what nothing refers to, the garbage collector would end. */
@@ -481,26 +500,14 @@ function hold(subscribe) {
 
 // ------------------------------------------------------------------------------------------------ connecting
 
-let loading;
-
-/** Loads the WebAssembly, once. Browsers fetch it; Node.js reads it from the package. */
-async function load() {
-  // In the form in which bundlers find a file that a module needs.
-  const wasm = new URL("./blaze_client_bg.wasm", import.meta.url);
-  try {
-    await init({ module_or_path: wasm });
-  } catch (error) {
-    if (!globalThis.process?.versions?.node) throw error;
-    // Not a literal, so that bundlers for browsers leave it alone.
-    const fs = "node:fs/promises";
-    const { readFile } = await import(/* @vite-ignore */ /* webpackIgnore: true */ fs);
-    await init({ module_or_path: await readFile(wasm) });
-  }
-}
-
 /** The database at `url`. Makes no request to it. */
-export async function connect(url, { token } = {}) {
-  loading ??= load();
-  await loading;
-  return new Blaze(attempt(() => new Client(url, token)));
+export async function connect(url, { token, persistence = "local" } = {}) {
+  await load();
+  const db = new Blaze(
+    attempt(() => new Client(url, tokenSource(token))),
+    url,
+    persistence,
+  );
+  if (token === undefined) db.auth.resume();
+  return db;
 }

@@ -1,7 +1,9 @@
 //! A connection to a database: where it is, and which of its documents and queries are in use.
 
 use crate::callbacks::{Callbacks, Subscription};
+use crate::credentials::{Credentials, TokenSource};
 use crate::event::{ConnectionState, Event};
+use crate::identity::Token;
 use crate::live::{Live, closed};
 use crate::live_queries::LiveQueries;
 use crate::platform::OnlineWatch;
@@ -17,8 +19,8 @@ use std::rc::{Rc, Weak};
 /// How to connect.
 #[derive(Clone, Debug, Default)]
 pub struct ConnectOptions {
-    /// A JWT or an API key: who asks.
-    pub token: Option<String>,
+    /// Who asks.
+    pub token: TokenSource,
 }
 
 /// A database. Cloning is cheap, and gives the same one.
@@ -32,7 +34,7 @@ pub(crate) struct Inner {
     pub(crate) origin: String,
     /// The same for sockets.
     pub(crate) socket_origin: String,
-    pub(crate) token: Option<String>,
+    pub(crate) credentials: Rc<Credentials>,
     pub(crate) queries: Rc<LiveQueries>,
     /// The documents in use, in the order of their paths.
     documents: RefCell<Vec<Rc<Live>>>,
@@ -59,16 +61,14 @@ impl Blaze {
             return Err(Error::invalid(detail));
         };
         let socket_origin = format!("ws{rest}");
-        if options.token.as_deref().is_some_and(|token| !is_token(token)) {
-            return Err(Error::invalid("token: a character that no JWT and no API key has"));
-        }
         let inner = Rc::new_cyclic(|inner: &Weak<Inner>| {
             let inner = inner.clone();
+            let credentials = Credentials::new(inner.clone());
             Inner {
                 origin: origin.to_owned(),
                 socket_origin,
-                token: options.token,
-                queries: LiveQueries::new(inner.clone()),
+                queries: LiveQueries::new(inner.clone(), Rc::clone(&credentials)),
+                credentials,
                 documents: RefCell::default(),
                 connection: Cell::new(ConnectionState::Idle),
                 connection_callbacks: Callbacks::new(),
@@ -81,7 +81,17 @@ impl Blaze {
                 }),
             }
         });
+        inner.credentials.become_of(options.token)?;
         Ok(Blaze { inner })
+    }
+
+    /// From now on the token comes from `source`. Open sockets say who this is from then on, and what the server does not
+    /// let them hear any more ends with its error. Writes that were not answered go on, in the new name.
+    ///
+    /// # Errors
+    /// As [`Blaze::connect`] of a token.
+    pub fn set_token(&self, source: impl Into<TokenSource>) -> Result<(), Error> {
+        self.inner.credentials.become_of(source.into())
     }
 
     /// The collection at `path`.
@@ -119,6 +129,7 @@ impl Blaze {
         self.inner.closed.set(true);
         self.inner.each_document(Live::close);
         self.inner.queries.close();
+        self.inner.credentials.close();
     }
 }
 
@@ -195,16 +206,23 @@ impl Inner {
         }
     }
 
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.get()
+    }
+
+    /// Whether anything is listened to.
+    pub(crate) fn has_sockets(&self) -> bool {
+        self.queries.has_socket() || self.documents.borrow().iter().any(|live| live.has_socket())
+    }
+
+    /// Open sockets say who this is from now on.
+    pub(crate) fn tell_token(&self, token: &Token) {
+        self.each_document(|live| live.tell_token(token));
+        self.queries.tell_token(token);
+    }
+
     fn each_document(&self, visit: impl Fn(&Rc<Live>)) {
         let documents = self.documents.borrow().clone();
         documents.iter().for_each(visit);
     }
-}
-
-/// RFC 9110 section 5.6.2: what may stand in a header and in a subprotocol.
-fn is_token(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }

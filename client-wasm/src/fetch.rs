@@ -1,11 +1,14 @@
 //! HTTP requests by `fetch`.
 
-use crate::http::{Method, Request, Response};
+use crate::client::Inner;
+use crate::http::{Method, Request, Response, pause_ms, refusal};
 use crate::json;
+use crate::platform::{random, sleep};
 use blaze_schema::value::Map;
 use gloo_net::http::Headers;
 use js_sys::{JSON, Promise, Reflect};
 use serde_json::Value;
+use std::mem;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::AbortSignal;
@@ -20,30 +23,63 @@ extern "C" {
     fn fetch(url: &str, init: &JsValue) -> Result<Promise, JsValue>;
 }
 
-/// Sends `request` to the server at `origin`. `None` when nothing came back.
-pub(crate) async fn send(origin: &str, token: Option<&str>, request: &Request) -> Option<Response> {
+/// Sends `request` to the server. `None` when nothing came back.
+///
+/// A request whose token is refused is sent once more with another one, if there is one; one that the server has no
+/// room for, when the server says.
+pub(crate) async fn send(client: &Inner, request: &Request) -> Option<Response> {
     let method = match request.method {
         Method::Get => "GET",
         Method::Put => "PUT",
         Method::Patch => "PATCH",
         Method::Delete => "DELETE",
     };
-    let url = format!("{origin}{}", request.target);
-    exchange(&url, method, token, &request.headers, request.body.as_deref()).await
+    let url = format!("{}{}", client.origin, request.target);
+    exchange(client, &url, method, &request.headers, request.body.as_deref()).await
 }
 
-/// Sends JSON by `POST`. `None` when nothing came back.
-pub(crate) async fn post(
-    origin: &str,
-    token: Option<&str>,
-    target: &str,
-    body: &str,
-) -> Option<Response> {
+/// The same with JSON by `POST`, of what may be asked twice.
+pub(crate) async fn post(client: &Inner, target: &str, body: &str) -> Option<Response> {
     let headers = [("Content-Type", "application/json".to_owned())];
-    exchange(&format!("{origin}{target}"), "POST", token, &headers, Some(body)).await
+    exchange(client, &format!("{}{target}", client.origin), "POST", &headers, Some(body)).await
 }
 
 async fn exchange(
+    client: &Inner,
+    url: &str,
+    method: &str,
+    headers: &[(&str, String)],
+    body: Option<&str>,
+) -> Option<Response> {
+    let (mut renewed, mut pauses) = (false, 0);
+    loop {
+        let token = match client.credentials.token().await {
+            Ok(token) => token,
+            Err(error) => return Some(refusal(&error)),
+        };
+        let response = once(url, method, token.as_deref(), headers, body).await?;
+        if response.status == 401 {
+            let another = client.credentials.refused(&token);
+            if another && !mem::replace(&mut renewed, true) {
+                continue;
+            }
+            return Some(response);
+        }
+        if response.status < 500 {
+            client.credentials.accepted(&token);
+        }
+        let Some(after_ms) = pause_ms(&response, pauses, random()) else {
+            return Some(response);
+        };
+        pauses += 1;
+        sleep(after_ms).await;
+        if client.is_closed() {
+            return Some(response);
+        }
+    }
+}
+
+async fn once(
     url: &str,
     method: &str,
     token: Option<&str>,
@@ -54,9 +90,11 @@ async fn exchange(
     let response = JsFuture::from(fetch(url, &init).ok()?).await.ok()?;
     let response: web_sys::Response = response.unchecked_into();
     let text = JsFuture::from(response.text().ok()?).await.ok()?;
+    let headers = Headers::from_raw(response.headers());
     Some(Response {
         status: response.status(),
-        etag: Headers::from_raw(response.headers()).get("ETag"),
+        etag: headers.get("ETag"),
+        retry_after: headers.get("Retry-After").and_then(|seconds| seconds.parse().ok()),
         body: text.as_string()?,
     })
 }

@@ -46,6 +46,8 @@ pub struct Response {
     pub status: u16,
     /// The header `ETag`.
     pub etag: Option<String>,
+    /// The header `Retry-After`, where it is a number of seconds.
+    pub retry_after: Option<u64>,
     /// The body's text.
     pub body: String,
 }
@@ -121,6 +123,30 @@ pub fn socket_target(path: &DocumentPath, since: Option<(u64, &str)>) -> String 
 
 fn resource(path: &DocumentPath) -> String {
     format!("/v1/docs/{}", path.to_url())
+}
+
+/// A request that the server has no room for is sent again so often.
+pub const PAUSES: u32 = 3;
+/// And each time after so long at most, in milliseconds, whatever the server says.
+pub const PAUSE_MS: u32 = 30_000;
+
+/// How long to wait before the same request is sent again, in milliseconds: the server has no room for it (429), said
+/// for how long, and has been asked `before` times already. Clients that were refused together do not come back
+/// together: of `random`, the low 32 bits are used.
+pub fn pause_ms(response: &Response, before: u32, random: u128) -> Option<u32> {
+    let seconds = response.retry_after.filter(|_| response.status == 429 && before < PAUSES)?;
+    let least = seconds.min(u64::from(PAUSE_MS / 1_000)) * 1_000;
+    let later = (u64::from(random as u32) * (least / 4 + 1)) >> 32;
+    Some(PAUSE_MS.min((least + later) as u32))
+}
+
+/// An error as if the server had answered it.
+pub fn refusal(error: &Error) -> Response {
+    let mut problem = Map::new();
+    problem.insert("code".to_owned(), Value::from(error.code.as_str()));
+    problem.insert("detail".to_owned(), Value::from(error.detail.as_str()));
+    let body = json::print_object(&problem);
+    Response { status: error.status, etag: None, retry_after: None, body }
 }
 
 /// What the response to a write's request means; `None` when there was none.
@@ -319,7 +345,31 @@ mod tests {
     }
 
     fn response(status: u16, etag: Option<&str>, body: &str) -> Option<Response> {
-        Some(Response { status, etag: etag.map(str::to_owned), body: body.to_owned() })
+        let etag = etag.map(str::to_owned);
+        Some(Response { status, etag, retry_after: None, body: body.to_owned() })
+    }
+
+    #[test]
+    fn a_full_house_is_asked_again_when_it_said() {
+        let full =
+            |status, retry_after| Response { retry_after, ..response(status, None, "").unwrap() };
+        assert_eq!(pause_ms(&full(429, Some(4)), 0, 0), Some(4_000));
+        assert_eq!(pause_ms(&full(429, Some(4)), PAUSES - 1, u128::MAX), Some(5_000));
+        assert_eq!(pause_ms(&full(429, Some(0)), 0, u128::MAX), Some(0));
+        assert_eq!(pause_ms(&full(429, Some(30)), 0, u128::MAX), Some(PAUSE_MS));
+        assert_eq!(pause_ms(&full(429, Some(u64::MAX)), 0, 0), Some(PAUSE_MS));
+        assert_eq!(pause_ms(&full(429, Some(4)), PAUSES, 0), None);
+        assert_eq!(pause_ms(&full(429, None), 0, 0), None);
+        assert_eq!(pause_ms(&full(503, Some(4)), 0, 0), None);
+    }
+
+    #[test]
+    fn an_error_of_this_side_is_an_answer_too() {
+        let lost = Error::new(Code::Unavailable, "token: lost");
+        assert_eq!(write_answer(Some(refusal(&lost))), Answer::Again);
+        assert_eq!(read_answer(Some(refusal(&lost))).unwrap_err(), lost);
+        let wrong = Error::new(Code::Unauthenticated, "token: wrong");
+        assert_eq!(write_answer(Some(refusal(&wrong))), Answer::Refused(wrong));
     }
 
     #[test]

@@ -3,11 +3,12 @@
 
 use crate::change::Change;
 use crate::client::{Blaze, ConnectOptions};
+use crate::credentials::TokenSource;
 use crate::event::ConnectionState;
 use crate::json;
 use crate::platform::{now, random};
 use crate::snapshot::DocumentSnapshot;
-use blaze_schema::Error;
+use blaze_schema::error::{Code, Error};
 use blaze_schema::field_path::FieldPath;
 use blaze_schema::id::ulid;
 use blaze_schema::path::{CollectionPath, DocumentPath};
@@ -16,7 +17,7 @@ use js_sys::{Array, Function, Promise};
 use serde_json::Value;
 use std::pin::Pin;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::future_to_promise;
+use wasm_bindgen_futures::{JsFuture, future_to_promise};
 
 /// The integers that a JavaScript number holds exactly end here.
 const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
@@ -46,14 +47,24 @@ impl Subscription {
 
 #[wasm_bindgen]
 impl Client {
-    /// As [`Blaze::connect`].
+    /// As [`Blaze::connect`]. `token` is a text, a function that is given whether the token is to be fresh and gives a
+    /// promise of a text or of nothing, or nothing.
     ///
     /// # Errors
     /// As there.
     #[wasm_bindgen(constructor)]
-    pub fn new(url: &str, token: Option<String>) -> Result<Client, JsValue> {
-        let blaze = Blaze::connect(url, ConnectOptions { token }).map_err(thrown)?;
-        Ok(Client { blaze })
+    pub fn new(url: &str, token: JsValue) -> Result<Client, JsValue> {
+        let options = ConnectOptions { token: token_source(token) };
+        Ok(Client { blaze: Blaze::connect(url, options).map_err(thrown)? })
+    }
+
+    /// As [`Blaze::set_token`]; `token` as in [`Client::new`].
+    ///
+    /// # Errors
+    /// As there.
+    #[wasm_bindgen(js_name = setToken)]
+    pub fn set_token(&self, token: JsValue) -> Result<(), JsValue> {
+        self.blaze.set_token(token_source(token)).map_err(thrown)
     }
 
     /// Reads a document: a promise of a snapshot's [`parts`].
@@ -114,6 +125,26 @@ impl Client {
     pub fn close(&self) {
         self.blaze.close();
     }
+}
+
+fn token_source(token: JsValue) -> TokenSource {
+    if let Some(token) = token.as_string() {
+        return TokenSource::Fixed(token);
+    }
+    let Ok(callback) = token.dyn_into::<Function>() else { return TokenSource::Nobody };
+    TokenSource::asked(move |fresh| {
+        let given = callback.call1(&JsValue::NULL, &fresh.into());
+        async move {
+            let promise: Promise = given.map_err(not_given)?.unchecked_into();
+            JsFuture::from(promise).await.map(|token| token.as_string()).map_err(not_given)
+        }
+    })
+}
+
+/// `index.js` says why in words.
+fn not_given(problem: JsValue) -> Error {
+    let why = problem.as_string().unwrap_or_default();
+    Error::new(Code::Unavailable, format!("token: {why}"))
 }
 
 /// Checks the path of a document.

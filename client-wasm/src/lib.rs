@@ -1,8 +1,8 @@
 //! Blaze's client: documents with `get`, `set`, `update` and `on_update`, and queries, for browsers and Node.js.
 //!
 //! In scope: documents, read, written and listened to, and queries of them; writes that show at once, are repeated
-//! until they are answered and are rolled back when they are refused; sockets that come back by themselves. Out of
-//! scope: what a write does to data and what a query means ([`blaze_schema`]), and a cache that outlives the page.
+//! until they are answered and are rolled back when they are refused; sockets that come back by themselves; a token that
+//! is renewed before it ends. Out of scope: what a write does to data and what a query means ([`blaze_schema`]), and a cache that outlives the page.
 //!
 //! Two rings. The inner one takes every decision and does nothing, so that tests can drive it through any order of
 //! events:
@@ -15,6 +15,7 @@
 //!               document_changes  what changed between two results
 //!   link    a socket's life: open, ping, give up, come back
 //!   http    requests and what their answers mean
+//!   identity  the token: when another one is wanted, and who waits for it
 //! ```
 //!
 //! The outer one ([`Blaze`] and its references) does what the inner one says: sockets, `fetch`, timers, callbacks. It
@@ -26,6 +27,7 @@ pub mod change;
 pub mod document_changes;
 pub mod event;
 pub mod http;
+pub mod identity;
 #[cfg(feature = "js")]
 pub mod js;
 #[cfg(feature = "js")]
@@ -46,12 +48,14 @@ mod aggregate;
 mod audience;
 mod callbacks;
 mod client;
+mod credentials;
 mod fetch;
 mod filter;
 mod json;
 mod live;
 mod live_queries;
 mod platform;
+mod port;
 mod query;
 mod query_snapshot;
 mod reference;
@@ -67,6 +71,7 @@ pub use blaze_schema::query::Direction;
 pub use blaze_schema::value::{Map, Number};
 pub use callbacks::Subscription;
 pub use client::{Blaze, ConnectOptions};
+pub use credentials::{TokenCallback, TokenSource};
 pub use document_changes::ChangeKind;
 pub use event::ConnectionState;
 pub use filter::{Filter, and, or, where_};

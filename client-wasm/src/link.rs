@@ -11,6 +11,7 @@
 
 use crate::backoff::Backoff;
 use crate::event::ConnectionState;
+use blaze_schema::error::{Code, Error};
 
 /// A socket that is not open after so long is given up, in milliseconds.
 pub const OPEN_MS: u32 = 15_000;
@@ -18,6 +19,8 @@ pub const OPEN_MS: u32 = 15_000;
 pub const PING_MS: u32 = 25_000;
 /// A ping, and whatever else is expected, is answered within this, in milliseconds.
 pub const ANSWER_MS: u32 = 10_000;
+/// Where the server has too many, the next socket waits at least so long, in milliseconds.
+pub const CROWDED_MS: u32 = 5_000;
 
 /// The life of one socket after another.
 #[derive(Debug, Default)]
@@ -131,8 +134,18 @@ impl Link {
 
     /// The socket is of no use: another one, later.
     pub fn lose(&mut self, random: u128, effects: &mut Vec<LinkEffect>) {
+        self.lose_for(0, random, effects);
+    }
+
+    /// The server ended the socket with an error that may pass.
+    pub fn ended(&mut self, error: &Error, random: u128, effects: &mut Vec<LinkEffect>) {
+        let least_ms = if error.code == Code::ResourceExhausted { CROWDED_MS } else { 0 };
+        self.lose_for(least_ms, random, effects);
+    }
+
+    fn lose_for(&mut self, least_ms: u32, random: u128, effects: &mut Vec<LinkEffect>) {
         effects.push(LinkEffect::Close);
-        let retry_in_ms = self.backoff.fail(random);
+        let retry_in_ms = least_ms + self.backoff.fail(random);
         self.wait(Phase::Waiting, retry_in_ms, effects);
         effects.push(LinkEffect::Connection(ConnectionState::Offline { retry_in_ms }));
     }

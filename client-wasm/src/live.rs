@@ -7,11 +7,12 @@ use crate::client::Inner;
 use crate::event::{ConnectionState, Effect, Event, Timer};
 use crate::fetch;
 use crate::http::{Request, read_answer, read_request, socket_target, write_answer};
+use crate::identity::Token;
 use crate::platform::{Alarm, now, random, spawn};
+use crate::port::{Heard, Port};
 use crate::query_event::QueryEvent;
 use crate::replica::Replica;
 use crate::snapshot::DocumentSnapshot;
-use crate::socket::{Report, Socket};
 use crate::work::{Effects, Soon};
 use blaze_schema::error::{Code, Error};
 use blaze_schema::message::{PING, ServerMessage};
@@ -33,7 +34,7 @@ pub(crate) struct Live {
     path: Rc<DocumentPath>,
     replica: RefCell<Replica>,
     effects: Effects<Effect>,
-    socket: RefCell<Option<Socket>>,
+    port: Rc<Port>,
     socket_alarm: Alarm,
     writes_alarm: Alarm,
     connection: Cell<ConnectionState>,
@@ -60,11 +61,18 @@ impl Live {
                 })
             };
             Live {
+                port: Port::new(Rc::clone(&client.credentials), {
+                    let live = live.clone();
+                    Box::new(move |heard| {
+                        if let Some(live) = live.upgrade() {
+                            live.hear(heard);
+                        }
+                    })
+                }),
                 client,
                 replica: RefCell::new(Replica::new(path.clone())),
                 path: Rc::new(path),
                 effects: Effects::new(),
-                socket: RefCell::default(),
                 socket_alarm: alarm(Timer::Socket),
                 writes_alarm: alarm(Timer::Writes),
                 connection: Cell::new(ConnectionState::Idle),
@@ -99,12 +107,8 @@ impl Live {
     fn perform(self: &Rc<Self>, effect: Effect) {
         match effect {
             Effect::OpenSocket { since } => self.open_socket(since),
-            Effect::CloseSocket => drop(self.socket.take()),
-            Effect::SendPing => {
-                if let Some(socket) = &*self.socket.borrow() {
-                    socket.send(PING);
-                }
-            }
+            Effect::CloseSocket => self.port.close(),
+            Effect::SendPing => self.port.send(PING),
             Effect::StartTimer { timer, after_ms } => self.alarm(timer).start(after_ms),
             Effect::StopTimer(timer) => self.alarm(timer).stop(),
             Effect::Send { id, request } => self.send(id, request),
@@ -144,37 +148,54 @@ impl Live {
     fn open_socket(self: &Rc<Self>, since: Option<(u64, Rc<str>)>) {
         let since = since.as_ref().map(|(version, epoch)| (*version, &**epoch));
         let url = format!("{}{}", self.client.socket_origin, socket_target(&self.path, since));
-        let live = Rc::downgrade(self);
-        let opened = Socket::open(&url, self.client.token.as_deref(), move |report| {
-            if let Some(live) = live.upgrade() {
-                live.socket_reported(report);
-            }
-        });
-        match opened {
-            Ok(socket) => drop(self.socket.replace(Some(socket))),
-            Err(error) => self.handle(Event::Refused(error)),
-        }
+        self.port.open(url);
     }
 
-    fn socket_reported(self: &Rc<Self>, report: Report) {
-        match report {
-            Report::Opened => self.handle(Event::Opened),
-            Report::Closed => self.handle(Event::Closed),
-            Report::Frame(frame) => {
+    fn hear(self: &Rc<Self>, heard: Heard) {
+        match heard {
+            Heard::Opened => self.handle(Event::Opened),
+            Heard::Closed => self.handle(Event::Closed),
+            Heard::Refused(error) => self.handle(Event::Refused(error)),
+            Heard::Ended(error) => {
+                self.receive(Ok(ServerMessage::Error(error)));
+                self.handle(Event::Closed);
+            }
+            Heard::Frame(frame) => {
                 let frame = frame.and_then(ServerMessage::from_json);
                 if let Ok(message) = &frame {
                     self.messages.each(|callback| callback(message));
                 }
-                self.handle(Event::Received(frame));
+                self.receive(frame);
             }
         }
+    }
+
+    fn receive(self: &Rc<Self>, frame: Result<ServerMessage, Error>) {
+        match &frame {
+            Ok(ServerMessage::Error(error)) if self.port.may_come_again(error) => {
+                self.handle(Event::Closed);
+                return;
+            }
+            Ok(ServerMessage::Error(_)) | Err(_) => {}
+            Ok(_) => self.port.works(),
+        }
+        self.handle(Event::Received(frame));
+    }
+
+    /// Whether there is a socket.
+    pub(crate) fn has_socket(&self) -> bool {
+        self.port.is_used()
+    }
+
+    /// The socket says who this is from now on.
+    pub(crate) fn tell_token(&self, token: &Token) {
+        self.port.tell_token(token);
     }
 
     fn send(self: &Rc<Self>, id: u64, request: Rc<Request>) {
         let live = Rc::clone(self);
         spawn(async move {
-            let token = live.client.token.as_deref();
-            let response = fetch::send(&live.client.origin, token, &request).await;
+            let response = fetch::send(&live.client, &request).await;
             live.handle(Event::Answered { id, answer: write_answer(response) });
         });
     }
@@ -182,9 +203,7 @@ impl Live {
     fn fetch(self: &Rc<Self>, id: u64) {
         let live = Rc::clone(self);
         spawn(async move {
-            let token = live.client.token.as_deref();
-            let request = read_request(&live.path);
-            let response = fetch::send(&live.client.origin, token, &request).await;
+            let response = fetch::send(&live.client, &read_request(&live.path)).await;
             let read = read_answer(response)
                 .map(|document| DocumentSnapshot::of_read(Rc::clone(&live.path), document));
             answer(&live.reads, id, read);

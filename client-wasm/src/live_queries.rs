@@ -3,14 +3,16 @@
 use crate::audience::Audience;
 use crate::callbacks::Subscription;
 use crate::client::Inner;
+use crate::credentials::Credentials;
 use crate::event::ConnectionState;
+use crate::identity::Token;
 use crate::json;
 use crate::platform::{Alarm, now, random};
+use crate::port::{Heard, Port};
 use crate::queries::Queries;
 use crate::query_event::{QueryEffect, QueryEvent, QueryTimer};
 use crate::query_json::asked;
 use crate::row::Rows;
-use crate::socket::{Report, Socket};
 use crate::work::{Effects, Soon};
 use blaze_schema::Error;
 use blaze_schema::changes::QueryMessage;
@@ -26,7 +28,7 @@ pub(crate) struct LiveQueries {
     kept: RefCell<Option<Rc<Inner>>>,
     queries: RefCell<Queries>,
     effects: Effects<QueryEffect>,
-    socket: RefCell<Option<Socket>>,
+    port: Rc<Port>,
     socket_alarm: Alarm,
     retry_alarm: Alarm,
     lapse_alarm: Alarm,
@@ -49,7 +51,7 @@ struct Target {
 }
 
 impl LiveQueries {
-    pub(crate) fn new(client: Weak<Inner>) -> Rc<Self> {
+    pub(crate) fn new(client: Weak<Inner>, credentials: Rc<Credentials>) -> Rc<Self> {
         Rc::new_cyclic(|live: &Weak<LiveQueries>| {
             let alarm = |timer| {
                 let live = live.clone();
@@ -64,7 +66,14 @@ impl LiveQueries {
                 kept: RefCell::default(),
                 queries: RefCell::default(),
                 effects: Effects::new(),
-                socket: RefCell::default(),
+                port: Port::new(credentials, {
+                    let live = live.clone();
+                    Box::new(move |heard| {
+                        if let Some(live) = live.upgrade() {
+                            live.hear(heard);
+                        }
+                    })
+                }),
                 socket_alarm: alarm(QueryTimer::Socket),
                 retry_alarm: alarm(QueryTimer::Retry),
                 lapse_alarm: alarm(QueryTimer::Lapse),
@@ -89,12 +98,8 @@ impl LiveQueries {
     fn perform(self: &Rc<Self>, effect: QueryEffect) {
         match effect {
             QueryEffect::OpenSocket => self.open_socket(),
-            QueryEffect::CloseSocket => drop(self.socket.take()),
-            QueryEffect::Send(text) => {
-                if let Some(socket) = &*self.socket.borrow() {
-                    socket.send(&text);
-                }
-            }
+            QueryEffect::CloseSocket => self.port.close(),
+            QueryEffect::Send(text) => self.port.send(&text),
             QueryEffect::StartTimer { timer, after_ms } => self.alarm(timer).start(after_ms),
             QueryEffect::StopTimer(timer) => self.alarm(timer).stop(),
             QueryEffect::Changed => self.tell_soon(),
@@ -126,22 +131,43 @@ impl LiveQueries {
     fn open_socket(self: &Rc<Self>) {
         let Some(client) = self.client.upgrade() else { return };
         let url = format!("{}/v1/listen", client.socket_origin);
-        let live = Rc::downgrade(self);
-        let opened = Socket::open(&url, client.token.as_deref(), move |report| {
-            if let Some(live) = live.upgrade() {
-                live.handle(match report {
-                    Report::Opened => QueryEvent::Opened,
-                    Report::Closed => QueryEvent::Closed,
-                    Report::Frame(frame) => {
-                        QueryEvent::Received(frame.and_then(QueryMessage::from_json))
-                    }
-                });
+        self.port.open(url);
+    }
+
+    fn hear(self: &Rc<Self>, heard: Heard) {
+        match heard {
+            Heard::Opened => self.handle(QueryEvent::Opened),
+            Heard::Closed => self.handle(QueryEvent::Closed),
+            Heard::Refused(error) => self.handle(QueryEvent::Refused(error)),
+            Heard::Ended(error) => {
+                self.receive(Ok(QueryMessage::Error { target: None, error }));
+                self.handle(QueryEvent::Closed);
             }
-        });
-        match opened {
-            Ok(socket) => drop(self.socket.replace(Some(socket))),
-            Err(error) => self.handle(QueryEvent::Refused(error)),
+            Heard::Frame(frame) => self.receive(frame.and_then(QueryMessage::from_json)),
         }
+    }
+
+    fn receive(self: &Rc<Self>, frame: Result<QueryMessage, Error>) {
+        match &frame {
+            // Of one query too: with another token the whole socket comes again.
+            Ok(QueryMessage::Error { error, .. }) if self.port.may_come_again(error) => {
+                self.handle(QueryEvent::Closed);
+                return;
+            }
+            Ok(QueryMessage::Error { .. }) | Err(_) => {}
+            Ok(_) => self.port.works(),
+        }
+        self.handle(QueryEvent::Received(frame));
+    }
+
+    /// Whether there is a socket.
+    pub(crate) fn has_socket(&self) -> bool {
+        self.port.is_used()
+    }
+
+    /// The socket says who this is from now on.
+    pub(crate) fn tell_token(&self, token: &Token) {
+        self.port.tell_token(token);
     }
 
     /// Adds a listener. It is told the present result, if there is one, and every later one; not from here.

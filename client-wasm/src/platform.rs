@@ -1,6 +1,7 @@
 //! What browsers and Node.js share: the clock, randomness, timers, tasks, and word that the network is back.
 
 use blaze_schema::timestamp::Timestamp;
+use futures_channel::oneshot;
 use js_sys::Function;
 use std::cell::RefCell;
 use std::pin::Pin;
@@ -65,6 +66,20 @@ impl Drop for Alarm {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// Ends after so long.
+pub(crate) async fn sleep(after_ms: u32) {
+    let (done, end) = oneshot::channel();
+    let mut done = Some(done);
+    let alarm = Alarm::new(move || {
+        if let Some(done) = done.take() {
+            // It is awaited below.
+            let _ = done.send(());
+        }
+    });
+    alarm.start(after_ms);
+    let _ = end.await;
 }
 
 /// Calls back whenever the browser says that the network is back. Node.js never does.

@@ -186,8 +186,8 @@ impl Queries {
             Ok(QueryMessage::Error { target: None, error }) if !may_pass(&error) => {
                 self.fail_all(&error, effects);
             }
-            Ok(QueryMessage::Error { .. }) => {
-                self.link(effects, |link, asked| link.lose(random, asked));
+            Ok(QueryMessage::Error { error, .. }) => {
+                self.link(effects, |link, asked| link.ended(&error, random, asked));
             }
             Ok(QueryMessage::Other) => self.link.worked(),
             Err(_) => {

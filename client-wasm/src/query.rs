@@ -190,8 +190,7 @@ impl Query {
         let mut rows = Vec::new();
         loop {
             let body = json::print_object(&asked);
-            let token = client.token.as_deref();
-            let answer = fetch::post(&client.origin, token, "/v1/query", &body).await;
+            let answer = fetch::post(client, "/v1/query", &body).await;
             let page = query_answer(answer)?;
             rows.extend(page.rows);
             match page.next {
@@ -266,8 +265,7 @@ impl Query {
             asked.insert("aggregates".to_owned(), aggregates);
             let body = json::print_object(&asked);
             barrier.await;
-            let token = client.token.as_deref();
-            aggregate_answer(fetch::post(&client.origin, token, "/v1/aggregate", &body).await)
+            aggregate_answer(fetch::post(&client, "/v1/aggregate", &body).await)
         }
     }
 

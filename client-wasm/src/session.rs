@@ -56,7 +56,7 @@ impl Session {
         let step = match message {
             Ok(ServerMessage::Error(error)) => {
                 if may_pass(&error) {
-                    self.link(effects, |link, effects| link.lose(random, effects));
+                    self.link(effects, |link, effects| link.ended(&error, random, effects));
                 } else {
                     self.refused(error, effects);
                 }
@@ -126,6 +126,18 @@ impl Session {
     }
 }
 
+/// What the close code of a socket says beyond that it is closed (`blaze_schema::message::close_code`). All others may
+/// pass.
+pub fn close_error(code: u16) -> Option<Error> {
+    let (code, detail) = match code {
+        4401 => (Code::Unauthenticated, "the server ended the socket: the token is no good"),
+        4403 => (Code::PermissionDenied, "the server ended the socket: this is not allowed"),
+        4429 => (Code::ResourceExhausted, "the server ended the socket: there are too many"),
+        _ => return None,
+    };
+    Some(Error::new(code, detail))
+}
+
 /// Whether the same request may be answered another way later.
 pub(crate) fn may_pass(error: &Error) -> bool {
     match error.code {
@@ -143,7 +155,7 @@ pub(crate) fn may_pass(error: &Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use blaze_schema::message::{PONG, error_text, patch_text, snapshot_text};
+    use blaze_schema::message::{PONG, close_code, error_text, patch_text, snapshot_text};
 
     const LATEST: u128 = u128::MAX;
 
@@ -299,6 +311,9 @@ mod tests {
         bench.receive(&error_text(&Error::new(Code::Unavailable, "later")));
         assert_eq!(bench.told(), "close, 250 ms, Offline { retry_in_ms: 250 }");
         let mut bench = Bench::open();
+        bench.receive(&error_text(&Error::new(Code::ResourceExhausted, "later")));
+        assert_eq!(bench.told(), "close, 5250 ms, Offline { retry_in_ms: 5250 }");
+        let mut bench = Bench::open();
         bench.receive(&error_text(&Error::new(Code::PermissionDenied, "no")));
         assert_eq!(bench.told(), "close, stop, Idle, fail permission-denied");
         bench.close();
@@ -307,6 +322,22 @@ mod tests {
         assert_eq!(bench.told(), "");
         bench.session.listen(&mut bench.effects);
         assert_eq!(bench.told(), "open, 15000 ms, Connecting");
+    }
+
+    #[test]
+    fn a_close_code_is_the_error_that_it_was_made_of() {
+        for code in [
+            Code::Unauthenticated,
+            Code::PermissionDenied,
+            Code::ResourceExhausted,
+            Code::Unavailable,
+            Code::Internal,
+        ] {
+            let error = close_error(close_code(code));
+            assert_eq!(error.is_some(), error.is_some_and(|error| error.code == code), "{code:?}");
+        }
+        let told = [4401, 4403, 4429, 1012, 1006].map(|code| close_error(code).is_some());
+        assert_eq!(told, [true, true, true, false, false]);
     }
 
     #[test]

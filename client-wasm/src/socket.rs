@@ -6,7 +6,7 @@ use blaze_schema::message::SUBPROTOCOL;
 use js_sys::Array;
 use serde_json::Value;
 use wasm_bindgen::prelude::*;
-use web_sys::{Event, MessageEvent, WebSocket};
+use web_sys::{CloseEvent, Event, MessageEvent, WebSocket};
 
 /// An open or opening socket. Dropping it closes it, and delivers nothing any more.
 pub(crate) struct Socket {
@@ -21,7 +21,8 @@ pub(crate) enum Report {
     Opened,
     /// JSON, or what is none.
     Frame(Result<Value, Error>),
-    Closed,
+    /// With its close code, where it has one.
+    Closed(Option<u16>),
 }
 
 impl Socket {
@@ -48,7 +49,10 @@ impl Socket {
             let text = event.data().as_string().unwrap_or_default();
             received(Report::Frame(json::parse(&text)));
         });
-        let on_end = Closure::new(move |_| report(Report::Closed));
+        let on_end = Closure::new(move |event: Event| {
+            let close: Option<CloseEvent> = event.dyn_into().ok();
+            report(Report::Closed(close.map(|close| close.code())));
+        });
         socket.set_onopen(Some(on_open.as_ref().unchecked_ref()));
         socket.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
         // An error is followed by a close, but not everywhere.

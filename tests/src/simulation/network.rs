@@ -192,7 +192,12 @@ impl World {
         let response = match reply {
             Some(reply) => Some(self.response(&reply)),
             None if self.random.chance(50) => None,
-            None => Some(Response { status: 500, etag: None, body: "error code: 1101".to_owned() }),
+            None => Some(Response {
+                status: 500,
+                etag: None,
+                retry_after: None,
+                body: "error code: 1101".to_owned(),
+            }),
         };
         if Faults::strikes(&mut self.random, self.faults.lose_answer) {
             self.stats.count("answer lost");
@@ -208,7 +213,7 @@ impl World {
         if self.sabotage == Some(Sabotage::LieAboutVersions) {
             etag = etag.map(|_| format!("\"{}\"", self.random.below(9)));
         }
-        Response { status: reply.status, etag, body: reply.body.clone() }
+        Response { status: reply.status, etag, retry_after: None, body: reply.body.clone() }
     }
 
     pub(super) fn response_arrives(&mut self, fetch: u64, response: Option<Response>) {

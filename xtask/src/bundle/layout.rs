@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::minify::shorten;
+use super::minify::{Short, shorten};
 use super::tree::Tree;
 use crate::workspace::Workspace;
 
@@ -33,16 +33,21 @@ pub(super) fn server(workspace: &Workspace, glue: &Path) -> Result<()> {
 pub(super) fn client(workspace: &Workspace, glue: &Path) -> Result<Tree> {
     let mut tree = Tree::of(glue)?;
     tree.add_tree("", Tree::of(&workspace.path("client-wasm/npm"))?);
-    tree.add("index.js", shorter(workspace, "client-wasm/npm/index.js")?);
+    for (module, of) in
+        [("index.js", Short::Names), ("auth.js", Short::Names), ("load.js", Short::Comments)]
+    {
+        tree.add(module, shorter(workspace, module, of)?);
+    }
     tree.sync_to(&workspace.build().join("client")).context("laying out the client")?;
     Ok(tree)
 }
 
-/// A hand-written module without its comments, for browsers to load.
-fn shorter(workspace: &Workspace, module: &str) -> Result<PathBuf> {
-    let copy = workspace.build().join("glue").join("index.js");
-    fs::copy(workspace.path(module), &copy).with_context(|| format!("copying {module}"))?;
-    shorten(workspace, &copy)?;
+/// A hand-written module of the npm package, for browsers to load.
+fn shorter(workspace: &Workspace, module: &str, short: Short) -> Result<PathBuf> {
+    let copy = workspace.build().join("glue").join(module);
+    let source = workspace.path("client-wasm/npm").join(module);
+    fs::copy(&source, &copy).with_context(|| format!("copying {}", source.display()))?;
+    shorten(workspace, &copy, short)?;
     Ok(copy)
 }
 

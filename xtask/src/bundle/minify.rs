@@ -17,13 +17,24 @@ pub(super) fn minify(workspace: &Workspace, script: &Path) -> Result<()> {
     esbuild(workspace, script, &["--minify"])
 }
 
-/// The same with the names, which consoles show, and with what bundlers need to be told in comments: esbuild keeps those
-/// where it keeps white space.
+/// What of a hand-written module is left.
+#[derive(Clone, Copy)]
+pub(super) enum Short {
+    /// The names, which consoles show.
+    Names,
+    /// And what bundlers need to be told in comments: esbuild keeps those where it keeps white space.
+    Comments,
+}
+
+/// The same, with some of it left.
 ///
 /// # Errors
 /// If esbuild fails.
-pub(super) fn shorten(workspace: &Workspace, script: &Path) -> Result<()> {
-    esbuild(workspace, script, &["--minify-syntax"])
+pub(super) fn shorten(workspace: &Workspace, script: &Path, short: Short) -> Result<()> {
+    match short {
+        Short::Names => esbuild(workspace, script, &["--minify-syntax", "--minify-whitespace"]),
+        Short::Comments => esbuild(workspace, script, &["--minify-syntax"]),
+    }
 }
 
 fn esbuild(workspace: &Workspace, script: &Path, options: &[&str]) -> Result<()> {
@@ -37,7 +48,9 @@ fn esbuild(workspace: &Workspace, script: &Path, options: &[&str]) -> Result<()>
     command.arg(esbuild).arg(script).args(options).args(["--format=esm", "--log-level=warning"]);
     // The types that TypeScript finds for a module are named in its first line.
     let types = script.with_extension("d.ts");
-    if let Some(types) = types.file_name().and_then(|name| name.to_str()) {
+    // Those that only other modules of the package import have none.
+    let types = types.file_name().and_then(|name| name.to_str());
+    if let Some(types) = types.filter(|types| !["auth.d.ts", "load.d.ts"].contains(types)) {
         command.arg(format!("--banner:js=/* @ts-self-types=\"./{types}\" */"));
     }
     let mut outfile = std::ffi::OsString::from("--outfile=");
