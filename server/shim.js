@@ -11,7 +11,7 @@ import { accountClass, answerAccount } from "./account.js";
 import collections from "./collections.json";
 import * as limiter from "./limiter.js";
 import { listen } from "./listener.js";
-import { isFresh, refresh, restore } from "./snapshot.js";
+import { isFresh, refresh, refreshAnew, restore } from "./snapshot.js";
 
 const initState = wasm.__worker_init_state();
 configure();
@@ -330,7 +330,7 @@ const perform = {
     const body = request.method === "GET" ? NO_BODY : await readBody(request, wasm.bodyLimit());
     const answer = await env.ACCESS.getByName("access").act(description, body, actor);
     // What an administrator does is in force here at once.
-    await refresh(env);
+    await refreshAnew(env);
     return guarded(() => wasm.administered(request, env, ...answer));
   },
 };

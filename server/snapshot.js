@@ -6,8 +6,14 @@ const FRESH = 10_000;
 /** How old it may be while the access object cannot be asked, in milliseconds. */
 const GRACE = 60_000;
 
+/** How often it is asked for because of an issuer's key that is not known, in milliseconds. Anybody can make up such. */
+const PAUSE = 1_000;
+
 /** The text, its version, when it was asked for, and the asking that is going on. */
 let text, version, asked, asking;
+
+/** By issuer, the last asking for its keys, and when it began. */
+const renewed = new Map();
 
 /** Whether the copy is fresh enough to decide by. */
 export function isFresh() {
@@ -16,10 +22,17 @@ export function isFresh() {
 
 /** Asks for what is new. With `issuer`, after its keys were fetched anew. */
 export function refresh(env, issuer) {
-  if (asking === undefined || issuer !== undefined) {
-    asking = ask(env, issuer).finally(() => (asking = undefined));
-  }
-  return asking;
+  if (issuer === undefined) return (asking ??= ask(env).finally(() => (asking = undefined)));
+  const last = renewed.get(issuer);
+  if (last !== undefined && Date.now() - last.began < PAUSE) return last.asking;
+  const renewal = { began: Date.now(), asking: ask(env, issuer) };
+  renewed.set(issuer, renewal);
+  return renewal.asking;
+}
+
+/** Asks for what was changed just now: who asked before may not be told of it. */
+export function refreshAnew(env) {
+  return ask(env);
 }
 
 async function ask(env, issuer) {
@@ -33,6 +46,8 @@ async function ask(env, issuer) {
     if (before - asked < GRACE) return;
     throw error;
   }
+  // Somebody who asked later was answered before.
+  if (before < asked) return;
   const taken = wasm.takeSnapshot(env, answer);
   if (taken !== version) [text, version] = [answer, taken];
   // What changed while it was asked for may not be in the answer.

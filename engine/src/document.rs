@@ -684,7 +684,7 @@ impl Step<'_> {
             )
             .into()),
             ClientMessage::Write { id, write } => {
-                self.check_expiry()?;
+                let write = write.and_then(|write| self.check_expiry().map(|()| write));
                 let outcome = match write {
                     Ok(write) => self.write_here(store, write),
                     Err(error) => Err(error.into()),

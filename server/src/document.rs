@@ -22,7 +22,9 @@ use blaze_engine::index::shard;
 use blaze_engine::rules::Lookups;
 use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::{BODY_BYTES, SUBPROTOCOL_BYTES};
-use blaze_schema::message::{PING, PONG, SUBPROTOCOL, close_code, error_text};
+use blaze_schema::message::{
+    ClientMessage, PING, PONG, SUBPROTOCOL, close_code, error_text, written_text,
+};
 use blaze_schema::path::{DocumentPath, Path};
 use std::cell::{RefCell, RefMut};
 use std::rc::Rc;
@@ -126,7 +128,16 @@ impl Document {
         let auth = match identify(Some(credential), is_final) {
             Who::Known(auth) => auth,
             Who::Refresh(issuer) => return bridge::refresh(&issuer),
-            Who::Refused(error) => return Ok(error_text(&error).into()),
+            Who::Refused(error) => {
+                // By its name: the client waits for this one.
+                let refused = match ClientMessage::parse(&text) {
+                    Ok(ClientMessage::Write { id, .. }) => {
+                        written_text(&id, path.as_str(), &Err(error))
+                    }
+                    _ => error_text(&error),
+                };
+                return Ok(refused.into());
+            }
         };
         let asking = Asking::by(auth, &lookups, None)?;
         let done = self.handle(&path, Event::Message { text }, asking)?;

@@ -1,9 +1,10 @@
 //! Which rules concern a request or a query, and what they say together.
 
 use super::compile::Rule;
-use super::eval::{Context, Evaluated, Evaluator, State};
+use super::eval::{Context, Evaluated, Evaluator};
 use super::facts::Facts;
 use super::frame::Segment;
+use super::state::State;
 use super::value::{Fail, Text, Val};
 use super::{Basis, Method, QueryRequest, Request, Rules, Verdict};
 use blaze_schema::path::DocumentPath;

@@ -6,15 +6,15 @@
 
 use super::expr::{Comprehension, Expr, Macro, Operator};
 use super::facts::Facts;
+use super::state::State;
 use super::value::{Fail, Text, Val, Which};
-use super::{Basis, Lookups, Method, Resource};
+use super::{Basis, Lookups, Method};
 use crate::auth::Auth;
 use blaze_schema::limits::{RULE_BYTES, RULE_LOOKUPS, RULE_STEPS};
 use blaze_schema::path::DocumentPath;
 use blaze_schema::query::Query;
 use blaze_schema::timestamp::Timestamp;
 use blaze_schema::value::Map;
-use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
 pub(super) type Evaluated<'a> = Result<Val<'a>, Fail>;
@@ -27,23 +27,6 @@ const UNITS: usize = 64;
 pub(super) struct UserFunction {
     pub(super) lets: Vec<Expr>,
     pub(super) body: Expr,
-}
-
-/// One state of the document, read when somebody looks at it.
-pub(super) struct State<'a> {
-    pub(super) resource: Option<Resource<'a>>,
-    pub(super) data: OnceCell<Option<Map>>,
-}
-
-impl<'a> State<'a> {
-    pub(super) fn new(resource: Option<Resource<'a>>) -> Self {
-        State { resource, data: OnceCell::new() }
-    }
-
-    fn data(&self) -> Result<&Map, Fail> {
-        let read = || serde_json::from_str(self.resource?.data).ok();
-        self.data.get_or_init(read).as_ref().ok_or(Fail::Error)
-    }
 }
 
 /// What expressions see.
@@ -130,10 +113,16 @@ impl<'a> Evaluator<'a> {
             }
             Expr::Request => Ok(Val::Request),
             Expr::Resource => Ok(self.resource(Which::Before)),
-            Expr::Select(operand, field) => {
-                let operand = self.eval(operand)?;
-                self.select(&operand, &Text::Borrowed(field))
-            }
+            Expr::Select(operand, field) => match operand.as_ref() {
+                Expr::Select(whole, data) if **data == *"data" => {
+                    let whole = self.eval(whole)?;
+                    self.select_data(&whole, field)
+                }
+                operand => {
+                    let operand = self.eval(operand)?;
+                    self.select(&operand, &Text::Borrowed(field))
+                }
+            },
             Expr::Has(operand, field) => {
                 let operand = self.eval(operand)?;
                 self.has(&operand, &Text::Borrowed(field)).map(Val::Bool)
@@ -444,6 +433,17 @@ impl<'a> Evaluator<'a> {
             Val::Part(keys) => self.select_part(keys, field),
             _ => Err(Fail::Error),
         }
+    }
+
+    /// `whole.data.field`
+    fn select_data(&mut self, whole: &Val<'a>, field: &'a str) -> Evaluated<'a> {
+        self.spend(UNITS)?;
+        if let (Val::Resource(which), Some(_)) = (whole, self.context.path) {
+            let value = self.state(*which).field(field)?;
+            return self.read(value.map(Val::from_json));
+        }
+        let data = self.select(whole, &Text::Borrowed("data"))?;
+        self.select(&data, &Text::Borrowed(field))
     }
 
     fn select_request(&mut self, field: &str) -> Evaluated<'a> {

@@ -15,6 +15,7 @@ mod functions;
 mod lower;
 mod operators;
 mod scan;
+mod state;
 #[cfg(test)]
 mod tests;
 mod times;

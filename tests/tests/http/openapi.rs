@@ -3,6 +3,7 @@
 use crate::{client, encode};
 use blaze_tests::client::{Reply, fresh_collection};
 use blaze_tests::described::{resolve, validator};
+use blaze_tests::server::TestServer;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -63,6 +64,20 @@ fn it_has_every_row_of_the_contract() {
         ("/v1/listen", "get"),
         ("/health", "get"),
         ("/v1/openapi.json", "get"),
+        ("/v1/rules", "get"),
+        ("/v1/rules", "put"),
+        ("/v1/rules/versions", "get"),
+        ("/v1/keys", "get"),
+        ("/v1/keys", "post"),
+        ("/v1/keys/{", "delete"),
+        ("/v1/audit", "get"),
+        ("/v1/jwks.json", "get"),
+        ("/v1/accounts/signUp", "post"),
+        ("/v1/accounts/signIn", "post"),
+        ("/v1/accounts/refresh", "post"),
+        ("/v1/accounts/signOut", "post"),
+        ("/v1/accounts/oidc/{provider}/start", "post"),
+        ("/v1/accounts/oidc/{provider}/finish", "post"),
     ] {
         assert!(has(prefix, method), "{method} {prefix}");
     }
@@ -188,6 +203,15 @@ impl Operation {
         let responses = &self.description["paths"][self.path][self.method]["responses"];
         let listed = &responses[reply.status.to_string()];
         let response = if listed.is_null() { &responses["default"] } else { listed };
+        let resolved = resolve(&self.description, response);
+        for name in resolved["headers"].as_object().into_iter().flat_map(Map::keys) {
+            let place = format!("{} {} {}: {name}", self.method, self.path, reply.status);
+            assert!(reply.header(name).is_some(), "{place}");
+        }
+        if reply.body.is_empty() {
+            assert!(resolved["content"].is_null(), "{} {}: no body", self.method, self.path);
+            return;
+        }
         let media_type = reply.header("content-type").unwrap_or_default();
         assert_eq!(media_type == "application/problem+json", reply.status >= 400);
         let schema = self.content(response, media_type);
@@ -195,6 +219,93 @@ impl Operation {
             panic!("{} {}: {wrong}\n{}", self.method, self.path, reply.text());
         }
     }
+}
+
+#[test]
+fn administration_is_as_described() {
+    let server = TestServer::start_closed(&json!({}), &[("OPEN", "1")]);
+    let client = server.client();
+    let create = Operation::new("post", "/v1/keys");
+    let key = |body: Value| {
+        assert!(create.takes(&body), "{body}");
+        let reply = client.post("/v1/keys", &body).send().expect(201);
+        create.answers(&reply);
+        reply.json()["key"].as_str().expect("a key").to_owned()
+    };
+    let admin = key(json!({"name": "a", "roles": ["admin"]}));
+    let editor = key(json!({"name": "e", "expireTime": "2100-01-01T00:00:00Z"}));
+    let put = Operation::new("put", "/v1/rules");
+    let send = |method: &str, path: &str, key: &str| {
+        client.request(method, path).header("authorization", &format!("Bearer {key}"))
+    };
+    let rules = |text: &str| send("PUT", "/v1/rules", &admin).body("text/plain", text);
+    let text = "match /a/{b} { allow read; }";
+    put.answers(&rules(text).send().expect(201));
+    put.answers(&rules(text).send().expect(200));
+    put.answers(&rules("match").send().expect(400));
+    put.answers(&rules(text).header("if-match", "\"7\"").send().expect(412));
+    put.answers(
+        &send("PUT", "/v1/rules", &admin).body("application/json", "{}").send().expect(415),
+    );
+    for (path, method, url, status) in [
+        ("/v1/rules", "get", "/v1/rules", 200),
+        ("/v1/rules", "get", "/v1/rules?version=1", 200),
+        ("/v1/rules", "get", "/v1/rules?version=9", 404),
+        ("/v1/rules/versions", "get", "/v1/rules/versions", 200),
+        ("/v1/keys", "get", "/v1/keys", 200),
+        ("/v1/audit", "get", "/v1/audit?limit=1", 200),
+        ("/v1/audit", "get", "/v1/audit?limit=0", 400),
+        ("/v1/jwks.json", "get", "/v1/jwks.json", 200),
+        ("/v1/keys/{id}", "delete", "/v1/keys/none", 404),
+    ] {
+        let operation = Operation::new(method, path);
+        operation.answers(&send(&method.to_uppercase(), url, &admin).send().expect(status));
+        let is_public = path == "/v1/jwks.json";
+        operation.answers(&send(&method.to_uppercase(), url, "forged").send().expect(401));
+        let forbidden = if is_public { 200 } else { 403 };
+        operation.answers(&send(&method.to_uppercase(), url, &editor).send().expect(forbidden));
+    }
+    // Rules, too, are told as described.
+    let get = Operation::new("get", "/v1/docs/{collection}/{id}");
+    get.answers(&client.get("/v1/docs/b/c").send().expect(401));
+    get.answers(&send("GET", "/v1/docs/b/c", &editor).send().expect(403));
+    let id = editor.split('_').nth(1).expect("an id");
+    let revoked = send("DELETE", &format!("/v1/keys/{id}"), &admin).send().expect(204);
+    Operation::new("delete", "/v1/keys/{id}").answers(&revoked);
+}
+
+#[test]
+fn accounts_are_as_described() {
+    let access = json!({
+        "accounts": {"passwords": true, "signUp": true},
+        "rates": {"signIn": {"requests": 10, "seconds": 600}},
+    });
+    let server = TestServer::start_closed(&access, &[("OPEN", "1")]);
+    let client = server.client();
+    let post = |path: &'static str, body: &Value, status: u16| {
+        let operation = Operation::new("post", path);
+        assert!(operation.takes(body), "{body}");
+        let reply = client.post(path, body).send().expect(status);
+        operation.answers(&reply);
+        reply
+    };
+    let credentials = json!({"email": "a@b.c", "password": "correct horse"});
+    let wrong = json!({"email": "a@b.c", "password": "another horse"});
+    let token = |reply: Reply| json!({"refreshToken": reply.json()["refreshToken"]});
+    let first = token(post("/v1/accounts/signUp", &credentials, 200));
+    post("/v1/accounts/signUp", &credentials, 409);
+    post("/v1/accounts/signIn", &credentials, 200);
+    post("/v1/accounts/signIn", &wrong, 401);
+    let next = token(post("/v1/accounts/refresh", &first, 200));
+    post("/v1/accounts/signOut", &next, 204);
+    post("/v1/accounts/refresh", &next, 401);
+    for _ in 7..10 {
+        post("/v1/accounts/signIn", &wrong, 401);
+    }
+    post("/v1/accounts/signIn", &credentials, 429);
+    // As it was built.
+    let off = super::client().post("/v1/accounts/signIn", &credentials).send().expect(404);
+    Operation::new("post", "/v1/accounts/signIn").answers(&off);
 }
 
 /// A collection of a few documents with values of many types.
