@@ -274,7 +274,17 @@ export class Index extends durableObject("Index") {
   }
 }
 
-const JSON_TYPE = { headers: { "content-type": "application/json" } };
+/** The headers of a query's answer: those of `ANSWER` in `engine/src/http/security.rs`, which others have from there. */
+const ANSWER = {
+  headers: {
+    "content-type": "application/json",
+    "x-content-type-options": "nosniff",
+    "cache-control": "no-store",
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "no-referrer",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+  },
+};
 
 /** Asks the indexes what a request asks; `what` it is, `wasm.fetch` said. */
 async function ask(request, env, what) {
@@ -295,7 +305,7 @@ async function ask(request, env, what) {
   if (names.length === 1) {
     const answer = await askOne(names[0]);
     const isText = typeof answer === "string";
-    if (isText && !headers.has("origin")) return new Response(answer, JSON_TYPE);
+    if (isText && !headers.has("origin")) return new Response(answer, ANSWER);
     return guarded(() => wasm.answered(request, env, ...(isText ? [200, answer] : answer)));
   }
   const answers = await Promise.all(names.map(askOne));

@@ -3,7 +3,9 @@
 use super::focus::focus;
 use super::table_filters::TableFilters;
 use super::table_rows::{TableRows, link_id};
+use crate::model::access::Viewer;
 use crate::model::curl;
+use crate::state::account::Account;
 use crate::state::atlas::{Atlas, origin};
 use crate::state::live_table::LiveTable;
 use leptos::prelude::*;
@@ -42,7 +44,11 @@ fn Commands(table: LiveTable) -> impl IntoView {
     let atlas = expect_context::<Atlas>();
     let query = move || atlas.wish.with(|wish| curl::query(&origin(), wish));
     let first = Memo::new(move |_| table.rows.with(|rows| rows.ids().into_iter().next()));
-    let growth = move || curl::growth(&origin(), first.get().as_deref().unwrap_or("FRA"));
+    let account = expect_context::<Account>();
+    let growth = move || {
+        let is_everybodys = account.viewer.with(|viewer| *viewer == Some(Viewer::Anybody));
+        curl::growth(&origin(), first.get().as_deref().unwrap_or("FRA"), is_everybodys)
+    };
     view! {
         <details class="commands">
             <summary>"From a terminal"</summary>

@@ -5,12 +5,17 @@ use crate::state::atlas::origin;
 use crate::state::open_document::OpenDocument;
 use leptos::prelude::*;
 
-/// A command that changes the document from outside the page, or creates it.
+/// A command that changes the document from outside the page, or creates it; or shows it, where not everybody may.
 #[component]
 pub(crate) fn Terminal(document: OpenDocument, path: String) -> impl IntoView {
     let url = format!("{}{}", origin(), resource_of(&path));
     let exists = Memo::new(move |_| document.view.with(|view| view.exists));
+    let may_replace = Memo::new(move |_| document.access.with(|access| access.may_replace));
     let command = move || {
+        // Who may not change it from here may look.
+        if !may_replace.get() {
+            return format!("curl '{url}'");
+        }
         let (method, data) = match exists.get() {
             true => ("PATCH", r#"{"visits": {"$increment": 1}}"#),
             false => ("PUT", r#"{"visits": 1}"#),

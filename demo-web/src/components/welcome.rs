@@ -1,5 +1,7 @@
 //! What the page shows before a document is picked.
 
+use crate::model::access::Viewer;
+use crate::state::account::Account;
 use crate::state::atlas::Atlas;
 use leptos::prelude::*;
 
@@ -23,6 +25,14 @@ pub(crate) fn Welcome() -> impl IntoView {
             "Pick a country: each one is a document."
         }
     };
+    let account = expect_context::<Account>();
+    let change = move || match account.viewer.get() {
+        Some(Viewer::Guest) => {
+            "Sign in and claim it; change a field in one window, and watch the other."
+        }
+        Some(Viewer::User(_)) => "Claim it, change a field in one window, and watch the other.",
+        None | Some(Viewer::Anybody) => "Change a field in one window, and watch the other.",
+    };
     view! {
         <section class="welcome">
             <h1>"Every window, the same world."</h1>
@@ -33,7 +43,7 @@ pub(crate) fn Welcome() -> impl IntoView {
             <ol class="steps">
                 <li>{start}</li>
                 <li>"Open the same address in a second window, side by side."</li>
-                <li>"Change a field in one window, and watch the other."</li>
+                <li>{change}</li>
             </ol>
             <ul class="picks">
                 <For

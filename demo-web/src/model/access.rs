@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 pub(crate) const OWNER: &str = "owner";
 /// The field with what the owner is called.
 pub(crate) const OWNER_NAME: &str = "ownerName";
-/// What becomes of longer names, in characters.
+/// The most characters of a name; the rules take no more.
 const NAME: usize = 40;
 /// Who owns a country without saying who they are.
 const UNNAMED: &str = "Somebody";
@@ -181,16 +181,16 @@ pub(crate) fn claim(user: &User) -> Value {
     json!({OWNER: user.uid, OWNER_NAME: user.name()})
 }
 
-/// A name as it is shown: whoever claims a country could have written anything there.
+/// A name as it is shown and claimed with: whoever claims a country could have written anything there.
 fn name(text: &str) -> String {
     let mut letters = text.trim().chars().filter(|letter| !letter.is_control());
     let Some(first) = letters.next() else { return UNNAMED.to_owned() };
-    let rest = letters.by_ref().take(NAME - 1);
-    let mut shown: String = first.to_uppercase().chain(rest).collect();
-    if letters.next().is_some() {
+    let mut shown: Vec<char> = first.to_uppercase().chain(letters).take(NAME + 1).collect();
+    if shown.len() > NAME {
+        shown.truncate(NAME - 1);
         shown.push('…');
     }
-    shown
+    shown.into_iter().collect()
 }
 
 #[cfg(test)]
@@ -298,6 +298,10 @@ mod tests {
             assert_eq!(name(written), shown, "{written:?}");
         }
         assert_eq!(name(&"X".repeat(NAME)), "X".repeat(NAME));
-        assert_eq!(name(&"X".repeat(NAME + 1)), format!("{}…", "X".repeat(NAME)));
+        for written in ["X".repeat(NAME + 1), "X".repeat(NAME * 9)] {
+            assert_eq!(name(&written), format!("{}…", "X".repeat(NAME - 1)));
+        }
+        let longest = user("a", Some(&format!("{}@example.com", "ß".repeat(64))));
+        assert_eq!(longest.name().chars().count(), NAME);
     }
 }

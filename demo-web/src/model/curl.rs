@@ -50,12 +50,19 @@ fn conditions(wish: &Wish) -> impl Iterator<Item = String> + use<> {
     })
 }
 
-/// The command that adds a million people to a country.
-pub(crate) fn growth(origin: &str, id: &str) -> String {
+/// Who asks where not everybody may: the administrator, whose key `cargo xtask serve` keeps with its data.
+const ADMINISTRATOR: &str = "Authorization: Bearer $(cat .blaze/admin-key)";
+
+/// The command that adds a million people to a country, which everybody may or an administrator.
+pub(crate) fn growth(origin: &str, id: &str, for_everybody: bool) -> String {
     let header = "Content-Type: application/json";
     let data = r#"{"population": {"$increment": 1000000}}"#;
     let resource = resource_of(&format!("countries/{id}"));
-    format!("curl -X PATCH '{origin}{resource}' \\\n  -H '{header}' \\\n  -d '{data}'")
+    let name = match for_everybody {
+        true => String::new(),
+        false => format!("  -H \"{ADMINISTRATOR}\" \\\n"),
+    };
+    format!("curl -X PATCH '{origin}{resource}' \\\n{name}  -H '{header}' \\\n  -d '{data}'")
 }
 
 /// One word of a shell's command.
@@ -106,8 +113,13 @@ mod tests {
 
     #[test]
     fn a_change_is_a_patch() {
-        let command = growth("http://h", "FRA");
+        let command = growth("http://h", "FRA", true);
         assert!(command.starts_with("curl -X PATCH 'http://h/v1/docs/countries/FRA' \\\n"));
         assert!(command.ends_with(r#"-d '{"population": {"$increment": 1000000}}'"#));
+        assert_eq!(command.lines().count(), 3);
+        let named = growth("http://h", "FRA", false);
+        let name = r#"  -H "Authorization: Bearer $(cat .blaze/admin-key)" \"#;
+        assert_eq!(named.lines().nth(1), Some(name));
+        assert_eq!(named.lines().count(), 4);
     }
 }

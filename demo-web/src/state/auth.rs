@@ -2,7 +2,7 @@
 
 use crate::model::access::User;
 use crate::model::sign_in::Intent;
-use blaze_client::{Blaze, Code, Error};
+use blaze_client::{Blaze, Code, Error, TokenSource};
 use js_sys::{Function, Promise, Reflect};
 use leptos::task::spawn_local;
 use std::rc::Rc;
@@ -41,7 +41,12 @@ impl Auth {
     pub(crate) fn new(db: &Blaze, origin: &str) -> Self {
         let db = db.clone();
         let set_token = move |ask: Option<Function>| {
-            drop((&db, ask));
+            let source = ask.map_or(TokenSource::Nobody, |ask| {
+                let ask = Rc::new(ask);
+                TokenSource::asked(move |fresh| token(Rc::clone(&ask), fresh))
+            });
+            // What gives tokens is no token with a wrong character.
+            let _ = db.set_token(source);
         };
         let set_token = Closure::<dyn Fn(Option<Function>)>::new(set_token).into_js_value();
         let accounts = Accounts::new(origin, "local", set_token.unchecked_ref());
@@ -107,7 +112,6 @@ impl Auth {
 }
 
 /// Asks for a token.
-#[expect(dead_code, reason = "until the client takes it")]
 async fn token(ask: Rc<Function>, fresh: bool) -> Result<Option<String>, Error> {
     let given = ask.call1(&JsValue::NULL, &fresh.into()).map(Promise::from);
     let given = match given {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 /// Those who write at once: over HTTP, by a document's socket, by `/v1/listen`.
 const WRITERS: usize = 6;
-const ROUNDS: usize = 25;
+const ROUNDS: usize = 12;
 
 /// A write: when it was sent, and the version that it made, if it was accepted.
 #[derive(Clone, Copy, Debug)]

@@ -6,4 +6,5 @@ mod npm;
 mod optimism;
 mod queries;
 mod reconnect;
+mod sign_in;
 mod table;
