@@ -121,6 +121,13 @@ impl TestServer {
     }
 }
 
+/// The built server as its tests start it themselves: open, as `cargo xtask serve` starts it on this machine.
+pub fn open_service() -> Service {
+    let mut service = Service::built().unwrap_or_else(|error| panic!("{error:#}"));
+    service.vars.insert("OPEN".to_owned(), Value::from("1"));
+    service
+}
+
 /// The module that says what is declared of collections.
 const COLLECTIONS: &str = "collections.json";
 /// The file with what a server prints.

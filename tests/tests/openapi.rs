@@ -444,7 +444,7 @@ fn limits_of_accounts_and_keys_are_described() {
 
 /// The methods that the router knows for a path of the description.
 fn routed(path: &str) -> BTreeSet<String> {
-    let path = path.replace("{provider}", "own").replace('{', "").replace('}', "");
+    let path = path.replace("{provider}", "own").replace(['{', '}'], "");
     let Ok(Route::Options(methods)) = route("OPTIONS", &path) else { panic!("{path}: no route") };
     // What HEAD answers is what GET does.
     methods.split(", ").filter(|method| *method != "HEAD").map(str::to_lowercase).collect()

@@ -5,7 +5,7 @@ use blaze_tests::browser::Browser;
 use blaze_tests::server;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use xtask::workerd::{Options, Server, Service};
+use xtask::workerd::{Options, Server};
 
 /// Increments by each of two clients.
 const INCREMENTS: usize = 20;
@@ -23,8 +23,7 @@ fn told(page: &Browser, listener: &str, field: &str) -> Value {
 #[test]
 fn a_write_is_seen_while_the_server_sleeps_and_confirmed_when_it_wakes() {
     let data = tempfile::tempdir().unwrap();
-    let server =
-        Server::start(&Service::built().unwrap(), data.path(), Options::default()).unwrap();
+    let server = Server::start(&server::open_service(), data.path(), Options::default()).unwrap();
     let process = Pid::from_raw(server.pid().try_into().unwrap()).unwrap();
     let page = client_at(&server.base_url());
     page.run(

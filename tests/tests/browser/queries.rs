@@ -7,7 +7,7 @@ use blaze_tests::server::{self, TestServer};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::fs;
-use xtask::workerd::{Options, Server, Service};
+use xtask::workerd::{Options, Server};
 
 fn quiet(page: &Browser) {
     assert_eq!(errors(page), Vec::<String>::new());
@@ -128,7 +128,7 @@ fn a_group_of_collections_is_read_and_followed() {
     let data = tempfile::tempdir().unwrap();
     let settings = data.path().join("collections.json");
     fs::write(&settings, r#"{"orders":{"group":true}}"#).unwrap();
-    let mut service = Service::built().unwrap();
+    let mut service = server::open_service();
     let module = service.modules.iter_mut().find(|module| module.name == "collections.json");
     module.unwrap().path = settings;
     let objects = tempfile::tempdir().unwrap();
@@ -301,8 +301,7 @@ fn a_wrong_query_is_refused_and_harms_no_other() {
 #[test]
 fn an_own_write_moves_its_row_while_the_server_sleeps() {
     let data = tempfile::tempdir().unwrap();
-    let server =
-        Server::start(&Service::built().unwrap(), data.path(), Options::default()).unwrap();
+    let server = Server::start(&server::open_service(), data.path(), Options::default()).unwrap();
     let process = Pid::from_raw(server.pid().try_into().unwrap()).unwrap();
     put(&Client::new(&server.base_url()), "sleep", &[10, 20, 30]);
     let page = client_at(&server.base_url());
