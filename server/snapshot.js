@@ -9,8 +9,11 @@ const GRACE = 60_000;
 /** How often it is asked for because of an issuer's key that is not known, in milliseconds. Anybody can make up such. */
 const PAUSE = 1_000;
 
-/** The text, its version, when it was asked for, and the asking that is going on. */
-let text, version, asked, asking;
+/** How long an asking is joined by others, in milliseconds: the runtime may end the request that began it. */
+const JOINED = 2_000;
+
+/** The text, its version, when it was asked for, the asking that is going on, and when it began. */
+let text, version, asked, asking, began;
 
 /** By issuer, the last asking for its keys, and when it began. */
 const renewed = new Map();
@@ -22,7 +25,16 @@ export function isFresh() {
 
 /** Asks for what is new. With `issuer`, after its keys were fetched anew. */
 export function refresh(env, issuer) {
-  if (issuer === undefined) return (asking ??= ask(env).finally(() => (asking = undefined)));
+  if (issuer === undefined) {
+    if (asking === undefined || Date.now() - began > JOINED) {
+      began = Date.now();
+      const mine = ask(env).finally(() => {
+        if (asking === mine) asking = undefined;
+      });
+      asking = mine;
+    }
+    return asking;
+  }
   const last = renewed.get(issuer);
   if (last !== undefined && Date.now() - last.began < PAUSE) return last.asking;
   const renewal = { began: Date.now(), asking: ask(env, issuer) };

@@ -6,12 +6,13 @@
 
 use crate::bridge;
 use crate::incoming::Incoming;
-use crate::respond::{allow_origin, count_rows, response};
+use crate::respond::{allow_origin, count_rows, response, response_of};
 use crate::sqlite::SqliteStore;
 use blaze_engine::accounts::settings::Settings;
 use blaze_engine::accounts::{Action, Answer, Effect, Event, Object, Pending, Refusal, Secret};
 use blaze_engine::http::account_request::{self, Ask};
 use blaze_engine::http::reply::Reply;
+use blaze_engine::http::security;
 use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::{ACCOUNT_REQUEST_BYTES, PROVIDER_ANSWER_BYTES};
 use js_sys::Array;
@@ -85,6 +86,7 @@ pub fn ask_account(
         Ok((object, action)) => Ok(Array::of2(&object.into(), &action.into()).into()),
         Err(error) => {
             let mut reply = account_request::reply(Err(Refusal::from(error)));
+            security::add(&mut reply, security::ANSWER);
             allow_origin(&mut reply, &incoming, env);
             response(&reply).map(JsValue::from)
         }
@@ -103,11 +105,7 @@ pub fn answered_account(
     lines: &str,
     body: &str,
 ) -> Result<Response, JsValue> {
-    let mut more = Reply::empty(status);
-    allow_origin(&mut more, &Incoming::new(request)?, env);
-    let mut lines = lines.to_owned();
-    push_lines(&mut lines, &more);
-    bridge::respond(status, &lines, body)
+    response_of(status, lines, body, &Incoming::new(request)?, env)
 }
 
 fn text_of(action: &Action) -> Result<String, Error> {

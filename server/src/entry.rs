@@ -5,7 +5,7 @@ use crate::collections::collections;
 use crate::document::read_lookups;
 use crate::guard::{Who, guard, identify, own_keys};
 use crate::incoming::Incoming;
-use crate::respond::{allow_origin, allowed_origins, failed, internal, response};
+use crate::respond::{allow_origin, allowed_origins, failed, internal, response, response_of};
 use blaze_engine::auth::Auth;
 use blaze_engine::guard::{Caller, Stop};
 use blaze_engine::http::admin_request;
@@ -90,6 +90,7 @@ pub fn unavailable(thrown: &JsValue) -> Result<Response, JsValue> {
     let detail = "an object that answers it is not available; repeat the request, with its Idempotency-Key if it has one";
     let mut reply = Reply::from(Error::new(Code::Unavailable, detail));
     reply.headers.push(("retry-after", "1".to_owned()));
+    security::add(&mut reply, security::ANSWER);
     response(&reply)
 }
 
@@ -111,7 +112,12 @@ fn answer(
         Who::Refresh(issuer) => return bridge::refresh(&issuer),
         // A socket is told by a frame: a browser would see nothing of a status.
         Who::Refused(_) if is_socket(&route, &request)? => None,
-        Who::Refused(_) if matches!(route, Ok(Route::Page | Route::Health | Route::Options(_))) => {
+        Who::Refused(_)
+            if matches!(
+                route,
+                Ok(Route::Page | Route::Health | Route::Jwks | Route::OpenApi | Route::Options(_))
+            ) =>
+        {
             None
         }
         Who::Refused(error) => {
@@ -210,16 +216,7 @@ pub fn administered(
     lines: &str,
     body: &str,
 ) -> Result<Response, JsValue> {
-    let mut allowed = Reply::empty(status);
-    allow_origin(&mut allowed, &Incoming::new(request)?, env);
-    let mut all = lines.to_owned();
-    for (name, value) in allowed.headers {
-        if !all.is_empty() {
-            all.push('\n');
-        }
-        all.push_str(&format!("{name}\n{value}"));
-    }
-    bridge::respond(status, &all, body)
+    response_of(status, lines, body, &Incoming::new(request)?, env)
 }
 
 /// What is to be asked of the indexes for a request, whose body has been read; `None` is one that is too large.

@@ -4,6 +4,7 @@
 use crate::bridge;
 use crate::incoming::Incoming;
 use crate::respond::{allow_origin, response};
+use blaze_engine::http::security;
 use blaze_engine::rate::{Bucket, Grant, Kind, Lessee, Rates, Taken};
 use blaze_schema::error::{Code, Error};
 use serde_json::Value;
@@ -94,6 +95,7 @@ pub fn too_many(
     let kind = kind_of(kind);
     let refusal = |lessee: &mut Lessee| lessee.rates().refusal(kind, retry_after_seconds as u32);
     let mut reply = with_lessee(refusal).unwrap_or_else(|error| error.into());
+    security::add(&mut reply, security::ANSWER);
     allow_origin(&mut reply, &Incoming::new(request)?, env);
     response(&reply)
 }

@@ -10,6 +10,7 @@ use crate::respond::{allow_origin, response};
 use blaze_engine::http::credential::credential;
 use blaze_engine::http::document_request::is_upgrade;
 use blaze_engine::http::reply::Reply;
+use blaze_engine::http::security;
 use blaze_engine::listener::{Effect, Event, Listener as Engine, Upstream};
 use blaze_schema::error::Error;
 use blaze_schema::message::{close_code, error_text};
@@ -154,6 +155,7 @@ pub(crate) fn open(request: &Request, env: &Env) -> Result<JsValue, JsValue> {
         let error = Error::invalid("Upgrade: /v1/listen is a WebSocket").with_status(426);
         let mut reply = Reply::from(error);
         reply.headers.push(("upgrade", "websocket".to_owned()));
+        security::add(&mut reply, security::ANSWER);
         allow_origin(&mut reply, &incoming, env);
         return response(&reply).map(JsValue::from);
     }

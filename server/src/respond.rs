@@ -2,7 +2,7 @@
 
 use crate::bridge;
 use blaze_engine::http::reply::Reply;
-use blaze_engine::http::{Headers, cors};
+use blaze_engine::http::{Headers, cors, security};
 use blaze_schema::error::{Code, Error};
 use std::cell::OnceCell;
 use std::rc::Rc;
@@ -45,6 +45,31 @@ pub(crate) fn response(reply: &Reply) -> Result<Response, JsValue> {
         lines.push('\n');
     }
     bridge::respond(reply.status, &lines, &reply.body)
+}
+
+/// The response of what an object answered in parts, its headers as lines: with those that every answer has.
+pub(crate) fn response_of(
+    status: u16,
+    lines: &str,
+    body: &str,
+    headers: &dyn Headers,
+    env: &Env,
+) -> Result<Response, JsValue> {
+    let mut added = Reply::empty(status);
+    security::add(&mut added, security::ANSWER);
+    allow_origin(&mut added, headers, env);
+    // Names and values in turn: what was said already is said.
+    let is_new = |name: &str| lines.split('\n').step_by(2).all(|there| there != name);
+    let mut all = lines.to_owned();
+    for (name, value) in added.headers.iter().filter(|(name, _)| is_new(name)) {
+        for part in [name, value.as_str()] {
+            if !all.is_empty() {
+                all.push('\n');
+            }
+            all.push_str(part);
+        }
+    }
+    bridge::respond(status, &all, body)
 }
 
 /// What a thrown value becomes: `internal`. What was thrown is logged and not shown.

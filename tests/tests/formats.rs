@@ -32,7 +32,7 @@ impl Sample {
         let text = |effect: &Effect| match effect {
             Effect::Answer(answer) => Some(format!("{answer:?}")),
             Effect::Send(frame) | Effect::Broadcast(frame) => Some(frame.clone()),
-            Effect::SetAlarm(_) | Effect::Index { .. } => None,
+            _ => None,
         };
         effects.iter().filter_map(text).collect::<Vec<_>>().join("\n")
     }

@@ -464,7 +464,7 @@ impl World {
             match effect {
                 Effect::Broadcast(frame) => self.receive(frame),
                 Effect::Send(frame) => drop(ServerMessage::parse(frame).unwrap()),
-                Effect::Answer(_) | Effect::SetAlarm(_) | Effect::Index { .. } => {}
+                _ => {}
             }
         }
         let get = Event::Get { preconditions: Vec::new() };

@@ -75,6 +75,14 @@ pub(crate) fn refused(wish: Intent, error: &Error) -> Problem {
     }
 }
 
+/// What the server refused of a sign-in with a provider, in words.
+pub(crate) fn provider_refused(error: &Error) -> Problem {
+    match error.code {
+        Code::Unavailable => refused(Intent::SignIn, error),
+        _ => Problem::new(None, &error.detail),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,5 +122,8 @@ mod tests {
         assert_eq!((often.input, often.text.as_str()), (None, "again in 30 s"));
         let away = wrong(Intent::SignIn, Code::Unavailable, "token: lost");
         assert!(away.text.contains("cannot be reached"), "{away:?}");
+        let redirect = Error::new(Code::InvalidArgument, "redirectUri: not one");
+        assert_eq!(provider_refused(&redirect).text, "redirectUri: not one");
+        assert_eq!(provider_refused(&Error::new(Code::Unavailable, "lost")), away);
     }
 }

@@ -4,7 +4,7 @@ use super::auth::Auth;
 use super::fetch::get;
 use super::toasts::Toasts;
 use crate::model::access::{User, Viewer};
-use crate::model::sign_in::{Intent, Problem, refused};
+use crate::model::sign_in::{Intent, Problem, provider_refused, refused};
 use crate::model::ways::Ways;
 use blaze_client::Blaze;
 use leptos::prelude::*;
@@ -107,7 +107,7 @@ impl Account {
         provider: String,
     ) -> impl Future<Output = Result<(), Problem>> + use<> {
         let answer = self.auth.with_value(|auth| auth.enter_with(provider));
-        async move { answer.await.map_err(|error| refused(Intent::SignIn, &error)) }
+        async move { answer.await.map_err(|error| provider_refused(&error)) }
     }
 
     /// Signs out.

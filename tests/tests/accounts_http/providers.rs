@@ -85,11 +85,11 @@ fn a_provider_vouches_for_whom_rules_then_know() {
         let alice = Session::of(&begun.finish(&world, name).expect(200));
         for (path, status) in [
             (format!("own/{}", alice.uid), 201),
-            (format!("mail/alice@example.com"), if uids.is_empty() { 201 } else { 200 }),
-            (format!("mail/bob@example.com"), 403),
+            ("mail/alice@example.com".to_owned(), if uids.is_empty() { 201 } else { 200 }),
+            ("mail/bob@example.com".to_owned(), 403),
             (format!("verified/{name}"), 201),
             (format!("from/{name}"), 201),
-            (format!("from/password"), 403),
+            ("from/password".to_owned(), 403),
         ] {
             assert_eq!(world.write(&alice.access, &path), status, "{name}: {path}");
         }

@@ -210,6 +210,23 @@ fn the_panel_says_what_is_wrong() {
 }
 
 #[test]
+fn a_provider_is_a_button() {
+    let provider = json!({"issuer": "https://login.example.com", "clientId": "atlas"});
+    let access = json!({"accounts": {"providers": {"example": provider}}});
+    let server = TestServer::start_closed(&access, &[("OPEN", "1")]);
+    load(&server.client());
+    let page = open(&server, "FRA");
+    page.see_text("viewer", "Guest");
+    page.click("account");
+    is_absent(&page, "email");
+    page.see("document.querySelector('[data-testid=provider-example]').textContent === 'Continue with Example'");
+    page.click("provider-example");
+    // Where it is to come back to, the settings do not say.
+    page.see("document.querySelector('[data-testid=sign-in-problem]').textContent.startsWith('redirectUri')");
+    assert_eq!(errors(&page, "/v1/accounts/"), Vec::<String>::new());
+}
+
+#[test]
 fn what_the_server_refuses_goes_back() {
     let (server, admin) = server();
     let page = open(&server, "FRA");
