@@ -112,14 +112,7 @@ fn answer(
         Who::Refresh(issuer) => return bridge::refresh(&issuer),
         // A socket is told by a frame: a browser would see nothing of a status.
         Who::Refused(_) if is_socket(&route, &request)? => None,
-        Who::Refused(_)
-            if matches!(
-                route,
-                Ok(Route::Page | Route::Health | Route::Jwks | Route::OpenApi | Route::Options(_))
-            ) =>
-        {
-            None
-        }
+        Who::Refused(_) if is_for_all(&route) => None,
         Who::Refused(error) => {
             return finish(error.into(), &Incoming::new(&request)?, &env).map(JsValue::from);
         }
@@ -158,16 +151,25 @@ fn answer(
         Ok(Route::Unimplemented(what)) => {
             Error::new(Code::Unimplemented, format!("{what}: not built yet")).into()
         }
-        Ok(Route::Options(methods)) => {
-            let mut reply = Reply::empty(204);
-            reply.headers.push(("allow", methods.to_owned()));
-            let origin = Incoming::new(&request)?.get("origin");
-            reply.headers.extend(cors::preflight(origin.as_deref(), &allowed_origins(&env)));
-            reply
-        }
+        Ok(Route::Options(methods)) => options(methods, &Incoming::new(&request)?, &env),
         Err(reply) => reply,
     };
     finish(reply, &Incoming::new(&request)?, &env).map(JsValue::from)
+}
+
+/// Whether what is there is the same for everybody, whatever they say of themselves.
+fn is_for_all(route: &Result<Route, Reply>) -> bool {
+    let Ok(route) = route else { return false };
+    matches!(route, Route::Page | Route::Health | Route::Jwks | Route::OpenApi | Route::Options(_))
+}
+
+/// The answer to `OPTIONS`.
+fn options(methods: &'static str, incoming: &Incoming, env: &Env) -> Reply {
+    let mut reply = Reply::empty(204);
+    reply.headers.push(("allow", methods.to_owned()));
+    let origin = incoming.get("origin");
+    reply.headers.extend(cors::preflight(origin.as_deref(), &allowed_origins(env)));
+    reply
 }
 
 /// What everybody may know and keep for a while.

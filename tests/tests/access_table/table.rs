@@ -31,16 +31,19 @@ fn assert_refused(person: &Person, reply: &Reply, is_head: bool, case: &str) {
     assert_eq!(reply.header("etag"), None, "{case}");
 }
 
+/// See [`Client::state`].
+type State = (u16, Option<String>, String);
+
 /// A document that is used until somebody has changed it, and its state as an administrator sees it.
 struct Subject<'a> {
     world: &'a World,
     place: Place,
     exists: bool,
-    present: Option<(String, (u16, Option<String>, String))>,
+    present: Option<(String, State)>,
 }
 
 impl Subject<'_> {
-    fn present(&mut self) -> &(String, (u16, Option<String>, String)) {
+    fn present(&mut self) -> &(String, State) {
         let (admin, place, exists) = (&self.world.admin, self.place, self.exists);
         self.present.get_or_insert_with(|| {
             let path = if exists { place.existing(admin) } else { place.fresh() };
@@ -134,7 +137,7 @@ fn a_post_creates_for_those_who_may_create() {
 }
 
 /// The requests that ask for the documents of a place: all, or alice's.
-fn questions<'a>(client: &'a Client, place: Place, of_alice: bool) -> Vec<Reply> {
+fn questions(client: &Client, place: Place, of_alice: bool) -> Vec<Reply> {
     let collection = place.collection();
     let url = format!("/v1/docs/{collection}");
     let filter = json!({"field": "owner", "op": "==", "value": "alice"});
