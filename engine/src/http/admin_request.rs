@@ -8,7 +8,9 @@ use crate::access::Event;
 use crate::auth::Auth;
 use blaze_schema::error::{Code, Error};
 use blaze_schema::timestamp::Timestamp;
+use blaze_schema::value::Map;
 use serde::Deserialize;
+use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// Entries of the audit log where `limit` does not say how many.
@@ -174,8 +176,11 @@ fn create_key(request: &Request<'_>, body: &[u8], actor: String) -> Result<Event
         expire_time: Option<String>,
     }
     check_json("POST", request.headers.get("content-type").as_deref())?;
-    let Wanted { name, roles, expire_time } = serde_json::from_slice(body)
-        .map_err(|error| Error::invalid(format!("body: not a key to be made: {error}")))?;
+    let wrong = |error| Error::invalid(format!("body: not a key to be made: {error}"));
+    // An object: a list of its values would be read as well.
+    let body: Map = serde_json::from_slice(body).map_err(wrong)?;
+    let Wanted { name, roles, expire_time } =
+        serde_json::from_value(Value::Object(body)).map_err(wrong)?;
     let expires = match expire_time {
         None => None,
         Some(text) => Some(

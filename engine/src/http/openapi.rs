@@ -214,7 +214,8 @@ fn answer(description: &str, schema: &str) -> Value {
 }
 
 fn not_built(operation: &str, summary: &str) -> Value {
-    let responses = for_everybody(json!({"501": problem("Not built yet")}));
+    let refusals = [Refusal::Unauthenticated, Refusal::TooMany, Refusal::Unavailable];
+    let responses = with_refusals(json!({"501": problem("Not built yet")}), &refusals);
     json!({"operationId": operation, "summary": summary, "responses": responses})
 }
 

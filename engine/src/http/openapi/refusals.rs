@@ -91,9 +91,9 @@ pub(super) fn with_problems(responses: Value) -> Value {
     with_refusals(responses, &Refusal::ALL)
 }
 
-/// What everybody may know. Who sends a token that is not good is told so here too.
+/// What everybody may know, whatever they say of themselves.
 pub(super) fn for_everybody(responses: Value) -> Value {
-    with_refusals(responses, &[Unauthenticated, TooMany, Unavailable])
+    with_refusals(responses, &[TooMany, Unavailable])
 }
 
 pub(super) fn problem(description: &str) -> Value {
