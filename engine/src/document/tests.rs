@@ -449,3 +449,28 @@ fn index_entries_are_limited() {
         Document::new(bench.document.path().clone()).under(collections.unwrap().of("users"));
     assert_eq!(status(&bench.set(array(ENTRIES))), 200);
 }
+
+#[test]
+fn data_must_be_as_the_collections_schema_says_whichever_way_it_is_written() {
+    let collections = r#"{"users": {"schema": {
+        "type": "object", "required": ["name"], "additionalProperties": false,
+        "properties": {"name": {"type": "string"}, "age": {"type": "integer", "minimum": 18}}}}}"#;
+    let settings = crate::index::settings::Collections::parse(collections).unwrap().of("users");
+    let mut bench = Bench::new();
+    bench.document = Document::new(DocumentPath::parse("users/alice").unwrap()).under(settings);
+    let effects = bench.set(json!({"age": 17, "name": "A"}));
+    let Answer::Refused(error) = answer(&effects) else { panic!("{effects:?}") };
+    assert_eq!((error.status, error.detail.as_str()), (400, "age: 17 is less than 18"));
+    assert_eq!(status(&bench.step(Event::Get { preconditions: Vec::new() })), 404);
+    assert_eq!(status(&bench.set(json!({"name": "A", "age": 18}))), 201);
+    for operation in [
+        Operation::merge(json!({"age": {"$increment": -1}})),
+        Operation::update(json!({"name": {"$delete": true}})),
+        Operation::merge_patch(json!({"other": 1})),
+        Operation::patch(json!([{"op": "replace", "path": "/name", "value": 1}])),
+    ] {
+        let effects = bench.write(operation, Vec::new());
+        assert_eq!(status(&effects), 400, "{effects:?}");
+    }
+    assert_eq!(body(&bench.get())["data"], json!({"name": "A", "age": 18}));
+}
