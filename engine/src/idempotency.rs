@@ -179,6 +179,18 @@ mod tests {
     }
 
     #[test]
+    fn nobody_is_given_anothers_answer_even_where_both_share_a_row() {
+        let mine = request("k", "body").by("alice");
+        let row = Slot::default().to_row_with(mine.clone(), answer("hers"), at(1)).unwrap();
+        let slot = Slot::from_row(Some(row), at(2)).unwrap();
+        assert_eq!(slot.find(&mine), Ok(Some(answer("hers"))));
+        for other in [request("k", "body"), request("k", "body").by("bob")] {
+            assert_eq!(slot.find(&other), Ok(None));
+            assert_ne!(other.row_key(), mine.row_key());
+        }
+    }
+
+    #[test]
     fn a_row_forgets_what_has_expired_and_refuses_to_overflow() {
         let row = Slot::default().to_row_with(request("a", ""), answer("old"), at(0)).unwrap();
         let slot = Slot::from_row(Some(row.clone()), at(IDEMPOTENCY_MICROS)).unwrap();
