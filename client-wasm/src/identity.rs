@@ -12,6 +12,7 @@
 //! what happened, then do the effects, in order. A token is not verified here: that is the server's work.
 
 use crate::json;
+use blaze_schema::base64::decode_url;
 use blaze_schema::error::Error;
 use blaze_schema::timestamp::Timestamp;
 use serde_json::Value;
@@ -229,33 +230,9 @@ fn renew_at(token: &str, now: Timestamp) -> Option<i64> {
 fn expiry_ms(token: &str) -> Option<i64> {
     let mut parts = token.split('.');
     let (_, payload, _) = (parts.next()?, parts.next()?, parts.next()?);
-    let text = String::from_utf8(decode(payload)?).ok()?;
+    let text = String::from_utf8(decode_url(payload)?).ok()?;
     let Ok(Value::Object(claims)) = json::parse(&text) else { return None };
     Some((claims.get("exp")?.as_f64()? * 1_000.0) as i64)
-}
-
-/// Bytes of base64url without padding (RFC 7515, section 2). Bits that are left over are not looked at.
-fn decode(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let (mut held, mut bits) = (0_u32, 0_u32);
-    for digit in text.bytes() {
-        let value = match digit {
-            b'A'..=b'Z' => digit - b'A',
-            b'a'..=b'z' => digit - b'a' + 26,
-            b'0'..=b'9' => digit - b'0' + 52,
-            b'-' => 62,
-            b'_' => 63,
-            _ => return None,
-        };
-        held = held << 6 | u32::from(value);
-        bits += 6;
-        if bits >= 8 {
-            bits -= 8;
-            bytes.push((held >> bits) as u8);
-            held &= (1 << bits) - 1;
-        }
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]

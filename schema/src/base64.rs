@@ -2,9 +2,17 @@
 
 const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
+/// Reads bytes of the URL's alphabet (RFC 4648 section 5), as [`decode`] does those of the other.
+pub fn decode_url(text: &str) -> Option<Vec<u8>> {
+    if text.contains(['+', '/']) {
+        return None;
+    }
+    decode(&text.replace('-', "+").replace('_', "/"))
+}
+
 /// Reads bytes; padding is not asked for. `None` for what is no base64, and where bits are left over that are not 0.
 #[expect(clippy::arithmetic_side_effects, reason = "bits of a word, and the length of a text")]
-pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
+pub fn decode(text: &str) -> Option<Vec<u8>> {
     let digits = text.trim_end_matches('=');
     let padding = text.len() - digits.len();
     let beyond = digits.len() % 4;

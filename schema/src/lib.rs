@@ -18,7 +18,7 @@
 )]
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, clippy::string_slice))]
 
-mod base64;
+pub mod base64;
 pub mod changes;
 pub mod document;
 pub mod error;

@@ -202,18 +202,7 @@ impl<'a> Evaluator<'a> {
         list: &Val<'a>,
         elements: &Val<'a>,
     ) -> Result<bool, Fail> {
-        let count = elements.elements().ok_or(Fail::Error)?;
-        let mut failed = None;
-        for number in 0..count {
-            let Some(element) = elements.element(number) else { continue };
-            match self.is_in(&element, list) {
-                Ok(true) => {}
-                Ok(false) => return Ok(false),
-                Err(Fail::Spent) => return Err(Fail::Spent),
-                Err(fail) => failed = Some(fail),
-            }
-        }
-        failed.map_or(Ok(true), Err)
+        self.contains(list, elements, false)
     }
 
     /// Whether any element of the second is in the first.
@@ -222,18 +211,28 @@ impl<'a> Evaluator<'a> {
         list: &Val<'a>,
         elements: &Val<'a>,
     ) -> Result<bool, Fail> {
+        self.contains(list, elements, true)
+    }
+
+    /// Looks for elements of the second in the first, until one decides: by being there, or by not being there.
+    fn contains(
+        &mut self,
+        list: &Val<'a>,
+        elements: &Val<'a>,
+        decisive: bool,
+    ) -> Result<bool, Fail> {
         let count = elements.elements().ok_or(Fail::Error)?;
         let mut failed = None;
         for number in 0..count {
             let Some(element) = elements.element(number) else { continue };
             match self.is_in(&element, list) {
-                Ok(true) => return Ok(true),
-                Ok(false) => {}
+                Ok(is_in) if is_in == decisive => return Ok(decisive),
+                Ok(_) => {}
                 Err(Fail::Spent) => return Err(Fail::Spent),
                 Err(fail) => failed = Some(fail),
             }
         }
-        failed.map_or(Ok(false), Err)
+        failed.map_or(Ok(!decisive), Err)
     }
 
     /// `operand[index]`
