@@ -2,11 +2,13 @@
 
 use blaze_engine::accounts::settings::Settings;
 use blaze_engine::auth::Issuers;
+use blaze_engine::http::security;
 use blaze_engine::rate::Rates;
 use blaze_engine::rules::{Rules, cases};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
+use xtask::workerd::Service;
 
 fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name)
@@ -56,6 +58,14 @@ fn the_demos_rules_decide_their_cases() {
 fn the_rules_and_settings_of_the_readme_are_good() {
     Rules::compile(&shown("match /users/{id}")).unwrap();
     check_access(&shown("\"issuers\""));
+}
+
+#[test]
+fn pages_have_the_same_headers_where_cloudflare_serves_them() {
+    let assets = Service::built().unwrap().assets.expect("the demo's files");
+    let headers = fs::read_to_string(assets.directory.join("_headers")).unwrap();
+    assert_eq!(headers, security::headers_file());
+    assert!(headers.contains("content-security-policy"));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use blaze_engine::http::security;
 
 use super::minify::{Short, shorten};
 use super::tree::Tree;
@@ -59,5 +60,9 @@ pub(super) fn demo(workspace: &Workspace, glue: &Path, client: Tree) -> Result<(
     let mut tree = Tree::of(glue)?;
     tree.add_tree("", Tree::of(&workspace.path("demo-web/static"))?);
     tree.add_tree("client", client);
+    // Cloudflare serves these files without asking the Worker, which gives the same headers under workerd.
+    let headers = workspace.build().join("glue").join("_headers");
+    fs::write(&headers, security::headers_file()).context("writing the pages' headers")?;
+    tree.add("_headers", headers);
     tree.sync_to(&workspace.build().join("demo")).context("laying out the demo page")
 }
