@@ -177,10 +177,10 @@ fn create_key(request: &Request<'_>, body: &[u8], actor: String) -> Result<Event
     }
     check_json("POST", request.headers.get("content-type").as_deref())?;
     let wrong = |error| Error::invalid(format!("body: not a key to be made: {error}"));
-    // An object: a list of its values would be read as well.
-    let body: Map = serde_json::from_slice(body).map_err(wrong)?;
-    let Wanted { name, roles, expire_time } =
-        serde_json::from_value(Value::Object(body)).map_err(wrong)?;
+    // An object: a list of its values would be read as well. Read from the
+    // text, and not from this object, so that an error names line and column.
+    serde_json::from_slice::<Map>(body).map_err(wrong)?;
+    let Wanted { name, roles, expire_time } = serde_json::from_slice(body).map_err(wrong)?;
     let expires = match expire_time {
         None => None,
         Some(text) => Some(
