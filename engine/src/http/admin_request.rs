@@ -10,7 +10,6 @@ use blaze_schema::error::{Code, Error};
 use blaze_schema::timestamp::Timestamp;
 use blaze_schema::value::Map;
 use serde::Deserialize;
-use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// Entries of the audit log where `limit` does not say how many.
