@@ -213,6 +213,13 @@ export class Document extends durableObject("Document") {
     await this.#tell(outcome);
     return outcome.frame;
   }
+  /** Its part of a commit, whose request is described: gives the answer in parts. */
+  async commit(path, description, part, isPart) {
+    if (!isFresh()) await refresh(env);
+    const call = (found, isFinal) => this.current().commit(path, description, part, isPart, found, isFinal);
+    const outcome = await complete(guarded(() => call(NOTHING, false)), call);
+    return Array.isArray(outcome) ? outcome : this.#tell(outcome);
+  }
   /** The document's data as JSON, for rules of other documents. */
   peek(path) {
     return guarded(() => this.current().peek(path));
@@ -286,15 +293,22 @@ const ANSWER = {
   },
 };
 
-/** Asks the indexes what a request asks; `what` it is, `wasm.fetch` said. */
-async function ask(request, env, what) {
-  const { headers } = request;
+/** Reads the body of a request that the Worker answers, undefined when it is too large, and goes on with it. */
+async function withBody(request, answer) {
   let body = NO_BODY;
   try {
     if (request.method !== "GET") body = await readBody(request, wasm.bodyLimit());
   } catch (error) {
     return guarded(() => wasm.unreadable(error));
   }
+  return answer(body);
+}
+
+/** Asks the indexes what a request asks; `what` it is, `wasm.fetch` said. */
+const ask = (request, env, what) => withBody(request, (body) => askWith(body, request, env, what));
+
+async function askWith(body, request, env, what) {
+  const { headers } = request;
   const type = headers.get("content-type") ?? undefined;
   const call = (found) => wasm.ask(request, env, what, body, type, found);
   let asked = guarded(() => call(NOTHING));
@@ -335,14 +349,28 @@ const perform = {
     }
     return answerAccount(request, env, guarded, wasm, readBody);
   },
+  /** Writes that are done together. */
+  commit: (request, env, description) =>
+    withBody(request, async (body) => {
+      const parts = guarded(() => wasm.splitCommit(request, env, body));
+      if (!Array.isArray(parts)) return parts;
+      const asked = [];
+      for (let i = 0; i < parts.length; i += 2) {
+        const [path, part] = parts.slice(i, i + 2);
+        asked.push(env.DOCUMENT.getByName(path).commit(path, description, part, parts.length > 2));
+      }
+      const answers = await Promise.all(asked);
+      const decisive = guarded(() => wasm.decisiveAnswer(answers.map(([status]) => status)));
+      return guarded(() => wasm.respondWith(request, env, ...answers[decisive]));
+    }),
   /** An administrator's request. */
-  async admin(request, env, description, actor) {
-    const body = request.method === "GET" ? NO_BODY : await readBody(request, wasm.bodyLimit());
-    const answer = await env.ACCESS.getByName("access").act(description, body, actor);
-    // What an administrator does is in force here at once.
-    await refreshAnew(env);
-    return guarded(() => wasm.administered(request, env, ...answer));
-  },
+  admin: (request, env, description, actor) =>
+    withBody(request, async (body) => {
+      const answer = await env.ACCESS.getByName("access").act(description, body, actor);
+      // What an administrator does is in force here at once.
+      await refreshAnew(env);
+      return guarded(() => wasm.respondWith(request, env, ...answer));
+    }),
 };
 
 /** The answer to a request, once it is counted and this isolate knows what is in force. */

@@ -9,20 +9,21 @@
 
 mod audience;
 mod change;
+mod write;
 
 use crate::auth::Auth;
 use crate::guard::{Caller, Guard, Stop};
-use crate::idempotency::{Idempotency, Slot};
+use crate::idempotency::Idempotency;
 use crate::index::row;
 use crate::index::settings::Settings;
 use crate::record::Record;
 use crate::rules::{Basis, Method};
 use crate::store::Store;
-use audience::{Audience, Review};
+use audience::Audience;
 use blaze_schema::document::document_text;
 use blaze_schema::error::{Code, Error};
 use blaze_schema::id::ulid;
-use blaze_schema::limits::{BODY_BYTES, STEP_LOOKUPS};
+use blaze_schema::limits::BODY_BYTES;
 use blaze_schema::message::{
     ClientMessage, close_code, error_text, pong_text, snapshot_text, written_text,
 };
@@ -30,11 +31,11 @@ use blaze_schema::path::DocumentPath;
 use blaze_schema::timestamp::Timestamp;
 use blaze_schema::value::Map;
 use blaze_schema::write::{Operation, Precondition, Write};
-use change::Change;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::rc::Rc;
+use write::{Edit, Outcome, Request, Wants};
 
 /// The key of the document's row.
 const ROW: &[u8] = b"d";
@@ -65,6 +66,16 @@ pub enum Event {
         idempotency: Option<Idempotency>,
         /// Whether the answer holds the data (`Prefer: return=minimal` leaves it out).
         return_data: bool,
+    },
+    /// Somebody commits writes of it: they apply in order and are one change. Each one's preconditions are about the
+    /// document before all of them.
+    Commit {
+        /// The writes.
+        writes: Vec<Write>,
+        /// Whether the commit has writes of other documents too.
+        is_part: bool,
+        /// Under which key the request may be repeated.
+        idempotency: Option<Idempotency>,
     },
     /// A socket opens, or one that had no token sent it.
     Connect {
@@ -179,6 +190,15 @@ pub enum Answer {
         version: u64,
         /// The resource's JSON.
         body: String,
+    },
+    /// The commit is done, or there was nothing to change.
+    Committed {
+        /// When, RFC 3339.
+        time: String,
+        /// The document's version.
+        version: u64,
+        /// How many writes it had.
+        writes: usize,
     },
     /// The document does not exist, any more or as before.
     Deleted {
@@ -311,21 +331,6 @@ struct Step<'a> {
     audience: &'a mut Audience,
 }
 
-/// What a write came to.
-struct Outcome {
-    answer: Answer,
-    /// The frame that every listener gets, when something changed.
-    frame: Option<String>,
-    /// Who may not listen any more, now that the document is as it is.
-    ended: Vec<(String, Error)>,
-}
-
-impl Outcome {
-    fn unchanged(answer: Answer) -> Self {
-        Outcome { answer, frame: None, ended: Vec::new() }
-    }
-}
-
 /// What a step leaves: the record that is kept in memory, what is known of the outbox, and what is to be done.
 type Left = (Option<Record>, Outbox, Vec<Effect>);
 
@@ -337,17 +342,18 @@ impl Step<'_> {
                 Err(stop) => stopped(stop, |error| vec![Effect::Answer(Answer::Refused(error))]),
             },
             Event::Write { operation, preconditions, idempotency, return_data } => {
-                match self.write(store, operation, &preconditions, idempotency, return_data) {
-                    Ok(outcome) => {
-                        let mut effects = self.index(store, outcome.frame.is_some());
-                        effects.push(Effect::Answer(outcome.answer));
-                        self.tell(outcome.frame, outcome.ended, &mut effects);
-                        effects
-                    }
-                    Err(stop) => {
-                        stopped(stop, |error| vec![Effect::Answer(Answer::Refused(error))])
-                    }
-                }
+                let edits = vec![Edit { operation, preconditions }];
+                let wants = Wants::Resource { with_data: return_data };
+                let outcome = self.write(store, Request { edits, idempotency, wants });
+                self.answer(store, outcome)
+            }
+            Event::Commit { writes, is_part, idempotency } => {
+                let wants = if is_part { Wants::Trial } else { Wants::Commit };
+                let outcome = match self.edits(writes) {
+                    Ok(edits) => self.write(store, Request { edits, idempotency, wants }),
+                    Err(error) => Err(error.into()),
+                };
+                self.answer(store, outcome)
             }
             Event::Connect { since } => {
                 self.connect(store, since).unwrap_or_else(|stop| stopped(stop, ending))
@@ -377,6 +383,19 @@ impl Step<'_> {
             Event::Alarm => self.alarm(store),
         };
         (self.record, self.outbox, effects)
+    }
+
+    /// Answers a request to write.
+    fn answer(&mut self, store: &impl Store, outcome: Result<Outcome, Stop>) -> Vec<Effect> {
+        match outcome {
+            Ok(outcome) => {
+                let mut effects = self.index(store, outcome.frame.is_some());
+                effects.push(Effect::Answer(outcome.answer));
+                self.tell(outcome.frame, outcome.ended, &mut effects);
+                effects
+            }
+            Err(stop) => stopped(stop, |error| vec![Effect::Answer(Answer::Refused(error))]),
+        }
     }
 
     fn alarm(&mut self, store: &impl Store) -> Vec<Effect> {
@@ -497,133 +516,6 @@ impl Step<'_> {
         }
     }
 
-    fn write(
-        &mut self,
-        store: &mut impl Store,
-        operation: Operation,
-        preconditions: &[Precondition],
-        idempotency: Option<Idempotency>,
-        return_data: bool,
-    ) -> Result<Outcome, Stop> {
-        let mut slot = None;
-        if let Some(request) = idempotency.map(|request| request.by(self.caller.uid())) {
-            let key = request.row_key();
-            let there = Slot::from_row(store.get(&key)?, self.now)?;
-            if let Some(answer) = there.find(&request)? {
-                return Ok(Outcome::unchanged(self.repeated(store, answer)?));
-            }
-            slot = Some((key, there, request));
-        }
-        let record = match self.load(store)? {
-            Some(record) => record.clone(),
-            None => Record::unborn(self.epoch(), self.now),
-        };
-        let method = method_of(&operation, &record);
-        let is_whole = matches!(operation, Operation::Create(_) | Operation::Set(_));
-        let change = match Change::of(record, operation, preconditions, self.now, self.settings) {
-            Ok(change) => change,
-            // Whether new data is too large, say, depends on nothing that is there.
-            Err(error) if is_whole && is_of_request(&error) => {
-                return Err(self.refused(store, slot, error, None));
-            }
-            Err(error) => return Err(self.refused(store, slot, error, Some(method))),
-        };
-        self.permit(method, self.record.as_ref(), Some(&change.record))?;
-        let return_data = return_data && self.may_see(&change.record)?;
-        let ended = self.review(&change)?;
-        let answer = change.answer(self.path, return_data);
-        let row = change.frame.as_ref().map(|_| change.record.to_row()).transpose()?;
-        let slot_row = match slot {
-            Some((key, slot, request)) => {
-                Some((key, slot.to_row_with(request, answer.clone(), self.now)?))
-            }
-            None => None,
-        };
-        let mut rows: Vec<(&[u8], &[u8])> = Vec::with_capacity(2);
-        rows.extend(row.as_ref().map(|row| (ROW, row.as_slice())));
-        rows.extend(slot_row.as_ref().map(|(key, row)| (key.as_slice(), row.as_slice())));
-        if !rows.is_empty() {
-            store.put_all(&rows)?;
-        }
-        if change.frame.is_some() {
-            self.record = Some(change.record);
-        }
-        Ok(Outcome { answer, frame: change.frame, ended })
-    }
-
-    /// The first answer of a request that is repeated, as much of it as may be seen now.
-    fn repeated(&mut self, store: &impl Store, answer: Answer) -> Result<Answer, Stop> {
-        if self.guard.is_open() {
-            return Ok(answer);
-        }
-        self.load(store)?;
-        let may_see = match self.permit(Method::Get, self.record.as_ref(), None) {
-            Ok(_) => true,
-            Err(Stop::Refused(_)) => false,
-            Err(needs) => return Err(needs),
-        };
-        Ok(if may_see { answer } else { answer.without_data() })
-    }
-
-    /// The error that a write ran into; where it tells something of the document (`telling`), only for those who may know:
-    /// to others the act is forbidden. A refusal is an answer too: the request repeated must not be done after all because
-    /// the document has changed meanwhile. A fault is none, and nobody in particular makes no rows by it.
-    fn refused(
-        &self,
-        store: &mut impl Store,
-        slot: Option<([u8; 3], Slot, Idempotency)>,
-        error: Error,
-        telling: Option<Method>,
-    ) -> Stop {
-        if error.code == Code::Internal {
-            return error.into();
-        }
-        if let Err(stop) = self.permit(Method::Get, self.record.as_ref(), None) {
-            return match stop {
-                Stop::Refused(_) => {
-                    let (guard, caller) = (self.guard, self.caller);
-                    telling
-                        .map_or(error, |method| guard.forbidden(caller, method, self.path))
-                        .into()
-                }
-                needs => needs,
-            };
-        }
-        let is_somebody = self.guard.is_open() || self.caller.auth.is_some();
-        if let Some((key, slot, request)) = slot.filter(|_| is_somebody) {
-            let refused = Answer::Refused(error.clone());
-            let row = slot.to_row_with(request, refused, self.now);
-            if let Err(fault) = row.and_then(|row| Ok(store.put_all(&[(&key, &row)])?)) {
-                return fault.into();
-            }
-        }
-        error.into()
-    }
-
-    /// Whether who writes may see what came of it.
-    fn may_see(&self, after: &Record) -> Result<bool, Stop> {
-        match self.permit(Method::Get, Some(after), None) {
-            Ok(_) => Ok(true),
-            Err(Stop::Refused(_)) => Ok(false),
-            Err(needs) => Err(needs),
-        }
-    }
-
-    /// Who may not listen to what the document will be.
-    fn review(&mut self, change: &Change) -> Result<Vec<(String, Error)>, Stop> {
-        if change.frame.is_none() {
-            return Ok(Vec::new());
-        }
-        let known = &self.caller.lookups;
-        let Review { ended, needs } =
-            self.audience.review(self.guard, self.now, self.path, &change.record, known);
-        let is_asked = needs.iter().any(|path| !known.contains_key(path));
-        if is_asked && known.len().saturating_add(needs.len()) <= STEP_LOOKUPS {
-            return Err(Stop::Needs(needs));
-        }
-        Ok(ended)
-    }
-
     fn connect(
         &mut self,
         store: &mut impl Store,
@@ -717,31 +609,14 @@ impl Step<'_> {
 
     /// A write that came as a frame: of this document, or of none.
     fn write_here(&mut self, store: &mut impl Store, write: Write) -> Result<Outcome, Stop> {
-        if &write.path != self.path {
-            let detail = format!("write: this socket is of {}, not of {}", self.path, write.path);
-            return Err(Error::invalid(detail).into());
-        }
-        self.write(store, write.operation, &write.preconditions, None, false)
+        let edits = self.edits(vec![write])?;
+        let wants = Wants::Resource { with_data: false };
+        self.write(store, Request { edits, idempotency: None, wants })
     }
 
     fn epoch(&self) -> String {
         ulid(self.now, self.random)
     }
-}
-
-/// What a write is to rules.
-fn method_of(operation: &Operation, before: &Record) -> Method {
-    match (operation, &before.data) {
-        (Operation::Verify, _) => Method::Get,
-        (Operation::Delete, _) => Method::Delete,
-        (_, None) => Method::Create,
-        (_, Some(_)) => Method::Update,
-    }
-}
-
-/// Whether an error is about what was sent, and not about what is there.
-fn is_of_request(error: &Error) -> bool {
-    matches!(error.code, Code::InvalidArgument | Code::ResourceExhausted)
 }
 
 /// What is done instead of a step that cannot be done, or not yet.
@@ -771,6 +646,7 @@ fn version_of(answer: &Answer) -> u64 {
         Answer::Found { version, .. }
         | Answer::NotModified { version }
         | Answer::Written { version, .. }
+        | Answer::Committed { version, .. }
         | Answer::Deleted { version } => *version,
         Answer::Refused(_) => 0,
     }
@@ -787,6 +663,8 @@ fn resource(path: &DocumentPath, record: &Record, with_data: bool) -> String {
     )
 }
 
+#[cfg(test)]
+mod commit_tests;
 #[cfg(test)]
 mod permission_tests;
 #[cfg(test)]

@@ -68,7 +68,10 @@ impl Record {
     fn body(&mut self) -> Option<&mut String> {
         match &mut self.answer {
             Answer::Found { body, .. } | Answer::Written { body, .. } => Some(body),
-            Answer::NotModified { .. } | Answer::Deleted { .. } | Answer::Refused(_) => None,
+            Answer::NotModified { .. }
+            | Answer::Committed { .. }
+            | Answer::Deleted { .. }
+            | Answer::Refused(_) => None,
         }
     }
 }

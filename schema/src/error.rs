@@ -126,6 +126,13 @@ impl Error {
         Error::new(Code::InvalidArgument, detail)
     }
 
+    /// The same, with its place before it: `writes[2]: …`.
+    #[must_use]
+    pub fn at(mut self, place: &str) -> Self {
+        self.detail = format!("{place}: {}", self.detail);
+        self
+    }
+
     /// The same error under another HTTP status (412, 415, 422 and 405 are special cases of a code).
     #[must_use]
     pub fn with_status(mut self, status: u16) -> Self {

@@ -20,6 +20,7 @@
 
 pub mod base64;
 pub mod changes;
+pub mod commit;
 pub mod document;
 pub mod error;
 pub mod field_path;

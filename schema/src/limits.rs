@@ -14,12 +14,14 @@ pub const DOCUMENT_DEPTH: usize = 100;
 pub const FIELD_PATH_KEYS: usize = DOCUMENT_DEPTH;
 /// Bytes of a request's body, and of one message on a socket.
 pub const BODY_BYTES: usize = 10 * 1_024 * 1_024;
-/// Operations in one JSON Patch.
+/// Writes of one commit. Firestore: quotas of old, "maximum number of writes in a batch".
+pub const COMMIT_WRITES: usize = 500;
+/// Operations in one JSON Patch, and in all those of one commit on one document.
 pub const PATCH_OPERATIONS: usize = 10_000;
-/// Bytes that the `copy` operations of one JSON Patch may duplicate in all: without this bound a few hundred bytes of
+/// Bytes that the `copy` operations of one JSON Patch may duplicate in all (those of one commit on one document): without this bound a few hundred bytes of
 /// `copy` could double a document until memory ends.
 pub const PATCH_COPY_BYTES: usize = 2 * DOCUMENT_BYTES;
-/// Bytes that the `move` operations of one JSON Patch may carry in all: each looks at what it moves, so that thousands of
+/// Bytes that the `move` operations of one JSON Patch may carry in all (those of one commit on one document): each looks at what it moves, so that thousands of
 /// moves of a large value would hold up every document of the isolate.
 pub const PATCH_MOVE_BYTES: usize = 16 * DOCUMENT_BYTES;
 /// Bytes of an `Idempotency-Key`.

@@ -85,23 +85,35 @@ fn pointer(fields: &Map, key: &str) -> Result<PointerBuf, String> {
     PointerBuf::parse(text).map_err(|_| format!("{key:?}: {text:?} is no JSON Pointer (RFC 6901)"))
 }
 
-/// Applies `patch` to a document's data, all or nothing.
+/// What the patches of one request have done: their bounds are for all of them together.
+#[derive(Default)]
+pub struct Spent {
+    operations: usize,
+    copied_bytes: usize,
+    moved_bytes: usize,
+}
+
+/// Applies `patch` to a document's data.
 ///
 /// # Errors
 /// `failed-precondition` for a `test` that fails and a path that leads nowhere; `invalid-argument` when the result is
 /// no valid document or a value is moved into itself; `resource-exhausted` for copies beyond [`PATCH_COPY_BYTES`].
 /// Each names the operation.
-pub fn apply(data: &Map, patch: &Patch) -> Result<Map, Error> {
-    let mut document = Value::Object(data.clone());
-    let (mut copied, mut moved) = (0_usize, 0_usize);
+pub fn apply(data: Map, patch: &Patch, spent: &mut Spent) -> Result<Map, Error> {
+    let mut document = Value::Object(data);
+    spent.operations = spent.operations.saturating_add(patch.0.len());
+    if spent.operations > PATCH_OPERATIONS {
+        let detail = format!("operations: more than {PATCH_OPERATIONS} in all on one document");
+        return Err(Error::new(Code::ResourceExhausted, detail));
+    }
     for (number, operation) in patch.0.iter().enumerate() {
         let place = |reason: &str| {
             format!("operations[{number}] at {:?}: {reason}", operation.path().as_str())
         };
         let growth = Growth::of(operation, &document);
-        copied = copied.saturating_add(growth.copied_bytes);
-        moved = moved.saturating_add(growth.moved_bytes);
-        if copied > PATCH_COPY_BYTES || moved > PATCH_MOVE_BYTES {
+        spent.copied_bytes = spent.copied_bytes.saturating_add(growth.copied_bytes);
+        spent.moved_bytes = spent.moved_bytes.saturating_add(growth.moved_bytes);
+        if spent.copied_bytes > PATCH_COPY_BYTES || spent.moved_bytes > PATCH_MOVE_BYTES {
             let detail = place(&format!(
                 "copies more than {PATCH_COPY_BYTES} bytes in all, or moves more than {PATCH_MOVE_BYTES}"
             ));
@@ -413,7 +425,7 @@ mod tests {
 
     fn refusal(data: Value, patch: Value) -> Error {
         let Value::Object(data) = data else { panic!("a document is a map") };
-        parse(patch).and_then(|patch| apply(&data, &patch)).unwrap_err()
+        parse(patch).and_then(|patch| apply(data, &patch, &mut Spent::default())).unwrap_err()
     }
 
     #[test]
@@ -456,7 +468,11 @@ mod tests {
             |times: usize| Value::Array(there.iter().cycle().take(2 * times).cloned().collect());
         let allowed = PATCH_MOVE_BYTES / DOCUMENT_BYTES - 1;
         let data = large.as_object().unwrap();
-        assert!(parse(moves(allowed)).and_then(|patch| apply(data, &patch)).is_ok());
+        assert!(
+            parse(moves(allowed))
+                .and_then(|patch| apply(data.clone(), &patch, &mut Spent::default()))
+                .is_ok()
+        );
         assert_eq!(refusal(large.clone(), moves(allowed + 1)).status, 413);
         let nest = json!({"op": "copy", "from": "/a", "path": "/a/a"});
         let error = refusal(json!({"a": {}}), Value::Array(vec![nest; 200]));

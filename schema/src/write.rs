@@ -2,12 +2,13 @@
 
 use crate::error::{Code, Error};
 use crate::field_path::FieldPath;
-use crate::patch::{self, Patch};
+use crate::patch::{self, Patch, Spent};
 use crate::path::DocumentPath;
 use crate::timestamp::Timestamp;
 use crate::transform::{Transform, resolve, resolve_map};
 use crate::value::{Map, Transforms, as_plain_map, check_data, check_value, dollar_entry};
 use serde_json::Value;
+use std::borrow::Cow;
 
 /// A change of one document's data, checked and in canonical form.
 #[derive(Clone, Debug, PartialEq)]
@@ -115,6 +116,19 @@ impl Operation {
     /// # Errors
     /// `already-exists`, `not-found`, and what [`patch::apply`] says.
     pub fn apply(self, present: Option<&Map>, now: Timestamp) -> Result<Option<Map>, Error> {
+        self.apply_to(present.map(Cow::Borrowed), now, &mut Spent::default())
+    }
+
+    /// The same to data that may be changed in place. `spent` is what patches carried before, in the same request.
+    ///
+    /// # Errors
+    /// As [`Operation::apply`].
+    pub fn apply_to(
+        self,
+        present: Option<Cow<'_, Map>>,
+        now: Timestamp,
+        spent: &mut Spent,
+    ) -> Result<Option<Map>, Error> {
         match self {
             Operation::Create(data) => match present {
                 None => Ok(Some(resolve_map(data, now))),
@@ -124,21 +138,22 @@ impl Operation {
             Operation::Merge(data) => Ok(Some(merged(present, data, Nulls::AreValues, now))),
             Operation::MergePatch(data) => Ok(Some(merged(present, data, Nulls::Remove, now))),
             Operation::Update(fields) => {
-                let mut data = existing(present)?.clone();
+                let mut data = existing(present)?;
                 for (path, value) in fields {
                     set_field(&mut data, path.keys(), value, now);
                 }
                 Ok(Some(data))
             }
-            Operation::Patch(patch) => patch::apply(existing(present)?, &patch).map(Some),
+            Operation::Patch(patch) => patch::apply(existing(present)?, &patch, spent).map(Some),
             Operation::Delete => Ok(None),
-            Operation::Verify => Ok(present.cloned()),
+            Operation::Verify => Ok(present.map(Cow::into_owned)),
         }
     }
 }
 
-fn existing(present: Option<&Map>) -> Result<&Map, Error> {
-    present.ok_or_else(|| Error::new(Code::NotFound, "the document does not exist"))
+fn existing(present: Option<Cow<'_, Map>>) -> Result<Map, Error> {
+    let missing = || Error::new(Code::NotFound, "the document does not exist");
+    present.map(Cow::into_owned).ok_or_else(missing)
 }
 
 /// What `null` does in a merge.
@@ -150,8 +165,8 @@ enum Nulls {
     Remove,
 }
 
-fn merged(present: Option<&Map>, data: Map, nulls: Nulls, now: Timestamp) -> Map {
-    let mut target = present.cloned().unwrap_or_default();
+fn merged(present: Option<Cow<'_, Map>>, data: Map, nulls: Nulls, now: Timestamp) -> Map {
+    let mut target = present.map(Cow::into_owned).unwrap_or_default();
     merge_into(&mut target, data, nulls, now);
     target
 }
@@ -313,7 +328,9 @@ impl Write {
             )));
         };
         let path = match fields.remove(name) {
-            Some(Value::String(path)) => DocumentPath::parse(&path)?,
+            Some(Value::String(path)) => {
+                DocumentPath::parse(&path).map_err(|error| error.at(place))?
+            }
             _ => return Err(invalid(format!("{name}: not a path"))),
         };
         let preconditions = match fields.remove("ifVersion") {
@@ -346,21 +363,12 @@ impl Write {
             "delete" => Ok(Operation::Delete),
             _ => Ok(Operation::Verify),
         };
-        Ok(Write {
-            path,
-            operation: operation.map_err(|error| in_place(error, place))?,
-            preconditions,
-        })
+        Ok(Write { path, operation: operation.map_err(|error| error.at(place))?, preconditions })
     }
 }
 
 /// The keys that name a write's operation, in a commit and on a socket.
 const OPERATIONS: [&str; 7] = ["create", "set", "merge", "update", "patch", "delete", "verify"];
-
-fn in_place(error: Error, place: &str) -> Error {
-    let detail = format!("{place}: {}", error.detail);
-    Error { detail, ..error }
-}
 
 #[cfg(test)]
 mod tests {

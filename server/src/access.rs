@@ -5,11 +5,10 @@
 
 use crate::bridge;
 use crate::incoming::Incoming;
-use crate::respond::count_rows;
+use crate::respond::{count_rows, reply_in_parts};
 use crate::sqlite::SqliteStore;
 use blaze_engine::access::{Access as Engine, Effect, Event, issuers};
 use blaze_engine::http::admin_request;
-use blaze_engine::http::reply::Reply;
 use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::{BODY_BYTES, JWKS_BYTES};
 use js_sys::Array;
@@ -138,10 +137,7 @@ impl Access {
             .ok_or_else(too_large)
             .and_then(|body| admin_request::event(&request, &body, actor))
             .and_then(|event| self.answer(event));
-        let Reply { status, headers, body } = admin_request::reply(&request, answer);
-        let lines: Vec<String> =
-            headers.into_iter().map(|(name, value)| format!("{name}\n{value}")).collect();
-        Array::of3(&status.into(), &lines.join("\n").into(), &body.into())
+        reply_in_parts(admin_request::reply(&request, answer))
     }
 }
 

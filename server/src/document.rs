@@ -7,14 +7,14 @@
 use crate::attachment::Attachment;
 use crate::bridge::{self, Socket};
 use crate::collections::collections;
-use crate::guard::{Who, guard, identify};
+use crate::guard::{Who, guard, identify, who};
 use crate::incoming::Incoming;
-use crate::respond::{allow_origin, count_rows, internal, response};
+use crate::respond::{allow_origin, count_rows, internal, reply_in_parts, response};
 use crate::sqlite::SqliteStore;
 use blaze_engine::auth::Auth;
 use blaze_engine::document::{Answer, Document as Engine, Effect, Event};
 use blaze_engine::guard::Caller;
-use blaze_engine::http::credential::credential;
+use blaze_engine::http::commit_request;
 use blaze_engine::http::document_request::is_upgrade;
 use blaze_engine::http::reply::Reply;
 use blaze_engine::http::{Headers, document_request, security};
@@ -26,6 +26,7 @@ use blaze_schema::message::{
     ClientMessage, PING, PONG, SUBPROTOCOL, close_code, error_text, written_text,
 };
 use blaze_schema::path::{DocumentPath, Path};
+use js_sys::Array;
 use std::cell::{RefCell, RefMut};
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
@@ -149,6 +150,41 @@ impl Document {
         self.after_index(&path, &result, done.index, frame)
     }
 
+    /// Answers a commit's part, whose request is described as `describe` in `bridge.js` does it: `[status, headers, body]`,
+    /// the headers names and values in turn, a line each; or what is to be done first. `lookups` and `is_final` are as for
+    /// [`Document::fetch`].
+    ///
+    /// # Errors
+    /// When the path is none, or the answer cannot be built.
+    pub fn commit(
+        &self,
+        path: &str,
+        description: String,
+        part: &str,
+        is_part: bool,
+        lookups: Vec<String>,
+        is_final: bool,
+    ) -> Result<JsValue, JsValue> {
+        let path = DocumentPath::parse(path).map_err(|error| JsValue::from(error.detail))?;
+        let incoming = Incoming::described(description);
+        let request = incoming.request();
+        let auth = match who(&incoming, is_final) {
+            Who::Known(auth) => auth,
+            Who::Refresh(issuer) => return bridge::refresh(&issuer),
+            Who::Refused(error) => return Ok(self.in_parts(error.into()).into()),
+        };
+        let done = match commit_request::event(&request, part, is_part) {
+            Ok(event) => self.handle(&path, event, Asking::by(auth, &lookups, None)?)?,
+            Err(error) => Done { answer: Some(Answer::Refused(error)), ..Done::default() },
+        };
+        if let Some(paths) = done.lookup {
+            return bridge::lookup(&paths);
+        }
+        let answer = done.answer.unwrap_or_else(unanswered);
+        let answer = self.in_parts(Reply::of(answer, &path, &request));
+        self.after_index(&path, &answer.into(), done.index, None)
+    }
+
     /// What rules of other documents look up: the data as JSON, `null` where there is none.
     ///
     /// # Errors
@@ -246,13 +282,7 @@ impl Document {
             Err(error) => return refuse(error),
         };
         let is_upgrade = request.method == "GET" && is_upgrade(&request);
-        let who = match credential(&request) {
-            Ok(credential) => identify(credential.as_deref(), is_final),
-            // Where everything is open, what somebody says of himself does not matter.
-            Err(_) if guard().is_open() => Who::Known(None),
-            Err(error) => Who::Refused(error),
-        };
-        let auth = match who {
+        let auth = match who(incoming, is_final) {
             Who::Known(auth) => auth,
             Who::Refresh(issuer) => return bridge::refresh(&issuer),
             Who::Refused(error) if is_upgrade => {
@@ -306,11 +336,22 @@ impl Document {
     fn respond(&self, incoming: &Incoming, mut reply: Reply) -> Result<Response, JsValue> {
         security::add(&mut reply, security::DOCUMENT);
         allow_origin(&mut reply, incoming, &self.env);
+        self.count(&mut reply);
+        response(&reply).or_else(|thrown| response(&internal(&thrown)))
+    }
+
+    /// A reply that the Worker makes the response of.
+    fn in_parts(&self, mut reply: Reply) -> Array {
+        self.count(&mut reply);
+        reply_in_parts(reply)
+    }
+
+    /// Says how many rows the step cost, where they are counted.
+    fn count(&self, reply: &mut Reply) {
         if let Some((read, written)) = self.store.borrow().take_counts() {
             reply.headers.push(("blaze-rows-read", read.to_string()));
             reply.headers.push(("blaze-rows-written", written.to_string()));
         }
-        response(&reply).or_else(|thrown| response(&internal(&thrown)))
     }
 
     /// What remains of a step that nobody waits for.

@@ -3,13 +3,12 @@
 use crate::bridge;
 use crate::collections::collections;
 use crate::document::read_lookups;
-use crate::guard::{Who, guard, identify, own_keys};
+use crate::guard::{Who, guard, own_keys, who};
 use crate::incoming::Incoming;
 use crate::respond::{allow_origin, allowed_origins, failed, internal, response, response_of};
 use blaze_engine::auth::Auth;
 use blaze_engine::guard::{Caller, Stop};
 use blaze_engine::http::admin_request;
-use blaze_engine::http::credential::credential;
 use blaze_engine::http::document_request::is_upgrade;
 use blaze_engine::http::query_request::{Ask, Question};
 use blaze_engine::http::reply::Reply;
@@ -148,8 +147,9 @@ fn answer(
         Ok(Route::Page) => return Ok(page(request, env).into()),
         Ok(Route::Health) => Reply::json(200, r#"{"status":"ok"}"#.to_owned()),
         Ok(Route::OpenApi) => published(OPENAPI.to_owned()),
-        Ok(Route::Unimplemented(what)) => {
-            Error::new(Code::Unimplemented, format!("{what}: not built yet")).into()
+        Ok(Route::Commit) => {
+            let description = bridge::describe(&request)?;
+            return Ok(Array::of2(&"commit".into(), &description.into()).into());
         }
         Ok(Route::Options(methods)) => options(methods, &Incoming::new(&request)?, &env),
         Err(reply) => reply,
@@ -179,15 +179,6 @@ fn published(body: String) -> Reply {
     reply
 }
 
-/// Who sends a request.
-fn who(incoming: &Incoming, is_final: bool) -> Who {
-    match credential(&incoming.request()) {
-        Ok(credential) => identify(credential.as_deref(), is_final),
-        Err(_) if guard().is_open() => Who::Known(None),
-        Err(error) => Who::Refused(error),
-    }
-}
-
 /// Whether a request is for a WebSocket that would be opened.
 fn is_socket(route: &Result<Route, Reply>, request: &Request) -> Result<bool, JsValue> {
     match route {
@@ -206,12 +197,12 @@ fn administrator(auth: Option<&Auth>) -> Result<String, Error> {
     admin_request::actor(auth).map(str::to_owned)
 }
 
-/// What an administrator's request was answered: what [`bridge::respond`] takes.
+/// The answer that an object gave in parts: what [`bridge::respond`] takes.
 ///
 /// # Errors
 /// When the answer cannot be built.
-#[wasm_bindgen]
-pub fn administered(
+#[wasm_bindgen(js_name = respondWith)]
+pub fn respond_with(
     request: &Request,
     env: &Env,
     status: u16,
@@ -333,11 +324,17 @@ fn question(incoming: &Incoming, body: &[u8]) -> Result<Question, Error> {
     }
 }
 
-fn too_large() -> Error {
+/// The error of a body that has too many bytes.
+pub(crate) fn too_large() -> Error {
     Error::new(Code::ResourceExhausted, format!("body: more than {BODY_BYTES} bytes"))
 }
 
-fn finish(mut reply: Reply, incoming: &Incoming, env: &Env) -> Result<Response, JsValue> {
+/// The Worker's own answer, with the headers that each has.
+pub(crate) fn finish(
+    mut reply: Reply,
+    incoming: &Incoming,
+    env: &Env,
+) -> Result<Response, JsValue> {
     security::add(&mut reply, security::ANSWER);
     allow_origin(&mut reply, incoming, env);
     response(&reply)

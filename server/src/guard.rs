@@ -3,9 +3,11 @@
 
 use crate::access::settings;
 use crate::bridge;
+use crate::incoming::Incoming;
 use blaze_engine::access::snapshot::Snapshot;
 use blaze_engine::auth::{ApiKey, Auth, Identified, Identities, Issuers, OWN_ISSUER};
 use blaze_engine::guard::Guard;
+use blaze_engine::http::credential::credential;
 use blaze_engine::rules::Rules;
 use blaze_schema::error::{Code, Error};
 use std::cell::RefCell;
@@ -122,6 +124,15 @@ pub(crate) enum Who {
     Refused(Error),
     /// It takes fresh keys of this issuer to know.
     Refresh(String),
+}
+
+/// Who sends a request. Where everything is open, what somebody says of himself does not matter.
+pub(crate) fn who(incoming: &Incoming, is_final: bool) -> Who {
+    match credential(&incoming.request()) {
+        Ok(credential) => identify(credential.as_deref(), is_final),
+        Err(_) if guard().is_open() => Who::Known(None),
+        Err(error) => Who::Refused(error),
+    }
 }
 
 /// Who sent a credential. With `is_final` there are no fresher keys to be had. Where everything is open, a credential that

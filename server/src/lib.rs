@@ -20,6 +20,7 @@ mod account;
 mod attachment;
 mod bridge;
 mod collections;
+mod commit;
 mod document;
 mod entry;
 mod guard;

@@ -4,6 +4,7 @@ use crate::bridge;
 use blaze_engine::http::reply::Reply;
 use blaze_engine::http::{Headers, cors, security};
 use blaze_schema::error::{Code, Error};
+use js_sys::Array;
 use std::cell::OnceCell;
 use std::rc::Rc;
 use wasm_bindgen::JsValue;
@@ -45,6 +46,15 @@ pub(crate) fn response(reply: &Reply) -> Result<Response, JsValue> {
         lines.push('\n');
     }
     bridge::respond(reply.status, &lines, &reply.body)
+}
+
+/// A reply on its way from an object to the Worker: `[status, headers, body]`, the headers names and values in turn, a
+/// line each. [`response_of`] takes it.
+pub(crate) fn reply_in_parts(reply: Reply) -> Array {
+    let Reply { status, headers, body } = reply;
+    let lines: Vec<String> =
+        headers.into_iter().map(|(name, value)| format!("{name}\n{value}")).collect();
+    Array::of3(&status.into(), &lines.join("\n").into(), &body.into())
 }
 
 /// The response of what an object answered in parts, its headers as lines: with those that every answer has.

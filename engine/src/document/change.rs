@@ -1,5 +1,6 @@
 //! What a write does to a document's record.
 
+use super::write::Edit;
 use super::{Answer, resource};
 use crate::index::count_entries;
 use crate::index::settings::Settings;
@@ -7,12 +8,12 @@ use crate::record::Record;
 use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::ENTRIES;
 use blaze_schema::message::{delete_text, patch_text};
-use blaze_schema::patch::diff;
+use blaze_schema::patch::{Spent, diff};
 use blaze_schema::path::DocumentPath;
 use blaze_schema::timestamp::Timestamp;
 use blaze_schema::value::{Map, data_to_text};
-use blaze_schema::write::{Operation, Precondition};
 use serde_json::Value;
+use std::borrow::Cow;
 
 /// What a write does to a record.
 pub(super) struct Change {
@@ -25,21 +26,30 @@ pub(super) struct Change {
 impl Change {
     pub(super) fn of(
         record: Record,
-        operation: Operation,
-        preconditions: &[Precondition],
+        edits: Vec<Edit>,
         now: Timestamp,
         settings: &Settings,
     ) -> Result<Self, Error> {
-        for precondition in preconditions {
-            precondition.check(record.present_version())?;
+        let numbered = numbered(edits.len());
+        for (number, edit) in edits.iter().enumerate() {
+            for precondition in &edit.preconditions {
+                let met = precondition.check(record.present_version());
+                met.map_err(|error| numbered(error, number))?;
+            }
         }
-        if matches!(operation, Operation::Verify) {
+        if edits.iter().all(Edit::is_verify) {
             return Ok(Change { record, frame: None, created: false });
         }
         // A document's times never go back, whatever the clock does.
         let now = now.max(record.update_time);
         let old = record.data.as_deref().map(parse_data).transpose()?;
-        match (operation.apply(old.as_ref(), now)?, old) {
+        let mut state = old.as_ref().map(Cow::Borrowed);
+        let mut spent = Spent::default();
+        for (number, edit) in edits.into_iter().enumerate().filter(|(_, edit)| !edit.is_verify()) {
+            let next = edit.operation.apply_to(state, now, &mut spent);
+            state = next.map_err(|error| numbered(error, number))?.map(Cow::Owned);
+        }
+        match (state.map(Cow::into_owned), old) {
             (None, None) => Ok(Change { record, frame: None, created: false }),
             (None, Some(_)) => Ok(Change::delete(record, now)),
             (Some(new), old) => Change::set(record, old, new, now, settings),
@@ -95,6 +105,13 @@ impl Change {
         Ok(Change { record, frame: Some(frame), created })
     }
 
+    /// What a commit at `now` answers: the change's own time, where there is one.
+    pub(super) fn committed(&self, now: Timestamp, writes: usize) -> Answer {
+        let is_changed = self.frame.is_some();
+        let time = if is_changed { self.record.update_time } else { now };
+        Answer::Committed { time: time.to_string(), version: self.record.version, writes }
+    }
+
     pub(super) fn answer(&self, path: &DocumentPath, return_data: bool) -> Answer {
         let version = self.record.version;
         match self.record.data {
@@ -105,6 +122,14 @@ impl Change {
             },
             None => Answer::Deleted { version },
         }
+    }
+}
+
+/// Says of an error in which of `count` writes it is.
+fn numbered(count: usize) -> impl Fn(Error, usize) -> Error {
+    move |error, number| match count {
+        1 => error,
+        _ => error.at(&format!("write {} of {count}", number.saturating_add(1))),
     }
 }
 

@@ -53,19 +53,25 @@ pub fn event(request: &Request<'_>, body: &[u8]) -> Result<Event, Error> {
         return Ok(Event::Get { preconditions: preconditions(request.headers)? });
     }
     let kind = body_kind(request)?;
-    let idempotency = match request.headers.get("idempotency-key") {
-        None => None,
-        Some(key) => {
-            check_key(&key)?;
-            Some(Idempotency::new(key, &[kind.name(), body]))
-        }
-    };
     Ok(Event::Write {
+        idempotency: idempotency(request, &[kind.name(), body])?,
         operation: operation(kind, body)?,
         preconditions: preconditions(request.headers)?,
-        idempotency,
         return_data: !prefers_minimal(request),
     })
+}
+
+/// Under which key a request may be repeated, if it has one; `asked` is what must be the same then.
+///
+/// # Errors
+/// `invalid-argument` for a key that is too long or empty.
+pub(super) fn idempotency(
+    request: &Request<'_>,
+    asked: &[&[u8]],
+) -> Result<Option<Idempotency>, Error> {
+    let Some(key) = request.headers.get("idempotency-key") else { return Ok(None) };
+    check_key(&key)?;
+    Ok(Some(Idempotency::new(key, asked)))
 }
 
 /// Reads a request for a document's socket.

@@ -5,6 +5,7 @@
 
 pub mod account_request;
 pub mod admin_request;
+pub mod commit_request;
 pub mod conditional;
 pub mod cors;
 pub mod credential;

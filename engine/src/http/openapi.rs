@@ -5,6 +5,7 @@
 
 mod accounts;
 mod administration;
+mod commits;
 mod questions;
 mod refusals;
 
@@ -12,7 +13,7 @@ use super::document_request::ACCEPT_PATCH;
 use blaze_schema::document::Document;
 use blaze_schema::error::Problem;
 use blaze_schema::limits::{BODY_BYTES, DOCUMENT_BYTES, IDEMPOTENCY_KEY_BYTES};
-use refusals::{Refusal, for_everybody, problem, with_problems, with_refusals};
+use refusals::{Refusal, for_everybody, with_problems, with_refusals};
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
@@ -33,7 +34,7 @@ pub fn document() -> Value {
     let mut schemas = generator.take_definitions(true);
     schemas.insert("Data".to_owned(), data_schema());
     let others = questions::schemas().into_iter().chain(administration::schemas());
-    let others = others.chain(accounts::schemas());
+    let others = others.chain(accounts::schemas()).chain(commits::schemas());
     schemas.extend(others.map(|(name, schema)| (name.to_owned(), schema)));
     let mut paths = paths();
     paths.extend(administration::paths());
@@ -85,7 +86,7 @@ fn paths() -> Map<String, Value> {
         },
         "/v1/query": {"post": questions::query_operation()},
         "/v1/aggregate": {"post": questions::aggregate_operation()},
-        "/v1/commit": {"post": not_built("commit", "Writes to several documents, all or nothing")},
+        "/v1/commit": {"post": commits::operation()},
         "/v1/listen": {"get": {
             "operationId": "listen",
             "summary": "With Upgrade: websocket, the changes of many documents and queries on one socket",
@@ -213,12 +214,6 @@ fn answer(description: &str, schema: &str) -> Value {
     json!({"description": description, "content": {"application/json": {"schema": reference(schema)}}})
 }
 
-fn not_built(operation: &str, summary: &str) -> Value {
-    let refusals = [Refusal::Unauthenticated, Refusal::TooMany, Refusal::Unavailable];
-    let responses = with_refusals(json!({"501": problem("Not built yet")}), &refusals);
-    json!({"operationId": operation, "summary": summary, "responses": responses})
-}
-
 fn parameter(place: &str, name: &str, description: &str, schema: Value) -> Value {
     json!({"name": name, "in": place, "required": place == "path", "description": description, "schema": schema})
 }
@@ -245,14 +240,18 @@ fn write_parameters() -> Vec<Value> {
     vec![
         header("If-Match", "Versions in quotes, or *: 412 unless the document is at one of them."),
         header("If-None-Match", "*: 412 unless the document does not exist."),
-        parameter(
-            "header",
-            "Idempotency-Key",
-            "The same key and body again within 24 hours gets the first answer.",
-            json!({"type": "string", "minLength": 1, "maxLength": IDEMPOTENCY_KEY_BYTES}),
-        ),
+        idempotency_key(),
         header("Prefer", "return=minimal leaves data out of the answer."),
     ]
+}
+
+fn idempotency_key() -> Value {
+    parameter(
+        "header",
+        "Idempotency-Key",
+        "The same key and body again within 24 hours gets the first answer.",
+        json!({"type": "string", "minLength": 1, "maxLength": IDEMPOTENCY_KEY_BYTES}),
+    )
 }
 
 fn with_merge(mut parameters: Vec<Value>) -> Vec<Value> {

@@ -5,6 +5,7 @@ use super::document_request::{ACCEPT_PATCH, prefers_minimal};
 use crate::document::Answer;
 use blaze_schema::error::{Code, Error};
 use blaze_schema::path::DocumentPath;
+use serde_json::json;
 
 /// A response.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,6 +52,10 @@ impl Reply {
                     reply.headers.push(("preference-applied", "return=minimal".to_owned()));
                 }
                 reply
+            }
+            Answer::Committed { time, version, writes } => {
+                let results = vec![json!({"path": path.as_str(), "version": version}); writes];
+                Reply::json(200, json!({"commitTime": time, "results": results}).to_string())
             }
             Answer::Deleted { version } => {
                 // Who deleted must be able to tell older states from newer ones.

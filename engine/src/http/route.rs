@@ -34,8 +34,8 @@ pub enum Route {
     SignIns,
     /// What is below `/v1/accounts/`: see [`account_request`].
     Accounts,
-    /// Promised, and not built yet.
-    Unimplemented(&'static str),
+    /// `POST /v1/commit`
+    Commit,
     /// `OPTIONS` of anything; the methods that the resource has.
     Options(&'static str),
     /// A file of the demo page.
@@ -89,7 +89,7 @@ pub fn route(method: &str, path: &str) -> Result<Route, Reply> {
         "/v1/openapi.json" => ("GET, HEAD", Route::OpenApi),
         "/v1/query" => ("POST", Route::Query),
         "/v1/aggregate" => ("POST", Route::Aggregate),
-        "/v1/commit" => ("POST", Route::Unimplemented("commits")),
+        "/v1/commit" => ("POST", Route::Commit),
         "/v1/listen" => ("GET", Route::Listen),
         _ if path == "/v1" || path.starts_with("/v1/") => {
             return Err(Error::new(Code::NotFound, format!("no route {path}")).into());
@@ -161,7 +161,7 @@ mod tests {
         ] {
             assert_eq!(route(method, path), Ok(expected), "{method} {path}");
         }
-        assert!(matches!(route("POST", "/v1/commit"), Ok(Route::Unimplemented(_))));
+        assert_eq!(route("POST", "/v1/commit"), Ok(Route::Commit));
     }
 
     #[test]

@@ -57,6 +57,10 @@ fn nobody_may_do_anything_before_there_are_rules() {
                 client.get(&format!("/v1/docs/{collection}?where=n==1")),
                 client.post("/v1/query", &query),
                 client.post("/v1/aggregate", &aggregate),
+                client.post(
+                    "/v1/commit",
+                    &json!({"writes": paths.each_ref().map(|path| json!({"delete": path}))}),
+                ),
             ] {
                 assert_closed(&call.send(), collection);
             }

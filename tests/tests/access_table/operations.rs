@@ -1,4 +1,4 @@
-//! Every way to read and write one document over HTTP.
+//! Every way to read and write one document over HTTP, a commit of its own among them.
 
 use crate::oracle::Act;
 use blaze_tests::client::{Call, Client, JSON, JSON_PATCH, MERGE_PATCH};
@@ -57,6 +57,16 @@ const fn delete(
     Operation { name, act, method: "DELETE", query: "", headers, content_type: "", body: "" }
 }
 
+/// `writes` is a commit's, with `<path>` where the document's path is due.
+const fn commit(
+    name: &'static str,
+    act: Act,
+    writes: &'static str,
+    headers: &'static [(&'static str, &'static str)],
+) -> Operation {
+    Operation { name, act, method: "POST", query: "", headers, content_type: JSON, body: writes }
+}
+
 const KEY: (&str, &str) = ("idempotency-key", "k");
 const MINIMAL: (&str, &str) = ("prefer", "return=minimal");
 const FIRST: (&str, &str) = ("if-match", "\"1\"");
@@ -97,15 +107,84 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     delete("delete with a key", Act::Delete, &[KEY]),
     delete("delete if the first", Act::Remove, &[FIRST]),
     delete("delete if another", Act::Fail, &[OTHER]),
+    commit("commit of a create", Act::Create, r#"[{"create":"<path>","data":<data>}]"#, &[]),
+    commit("commit of a set", Act::Set, r#"[{"set":"<path>","data":<data>}]"#, &[]),
+    commit("commit of a set with a key", Act::Set, r#"[{"set":"<path>","data":<data>}]"#, &[KEY]),
+    commit("commit of a merge", Act::Set, r#"[{"merge":"<path>","data":<data>}]"#, &[]),
+    commit("commit of an update", Act::Change, r#"[{"update":"<path>","data":{"n":2}}]"#, &[]),
+    commit("commit of a patch", Act::Change, r#"[{"patch":"<path>","operations":<tested>}]"#, &[]),
+    commit(
+        "commit of a patch in vain",
+        Act::Fail,
+        r#"[{"patch":"<path>","operations":<untrue>}]"#,
+        &[KEY],
+    ),
+    commit("commit of a delete", Act::Delete, r#"[{"delete":"<path>"}]"#, &[]),
+    commit("commit of a delete if", Act::Remove, r#"[{"delete":"<path>","ifVersion":1}]"#, &[]),
+    commit("commit of a delete in vain", Act::Fail, r#"[{"delete":"<path>","ifVersion":99}]"#, &[]),
+    commit(
+        "commit of a set if",
+        Act::Create,
+        r#"[{"set":"<path>","data":<data>,"ifVersion":0}]"#,
+        &[],
+    ),
+    commit("commit that verifies nothing", Act::Read, r#"[{"verify":"<path>"}]"#, &[]),
+    commit("commit that verifies", Act::Verify, r#"[{"verify":"<path>","ifVersion":1}]"#, &[]),
+    commit(
+        "commit that verifies in vain",
+        Act::Missed,
+        r#"[{"verify":"<path>","ifVersion":99}]"#,
+        &[],
+    ),
+    commit(
+        "commit that verifies and sets",
+        Act::Verified,
+        r#"[{"verify":"<path>","ifVersion":1},{"set":"<path>","data":<data>}]"#,
+        &[],
+    ),
+    commit(
+        "commit that sets and verifies",
+        Act::Verified,
+        r#"[{"set":"<path>","data":<data>},{"verify":"<path>","ifVersion":1}]"#,
+        &[KEY],
+    ),
+    commit(
+        "commit of a delete and a create",
+        Act::Set,
+        r#"[{"delete":"<path>"},{"create":"<path>","data":<data>}]"#,
+        &[],
+    ),
+    commit(
+        "commit of a create and an update",
+        Act::Create,
+        r#"[{"create":"<path>","data":{}},{"update":"<path>","data":<data>}]"#,
+        &[],
+    ),
 ];
 
 impl Operation {
     /// The request to the document at `path`.
     pub(crate) fn call<'a>(&self, client: &'a Client, path: &str) -> Call<'a> {
-        let mut call = client.request(self.method, &format!("/v1/docs/{path}{}", self.query));
+        let url = match self.method {
+            "POST" => "/v1/commit".to_owned(),
+            _ => format!("/v1/docs/{path}{}", self.query),
+        };
+        let mut call = client.request(self.method, &url);
         for (name, value) in self.headers {
             call = call.header(name, value);
         }
-        if self.body.is_empty() { call } else { call.body(self.content_type, self.body) }
+        match (self.method, self.body) {
+            (_, "") => call,
+            ("POST", writes) => {
+                call.body(JSON, format!(r#"{{"writes":{}}}"#, filled(writes, path)))
+            }
+            (_, body) => call.body(self.content_type, body),
+        }
     }
+}
+
+/// A commit's writes of the document at `path`.
+fn filled(writes: &str, path: &str) -> String {
+    let named = writes.replace("<path>", path).replace("<data>", DATA);
+    named.replace("<tested>", TESTED).replace("<untrue>", UNTRUE)
 }

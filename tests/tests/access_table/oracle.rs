@@ -19,6 +19,10 @@ pub(crate) enum Act {
     Delete,
     /// Removes it if it is there, and fails if it is not.
     Remove,
+    /// Reads whether it is at a version that it never is at.
+    Missed,
+    /// Reads whether it is there, and writes it then.
+    Verified,
     /// A write that fails whatever is there: a precondition that never holds.
     Fail,
 }
@@ -28,16 +32,16 @@ impl Act {
     pub(crate) fn fails(self, exists: bool) -> bool {
         match self {
             Act::Read | Act::Set | Act::Delete => false,
-            Act::Verify | Act::Change | Act::Remove => !exists,
+            Act::Verify | Act::Verified | Act::Change | Act::Remove => !exists,
             Act::Create => exists,
-            Act::Fail => true,
+            Act::Fail | Act::Missed => true,
         }
     }
 
     /// Whether it leaves the document as it is, for somebody who may do everything.
     pub(crate) fn changes(self, exists: bool) -> bool {
         match self {
-            Act::Read | Act::Verify => false,
+            Act::Read | Act::Verify | Act::Missed => false,
             Act::Delete => exists,
             _ => !self.fails(exists),
         }
@@ -76,11 +80,9 @@ pub(crate) fn may_write(person: &Person, place: Place, exists: bool, act: Act) -
 
 /// Whether an operation is forbidden. One that fails for what the document is tells what it is: that is for readers.
 pub(crate) fn is_forbidden(person: &Person, place: Place, exists: bool, act: Act) -> bool {
-    if matches!(act, Act::Read | Act::Verify) || act.fails(exists) {
-        !may_read(person, place, exists)
-    } else {
-        !may_write(person, place, exists, act)
-    }
+    let reads = matches!(act, Act::Read | Act::Verify | Act::Verified) || act.fails(exists);
+    let writes = !matches!(act, Act::Read | Act::Verify) && !act.fails(exists);
+    reads && !may_read(person, place, exists) || writes && !may_write(person, place, exists, act)
 }
 
 /// Whether somebody may ask for the documents of a place, or for those that are alice's.

@@ -3,7 +3,7 @@
 use crate::operations::{OPERATIONS, Operation};
 use crate::oracle::{Act, is_forbidden, may_list, may_read, may_write};
 use crate::world::{PLACES, Person, Place, World, data, world};
-use blaze_tests::client::{Client, Reply};
+use blaze_tests::client::{Client, JSON, Reply};
 use serde_json::{Value, json};
 use std::fmt::Debug;
 use std::thread;
@@ -202,18 +202,96 @@ fn every_question_is_decided_as_the_rules_say_whatever_there_is_to_find() {
     assert_eq!(found.as_array().unwrap().len(), 6);
 }
 
+/// The ways in which two documents are written at once, and what is done to each.
+const BOTH: [(&str, [Act; 2]); 4] = [
+    (r#"[{"set":"<a>","data":<data>},{"merge":"<b>","data":<data>}]"#, [Act::Set, Act::Set]),
+    (r#"[{"verify":"<a>"},{"set":"<b>","data":<data>}]"#, [Act::Read, Act::Set]),
+    (r#"[{"set":"<a>","data":<data>,"ifVersion":99},{"delete":"<b>"}]"#, [Act::Fail, Act::Delete]),
+    (
+        r#"[{"update":"<b>","data":{"n":2}},{"delete":"<a>"},{"update":"<b>","data":{"n":3}}]"#,
+        [Act::Delete, Act::Change],
+    ),
+];
+
+/// Two documents of a place that are there, and two that are not.
+type Four = [[String; 2]; 2];
+
 #[test]
-fn a_commit_is_not_built_and_tells_that_to_those_who_are_known() {
+fn a_commit_of_two_documents_takes_what_both_take() {
     let world = world();
-    for person in &world.people {
-        let commit = json!({"writes": [{"set": "secret/x", "data": {}}]});
-        let reply = world.client(person).post("/v1/commit", &commit).send();
-        if person.credential().is_some() && person.refusal().0 == 401 {
-            reply.problem(401, "unauthenticated");
-        } else {
-            reply.problem(501, "unimplemented");
+    let admin = &world.admin;
+    let fours: Vec<(Place, Four)> = PLACES
+        .iter()
+        .map(|place| {
+            let there = || [place.existing(admin), place.existing(admin)];
+            (*place, [there(), [place.fresh(), place.fresh()]])
+        })
+        .collect();
+    let states = || -> Vec<State> {
+        let paths = fours.iter().flat_map(|(_, four)| four.iter().flatten());
+        paths.map(|path| admin.state(&format!("/v1/docs/{path}"))).collect()
+    };
+    let before = states();
+    let (sent, compared) = thread::scope(|scope| {
+        let fours = &fours;
+        let of = |person| move || commit_all(person, fours);
+        let threads: Vec<_> = world.people.iter().map(|person| scope.spawn(of(person))).collect();
+        let counts = threads.into_iter().map(|thread| thread.join().unwrap());
+        counts.fold((0, 0), |sum, count| (sum.0 + count.0, sum.1 + count.1))
+    });
+    assert_eq!(sent, 10 * 7 * 7 * 4 * 4);
+    assert!(compared > 1_000, "{compared}");
+    assert_eq!(states(), before);
+}
+
+/// Commits of one person to any two documents: how many, and how many refusals were compared.
+fn commit_all(person: &Person, fours: &[(Place, Four)]) -> (usize, usize) {
+    let client = world().client(person);
+    let (mut sent, mut compared) = (0, 0);
+    for (first, second) in fours.iter().flat_map(|a| fours.iter().map(move |b| (a, b))) {
+        for (writes, acts) in BOTH {
+            let forbidden = |existing: [bool; 2]| -> Vec<bool> {
+                let each = [first.0, second.0].into_iter().zip(existing).zip(acts);
+                each.map(|((place, exists), act)| is_forbidden(person, place, exists, act))
+                    .collect()
+            };
+            let mut refusals = Vec::new();
+            for existing in [[true, true], [true, false], [false, true], [false, false]] {
+                let paths = [
+                    &first.1[usize::from(!existing[0])][0],
+                    &second.1[usize::from(!existing[1])][1],
+                ];
+                let body = writes.replace("<a>", paths[0]).replace("<b>", paths[1]);
+                let body =
+                    format!(r#"{{"writes":{}}}"#, body.replace("<data>", &data(2).to_string()));
+                let reply = client.request("POST", "/v1/commit").body(JSON, body).send();
+                sent += 1;
+                let case = format!("{}: {writes} of {paths:?}", person.name);
+                if forbidden(existing).contains(&true) {
+                    assert_refused(person, &reply, false, &case);
+                    let (status, headers, text) = told(&reply, paths[0]);
+                    refusals.push((status, headers, text.replace(paths[1], "<other>")));
+                } else {
+                    let fails =
+                        acts.into_iter().zip(existing).any(|(act, exists)| act.fails(exists));
+                    let expected = if fails { 404..=409 } else { 501..=501 };
+                    assert!(expected.contains(&reply.status), "{case}: {}", reply.text());
+                }
+            }
+            // Where the rules say the same whatever is there, so do the refusals.
+            if forbidden([true, true]) == forbidden([false, false]) {
+                for (one, other) in refusals.iter().zip(refusals.iter().skip(1)) {
+                    assert_eq!(
+                        one, other,
+                        "{}: {writes} of {:?}, {:?}",
+                        person.name, first.0, second.0
+                    );
+                    compared += 1;
+                }
+            }
         }
     }
+    (sent, compared)
 }
 
 #[test]

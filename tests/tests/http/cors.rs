@@ -61,7 +61,12 @@ fn errors_can_be_read_across_origins_too() {
         (from("POST", "/v1/query").body(JSON, r#"{"from":{"group":"none"}}"#), 409),
         (from("POST", "/v1/aggregate").body(JSON, "{}"), 400),
         (from("GET", "/v1/docs/cors?limit=0"), 400),
-        (from("POST", "/v1/commit").body(JSON, "{}"), 501),
+        (
+            from("POST", "/v1/commit")
+                .body(JSON, r#"{"writes":[{"create":"cors/x","data":{},"ifVersion":9}]}"#),
+            409,
+        ),
+        (from("POST", "/v1/commit").body(JSON, "{}"), 400),
     ] {
         let reply = call.send();
         assert_eq!((reply.status, allowed(&reply)), (status, Some(FOREIGN)), "{reply:?}");

@@ -1,6 +1,7 @@
 //! The contract's HTTP, row by row, against the built server under workerd.
 
 mod aggregate;
+mod commit;
 mod cors;
 mod create;
 mod declared;

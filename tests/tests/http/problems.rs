@@ -4,17 +4,6 @@ use crate::client;
 use blaze_tests::client::{JSON, JSON_PATCH, MERGE_PATCH, fresh};
 use serde_json::json;
 
-/// What the contract promises and the server does not have yet. A row that is built leaves this list.
-const UNIMPLEMENTED: [(&str, &str); 1] = [("POST", "/v1/commit")];
-
-#[test]
-fn what_is_not_built_yet_is_501() {
-    for (method, path) in UNIMPLEMENTED {
-        let reply = client().request(method, path).body(JSON, "{}").send();
-        reply.problem(501, "unimplemented");
-    }
-}
-
 #[test]
 fn an_unknown_route_is_404() {
     for path in

@@ -1,0 +1,246 @@
+//! A document's writes: whether they may be done, what they come to, what is kept of them.
+
+use super::audience::Review;
+use super::change::Change;
+use super::{Answer, ROW, Step};
+use crate::guard::Stop;
+use crate::idempotency::{Idempotency, Slot};
+use crate::record::Record;
+use crate::rules::Method;
+use crate::store::Store;
+use blaze_schema::error::{Code, Error};
+use blaze_schema::limits::STEP_LOOKUPS;
+use blaze_schema::write::{Operation, Precondition, Write};
+
+/// Writes of this document that are one change.
+pub(super) struct Request {
+    pub(super) edits: Vec<Edit>,
+    pub(super) idempotency: Option<Idempotency>,
+    pub(super) wants: Wants,
+}
+
+/// A write, without its path.
+pub(super) struct Edit {
+    pub(super) operation: Operation,
+    pub(super) preconditions: Vec<Precondition>,
+}
+
+impl Edit {
+    pub(super) fn is_verify(&self) -> bool {
+        matches!(self.operation, Operation::Verify)
+    }
+
+    /// Whether the data that it leaves is what it brings.
+    fn is_whole(&self) -> bool {
+        matches!(self.operation, Operation::Create(_) | Operation::Set(_))
+    }
+}
+
+/// What is to come of it.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Wants {
+    /// The resource.
+    Resource { with_data: bool },
+    /// What a commit answers.
+    Commit,
+    /// Nothing: whether it could be done.
+    Trial,
+}
+
+/// What a write came to.
+pub(super) struct Outcome {
+    pub(super) answer: Answer,
+    /// The frame that every listener gets, when something changed.
+    pub(super) frame: Option<String>,
+    /// Who may not listen any more, now that the document is as it is.
+    pub(super) ended: Vec<(String, Error)>,
+}
+
+impl Outcome {
+    fn unchanged(answer: Answer) -> Self {
+        Outcome { answer, frame: None, ended: Vec::new() }
+    }
+}
+
+/// Where the answer to a request that may be repeated is kept.
+type Kept = Option<([u8; 3], Slot, Idempotency)>;
+
+impl Step<'_> {
+    pub(super) fn write(
+        &mut self,
+        store: &mut impl Store,
+        request: Request,
+    ) -> Result<Outcome, Stop> {
+        let Request { edits, idempotency, wants } = request;
+        let writes = edits.len();
+        let mut slot = None;
+        if let Some(request) = idempotency.map(|request| request.by(self.caller.uid())) {
+            let key = request.row_key();
+            let there = Slot::from_row(store.get(&key)?, self.now)?;
+            if let Some(answer) = there.find(&request)? {
+                return Ok(Outcome::unchanged(self.repeated(store, answer)?));
+            }
+            slot = Some((key, there, request));
+        }
+        let record = match self.load(store)? {
+            Some(record) => record.clone(),
+            None => Record::unborn(self.epoch(), self.now),
+        };
+        let change = self.change(store, record, edits, wants, &mut slot)?;
+        if wants == Wants::Trial {
+            let detail = "a commit of several documents is not built yet; nothing was done";
+            return Err(Error::new(Code::Unimplemented, detail).into());
+        }
+        let with_data =
+            wants == Wants::Resource { with_data: true } && self.may_see(&change.record)?;
+        let ended = self.review(&change)?;
+        let answer = match wants {
+            Wants::Resource { .. } => change.answer(self.path, with_data),
+            Wants::Commit | Wants::Trial => change.committed(self.now, writes),
+        };
+        let row = change.frame.as_ref().map(|_| change.record.to_row()).transpose()?;
+        let slot_row = match slot {
+            Some((key, slot, request)) => {
+                Some((key, slot.to_row_with(request, answer.clone(), self.now)?))
+            }
+            None => None,
+        };
+        let mut rows: Vec<(&[u8], &[u8])> = Vec::with_capacity(2);
+        rows.extend(row.as_ref().map(|row| (ROW, row.as_slice())));
+        rows.extend(slot_row.as_ref().map(|(key, row)| (key.as_slice(), row.as_slice())));
+        if !rows.is_empty() {
+            store.put_all(&rows)?;
+        }
+        if change.frame.is_some() {
+            self.record = Some(change.record);
+        }
+        Ok(Outcome { answer, frame: change.frame, ended })
+    }
+
+    /// What the writes do together, if they may. Rules see the document before and after all of them: nobody ever sees it
+    /// in between, and one who may bring it from the one to the other may do so in as many writes as he likes.
+    fn change(
+        &self,
+        store: &mut impl Store,
+        record: Record,
+        edits: Vec<Edit>,
+        wants: Wants,
+        slot: &mut Kept,
+    ) -> Result<Change, Stop> {
+        let only_verifies = edits.iter().all(Edit::is_verify);
+        if edits.iter().any(Edit::is_verify) {
+            // Before anything else: what comes of them tells which version there is.
+            self.permit(Method::Get, self.record.as_ref(), None)?;
+        }
+        let is_whole = edits.iter().all(Edit::is_whole);
+        let change = match Change::of(record, edits, self.now, self.settings) {
+            Ok(change) => change,
+            Err(error) => {
+                let error = match wants {
+                    Wants::Resource { .. } => error,
+                    Wants::Commit | Wants::Trial => error.at(self.path.as_str()),
+                };
+                // Whether new data is too large, say, depends on nothing that is there.
+                let tells = !(is_whole && is_of_request(&error));
+                return Err(self.refused(store, slot.take(), error, tells));
+            }
+        };
+        if !only_verifies {
+            let before = self.record.as_ref();
+            let method = method_of(before, &change.record);
+            self.permit(method, before, Some(&change.record))?;
+        }
+        Ok(change)
+    }
+
+    /// The first answer of a request that is repeated, as much of it as may be seen now.
+    fn repeated(&mut self, store: &impl Store, answer: Answer) -> Result<Answer, Stop> {
+        if self.guard.is_open() {
+            return Ok(answer);
+        }
+        self.load(store)?;
+        let may_see = match self.permit(Method::Get, self.record.as_ref(), None) {
+            Ok(_) => true,
+            Err(Stop::Refused(_)) => false,
+            Err(needs) => return Err(needs),
+        };
+        Ok(if may_see { answer } else { answer.without_data() })
+    }
+
+    /// The error that a write ran into; where it tells something of the document, only for those who may know: to others
+    /// the act is forbidden. A refusal is an answer too: the request repeated must not be done after all because the
+    /// document has changed meanwhile. A fault is none, and nobody in particular makes no rows by it.
+    fn refused(&self, store: &mut impl Store, slot: Kept, error: Error, tells: bool) -> Stop {
+        if error.code == Code::Internal {
+            return error.into();
+        }
+        if let Err(stop) = self.permit(Method::Get, self.record.as_ref(), None) {
+            return match stop {
+                Stop::Refused(_) if tells => {
+                    self.guard.forbidden(self.caller, Method::Update, self.path).into()
+                }
+                Stop::Refused(_) => error.into(),
+                needs => needs,
+            };
+        }
+        let is_somebody = self.guard.is_open() || self.caller.auth.is_some();
+        if let Some((key, slot, request)) = slot.filter(|_| is_somebody) {
+            let refused = Answer::Refused(error.clone());
+            let row = slot.to_row_with(request, refused, self.now);
+            if let Err(fault) = row.and_then(|row| Ok(store.put_all(&[(&key, &row)])?)) {
+                return fault.into();
+            }
+        }
+        error.into()
+    }
+
+    /// Whether who writes may see what came of it.
+    fn may_see(&self, after: &Record) -> Result<bool, Stop> {
+        match self.permit(Method::Get, Some(after), None) {
+            Ok(_) => Ok(true),
+            Err(Stop::Refused(_)) => Ok(false),
+            Err(needs) => Err(needs),
+        }
+    }
+
+    /// Who may not listen to what the document will be.
+    fn review(&mut self, change: &Change) -> Result<Vec<(String, Error)>, Stop> {
+        if change.frame.is_none() {
+            return Ok(Vec::new());
+        }
+        let known = &self.caller.lookups;
+        let Review { ended, needs } =
+            self.audience.review(self.guard, self.now, self.path, &change.record, known);
+        let is_asked = needs.iter().any(|path| !known.contains_key(path));
+        if is_asked && known.len().saturating_add(needs.len()) <= STEP_LOOKUPS {
+            return Err(Stop::Needs(needs));
+        }
+        Ok(ended)
+    }
+
+    /// Writes of this document, or of none.
+    pub(super) fn edits(&self, writes: Vec<Write>) -> Result<Vec<Edit>, Error> {
+        let edit = |Write { path, operation, preconditions }| {
+            if &path == self.path {
+                Ok(Edit { operation, preconditions })
+            } else {
+                Err(Error::invalid(format!("write: {path} is another document than {}", self.path)))
+            }
+        };
+        writes.into_iter().map(edit).collect()
+    }
+}
+
+/// What a change is to rules.
+fn method_of(before: Option<&Record>, after: &Record) -> Method {
+    match (before.and_then(|before| before.data.as_ref()), &after.data) {
+        (_, None) => Method::Delete,
+        (None, Some(_)) => Method::Create,
+        (Some(_), Some(_)) => Method::Update,
+    }
+}
+
+/// Whether an error is about what was sent, and not about what is there.
+fn is_of_request(error: &Error) -> bool {
+    matches!(error.code, Code::InvalidArgument | Code::ResourceExhausted)
+}

@@ -1,0 +1,116 @@
+//! `POST /v1/commit`: which documents it is for, and what they answer together.
+
+use super::Request;
+use super::document_request::{check_json, idempotency};
+use crate::document::Event;
+use blaze_schema::commit::{self, Part};
+use blaze_schema::error::Error;
+
+/// Takes a commit apart by document.
+///
+/// # Errors
+/// 415 for a body of another type; `invalid-argument` for a malformed body, header or write.
+pub fn parts(request: &Request<'_>, body: &[u8]) -> Result<Vec<Part>, Error> {
+    check_json(request.method, request.headers.get("content-type").as_deref())?;
+    for name in ["If-Match", "If-None-Match"] {
+        if request.headers.get(&name.to_ascii_lowercase()).is_some() {
+            let detail =
+                format!("{name}: a commit has its preconditions in its writes, as \"ifVersion\"");
+            return Err(Error::invalid(detail));
+        }
+    }
+    idempotency(request, &[])?;
+    commit::split(body)
+}
+
+/// What one document is asked: `body` is its part of the commit, `is_part` whether there are others.
+///
+/// # Errors
+/// None for what [`parts`] gave.
+pub fn event(request: &Request<'_>, body: &str, is_part: bool) -> Result<Event, Error> {
+    let idempotency =
+        if is_part { None } else { idempotency(request, &[b"commit", body.as_bytes()])? };
+    Ok(Event::Commit { writes: commit::read(body.as_bytes())?, is_part, idempotency })
+}
+
+/// Which of the documents' answers is the commit's, by their statuses: a refusal of who asks before any other, and any
+/// other before what is not built yet. `None` for a commit without writes.
+pub fn decisive(statuses: &[u16]) -> Option<usize> {
+    let rank = |status: u16| match status {
+        401 | 403 => 0,
+        501 => 2,
+        _ => 1,
+    };
+    let ranked = statuses.iter().enumerate().min_by_key(|(_, status)| rank(**status));
+    ranked.map(|(number, _)| number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::Headers;
+    use blaze_schema::limits::IDEMPOTENCY_KEY_BYTES;
+
+    struct Given(Vec<(&'static str, String)>);
+
+    impl Headers for Given {
+        fn get(&self, name: &str) -> Option<String> {
+            self.0.iter().find(|(there, _)| *there == name).map(|(_, value)| value.clone())
+        }
+    }
+
+    fn with<T>(headers: &[(&'static str, &str)], read: impl Fn(&Request<'_>) -> T) -> T {
+        let given = headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        let headers = Given(given);
+        read(&Request { method: "POST", path: "/v1/commit", query: "", headers: &headers })
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_commit_is_told_before_a_document_is_asked() {
+        let long = "k".repeat(IDEMPOTENCY_KEY_BYTES + 1);
+        for (headers, status, named) in [
+            (("content-type", "text/plain"), 415, "application/json"),
+            (("if-match", "\"1\""), 400, "If-Match"),
+            (("if-none-match", "*"), 400, "If-None-Match"),
+            (("idempotency-key", ""), 400, "Idempotency-Key"),
+            (("idempotency-key", long.as_str()), 400, "Idempotency-Key"),
+        ] {
+            let error =
+                with(&[headers], |request| parts(request, br#"{"writes":[]}"#)).unwrap_err();
+            assert_eq!(error.status, status, "{error}");
+            assert!(error.detail.contains(named), "{error}");
+        }
+        assert_eq!(with(&[], |request| parts(request, b"[]")).unwrap_err().status, 400);
+    }
+
+    #[test]
+    fn a_commit_of_one_document_may_be_repeated_under_its_key() {
+        let asked = |body: &str, is_part| {
+            let body = with(&[], |request| parts(request, body.as_bytes())).unwrap().remove(0).body;
+            match with(&[("idempotency-key", "k")], |request| event(request, &body, is_part)) {
+                Ok(Event::Commit { writes, idempotency, .. }) => {
+                    (writes.len(), idempotency.map(|request| request.fingerprint))
+                }
+                other => panic!("{other:?}"),
+            }
+        };
+        let [one, spaced, other] = [
+            r#"{"writes":[{"delete":"a/b"}]}"#,
+            r#"{ "writes": [{"delete": "a/b"}] }"#,
+            r#"{"writes":[{"verify":"a/b"}]}"#,
+        ]
+        .map(|body| asked(body, false));
+        assert_eq!(one, spaced);
+        assert_ne!(one, other);
+        assert_eq!(asked(r#"{"writes":[{"delete":"a/b"},{"delete":"a/b"}]}"#, true), (2, None));
+    }
+
+    #[test]
+    fn a_refusal_of_who_asks_decides() {
+        assert_eq!(decisive(&[]), None);
+        assert_eq!(decisive(&[200]), Some(0));
+        assert_eq!(decisive(&[501, 501]), Some(0));
+        assert_eq!(decisive(&[501, 409, 404]), Some(1));
+        assert_eq!(decisive(&[409, 501, 403, 401]), Some(2));
+    }
+}
