@@ -3,7 +3,7 @@
 use super::*;
 use crate::rules::{Lookups, Rules};
 use crate::store::memory::MemoryStore;
-use blaze_schema::limits::{IDENTITY_SOCKETS, LOOKUP_MICROS, SOCKETS};
+use blaze_schema::limits::{IDENTITY_SOCKETS, LOOKUP_MICROS, SOCKETS, STEP_LOOKUPS};
 use serde_json::json;
 use std::collections::BTreeMap;
 
