@@ -65,6 +65,7 @@ fn writes_of(body: &[u8]) -> Result<Vec<Value>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::DOCUMENT_DEPTH;
     use crate::write::{Operation, Precondition};
 
     fn of(writes: &[Value]) -> Vec<u8> {
@@ -106,6 +107,16 @@ mod tests {
             assert!(error.detail.contains(named), "{error}");
             assert_eq!(read(&body), Err(error));
         }
+    }
+
+    #[test]
+    fn a_commit_takes_the_deepest_document() {
+        let nest = |value, _| json!({"a": value});
+        let data = (1..DOCUMENT_DEPTH).fold(json!({"t": {"$number": "NaN"}}), nest);
+        let parts = split(&of(&[json!({"set": "a/1", "data": data})])).unwrap();
+        assert_eq!(read(parts[0].body.as_bytes()).map(|writes| writes.len()), Ok(1));
+        let deeper = split(&of(&[json!({"set": "a/1", "data": {"a": data}})])).unwrap_err();
+        assert!(deeper.detail.starts_with("writes[0]: data"), "{deeper}");
     }
 
     #[test]

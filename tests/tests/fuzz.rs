@@ -10,6 +10,7 @@ use blaze_engine::http::{Headers, Request, document_request};
 use blaze_engine::idempotency::Idempotency;
 use blaze_engine::store::memory::MemoryStore;
 use blaze_engine::store::{Change, Range, Row, Store, StoreError};
+use blaze_schema::commit;
 use blaze_schema::error::Problem;
 use blaze_schema::field_path::FieldPath;
 use blaze_schema::limits::{
@@ -509,22 +510,24 @@ fn document_writes() {
                 }
                 false => generate::write(random),
             };
+            let more = (0..random.below(4)).map(|_| generate::write(random));
+            let json = Value::Array([json].into_iter().chain(more).collect());
             let key = random.chance(50).then(|| format!("key{}", random.below(3)));
             // The same request again, now and then.
             let again = key.as_ref().and_then(|key| kept.get(key)).filter(|_| random.chance(50));
             let text = again.map_or_else(|| json.to_string(), |(text, _)| text.clone());
-            let json = serde_json::from_str(&text).unwrap();
-            let Ok(write) = Write::from_json(json, "write") else { continue };
+            let body = format!("{{\"writes\":{text}}}");
+            let Ok(mut writes) = commit::read(body.as_bytes()) else { continue };
             let idempotency = key.clone().map(|key| Idempotency::new(key, &[text.as_bytes()]));
-            let effects = world.step(
-                random,
-                Event::Write {
-                    operation: write.operation,
-                    preconditions: write.preconditions,
-                    idempotency,
-                    return_data: true,
-                },
-            );
+            let event = if writes.len() == 1 {
+                let Write { operation, preconditions, .. } = writes.remove(0);
+                Event::Write { operation, preconditions, idempotency, return_data: true }
+            } else {
+                // The Worker takes it apart by document.
+                writes.iter_mut().for_each(|write| write.path = world.document.path().clone());
+                Event::Commit { writes, is_part: false, idempotency }
+            };
+            let effects = world.step(random, event);
             if let Some(key) = key {
                 check_kept(&mut kept, key, text, &effects);
             }

@@ -10,6 +10,7 @@ use blaze_engine::http::route::{Route, route};
 use blaze_engine::http::{Headers, Request, account_request, admin_request, openapi};
 use blaze_engine::index::aggregate::Aggregation;
 use blaze_engine::store::memory::MemoryStore;
+use blaze_schema::commit;
 use blaze_schema::error::Error;
 use blaze_schema::limits::{
     AGGREGATES, API_KEY_NAME_BYTES, AUDIT_PAGE, EMAIL_BYTES, FIELD_PATH_KEYS, IN_VALUES,
@@ -20,6 +21,7 @@ use blaze_schema::query::{Operator, Query};
 use blaze_schema::timestamp::Timestamp;
 use blaze_tests::damage::damaged;
 use blaze_tests::described::{resolve, validator};
+use blaze_tests::generate;
 use blaze_tests::generate_queries::World;
 use blaze_tests::random::Random;
 use blaze_tests::seed::seed;
@@ -48,7 +50,7 @@ fn component(name: &str) -> Validator {
 }
 
 /// What no JSON Schema can say: pieces of the details of such refusals.
-const BEYOND_SCHEMAS: [&str; 19] = [
+const BEYOND_SCHEMAS: [&str; 24] = [
     // Ids and paths by their bytes, and those that mean something else.
     "path: an id of ",
     "path: \".",
@@ -61,6 +63,7 @@ const BEYOND_SCHEMAS: [&str; 19] = [
     "filters and orders",
     "of and, or inside each other",
     "nested more than",
+    "recursion limit exceeded",
     "a second time",
     "as many as orders",
     // What depends on the field.
@@ -71,7 +74,13 @@ const BEYOND_SCHEMAS: [&str; 19] = [
     "$bytes: not base64",
     // In a value of __name__.
     "value: path: ",
+    // What is inside of a document, and JSON Pointers.
+    "]: data",
+    "]: field path ",
+    "]: operations[",
+    // In a write.
     "]: path: ",
+    "ifVersion: not a version",
     // JSON has one kind of numbers: 2.0 is an integer there.
     "a number that is no integer from",
 ];
@@ -117,6 +126,22 @@ fn random_queries_and_aggregations_are_described_as_they_are_read() {
             ] {
                 *(if is_taken { &mut good } else { &mut bad }) += 1;
             }
+        }
+    }
+    assert!(good > 500 && bad > 2_000, "{good} good, {bad} bad");
+}
+
+#[test]
+fn random_commits_are_described_as_they_are_read() {
+    let mut random = Random::new(seed());
+    let commits = component("Commit");
+    let read = |value: Value| commit::read(value.to_string().as_bytes());
+    let (mut good, mut bad) = (0, 0);
+    for _ in 0..4_000 {
+        let writes =
+            json!((0..random.below(4)).map(|_| generate::write(&mut random)).collect::<Vec<_>>());
+        for body in [json!({"writes": writes}), damaged(&mut random, &json!({"writes": writes}))] {
+            *(if agreed(&commits, &body, read) { &mut good } else { &mut bad }) += 1;
         }
     }
     assert!(good > 500 && bad > 2_000, "{good} good, {bad} bad");

@@ -271,6 +271,28 @@ fn a_version_is_told_to_nobody_who_may_not_read() {
     assert!(told.iter().all(|one| one == &told[0]), "{told:?}");
 }
 
+#[test]
+fn an_error_that_depends_on_the_document_is_told_to_nobody_who_may_not_read() {
+    let rules = "match /a/{b} { allow write: if true; }";
+    let (mut there, mut missing) = (Bench::ruled(rules), Bench::ruled(rules));
+    let text = "x".repeat(900_000);
+    assert_eq!(there.commit(json!([{"set": "a/b", "data": {"text": text}}])), Ok(1));
+    let copy = |to: &str| json!({"op": "copy", "from": "/text", "path": to});
+    let writes = || {
+        json!([
+            {"patch": "a/b", "operations": [copy("/1"), copy("/2"), copy("/3")]},
+            {"set": "a/b", "data": {}},
+        ])
+    };
+    let told = refused(there.commit(writes()));
+    assert_eq!(told, refused(missing.commit(writes())));
+    assert_eq!(told.0, Code::PermissionDenied);
+    // What is wrong with new data itself may be told.
+    let huge = || json!([{"set": "a/b", "data": {"text": "x".repeat(2_000_000)}}]);
+    assert_eq!(refused(there.commit(huge())), refused(missing.commit(huge())));
+    assert_eq!(refused(there.commit(huge())).0, Code::ResourceExhausted);
+}
+
 proptest! {
     /// One after the other they leave the same data, where none fails.
     #[test]
