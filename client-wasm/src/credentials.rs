@@ -148,6 +148,11 @@ impl Credentials {
         self.identity.borrow_mut().accepted(token);
     }
 
+    /// Tells the identity something that has no effects.
+    pub(crate) fn with<T>(&self, tell: impl FnOnce(&mut Identity) -> T) -> T {
+        tell(&mut self.identity.borrow_mut())
+    }
+
     /// Asks no more.
     pub(crate) fn close(&self) {
         self.alarm.stop();

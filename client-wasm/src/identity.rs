@@ -215,6 +215,41 @@ impl Identity {
     }
 }
 
+/// The tokens that one socket has shown.
+#[derive(Debug, Default)]
+pub struct Shown {
+    /// The last one.
+    said: Token,
+    /// The one that a refusal may still be about: it may have been on its way when the last one was said.
+    doubted: Token,
+}
+
+impl Shown {
+    /// A socket is opened for this one.
+    pub fn opened_for(token: Token) -> Self {
+        Shown { doubted: token.clone(), said: token }
+    }
+
+    /// The socket is to say this one. Returns whether it has to: it is another one than before.
+    pub fn say(&mut self, token: &Token) -> bool {
+        let is_another = self.said != *token;
+        self.said.clone_from(token);
+        is_another
+    }
+
+    /// The server said something that is no refusal.
+    pub fn accepted(&mut self, identity: &mut Identity) {
+        self.doubted.clone_from(&self.said);
+        identity.accepted(&self.said);
+    }
+
+    /// The server refused. Returns whether it is worth to come again: with a new socket, of whose refusal there is no
+    /// doubt.
+    pub fn refused(&self, identity: &mut Identity) -> bool {
+        identity.refused(&self.doubted)
+    }
+}
+
 /// When another token is wanted, in microseconds: [`RENEW_MS`] before its `exp` (RFC 7519, section 4.1.4; seconds), or
 /// halfway there. `None` for what is no JWT or has no end, and where the local clock says that it has ended: then the
 /// clock is wrong, or the server will say so.

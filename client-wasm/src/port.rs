@@ -1,7 +1,7 @@
 //! Where one socket after another is, and who each of them was opened for.
 
 use crate::credentials::Credentials;
-use crate::identity::Token;
+use crate::identity::{Shown, Token};
 use crate::platform::spawn;
 use crate::session::{close_error, may_pass};
 use crate::socket::{Report, Socket};
@@ -18,8 +18,8 @@ pub(crate) struct Port {
     socket: RefCell<Option<Socket>>,
     /// Whether it is open, and not only opening.
     is_open: Cell<bool>,
-    /// Who it was opened for, or said last who it is.
-    token: RefCell<Token>,
+    /// Who it was opened for, and said last who it is.
+    shown: RefCell<Shown>,
     /// The number of the last attempt to open one.
     attempt: Cell<u32>,
 }
@@ -43,7 +43,7 @@ impl Port {
             credentials,
             socket: RefCell::default(),
             is_open: Cell::new(false),
-            token: RefCell::default(),
+            shown: RefCell::default(),
             attempt: Cell::new(0),
         })
     }
@@ -74,7 +74,7 @@ impl Port {
                 port.reported(report);
             }
         })?;
-        self.token.replace(token);
+        self.shown.replace(Shown::opened_for(token));
         self.socket.replace(Some(socket));
         Ok(())
     }
@@ -116,21 +116,21 @@ impl Port {
 
     /// Says who this is from now on; a socket that is opening says so when it is open.
     pub(crate) fn tell_token(&self, token: &Token) {
-        if self.is_open.get() && *self.token.borrow() != *token {
+        if self.is_open.get() && self.shown.borrow_mut().say(token) {
             // Nothing in a token needs quoting.
             self.send(&format!("{{\"auth\":\"{}\"}}", token.as_deref().unwrap_or_default()));
-            self.token.replace(token.clone());
         }
     }
 
     /// The server takes the socket's token for good.
     pub(crate) fn works(&self) {
-        self.credentials.accepted(&self.token.borrow());
+        self.credentials.with(|identity| self.shown.borrow_mut().accepted(identity));
     }
 
     /// Whether the server refused the socket with this error for its token alone, and another one is to be had: then the
     /// socket is as good as lost.
     pub(crate) fn may_come_again(&self, error: &Error) -> bool {
-        error.code == Code::Unauthenticated && self.credentials.refused(&self.token.borrow())
+        error.code == Code::Unauthenticated
+            && self.credentials.with(|identity| self.shown.borrow().refused(identity))
     }
 }

@@ -127,6 +127,36 @@ fn a_refused_token_is_replaced_once() {
 }
 
 #[test]
+fn a_refusal_that_was_on_its_way_is_about_the_token_before() {
+    // A socket and somebody else have the same token, which somebody else is told is no good.
+    let mut bench = Bench::with("old");
+    let mut shown = Shown::opened_for(token("old"));
+    assert!(bench.identity.refused(&token("old")));
+    bench.wanted();
+    bench.give(2, Ok("new"));
+    assert!(shown.say(&token("new")));
+    assert!(!shown.say(&token("new")), "once is enough");
+    assert!(shown.refused(&mut bench.identity), "it comes again");
+    assert_eq!(bench.identity.known(), Some(&token("new")), "nobody is asked again");
+    // Of the next socket there is no doubt: the second token in a row that is no good.
+    let shown = Shown::opened_for(token("new"));
+    assert!(!shown.refused(&mut bench.identity));
+}
+
+#[test]
+fn a_token_that_a_socket_was_heard_with_is_replaced_when_it_is_refused() {
+    let mut bench = Bench::with("old");
+    assert!(bench.identity.refused(&token("old")));
+    bench.wanted();
+    bench.give(2, Ok("new"));
+    let mut shown = Shown::opened_for(token("old"));
+    shown.say(&token("new"));
+    shown.accepted(&mut bench.identity);
+    assert!(shown.refused(&mut bench.identity));
+    assert_eq!(bench.identity.known(), None, "another one is to be asked for");
+}
+
+#[test]
 fn a_token_is_renewed_a_minute_before_it_ends_or_halfway() {
     for (life_s, after_ms) in [(3_600, 3_540_001), (120, 60_001), (60, 30_001), (2, 1_001)] {
         let mut bench = Bench::new(Source::Asked);
