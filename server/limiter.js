@@ -41,6 +41,15 @@ export function take(wasm, guarded, env, kind, who) {
   return taken >= 0 ? taken : ask(wasm, guarded, env, kind, who, -taken);
 }
 
+/** Counts a socket's message by where and who it comes from, each of which may be empty: the frame that ends it, if any. */
+export async function refusal(wasm, guarded, env, address, uid) {
+  for (const [kind, who] of [[ADDRESS, address], [IDENTITY, uid]]) {
+    if (who === "") continue;
+    const wait = await take(wasm, guarded, env, kind, who);
+    if (wait > 0) return guarded(() => wasm.tooManyFrame(kind, wait));
+  }
+}
+
 async function ask(wasm, guarded, env, kind, who, want) {
   const name = guarded(() => wasm.rateSubject(kind, who));
   let lease = [];

@@ -149,10 +149,9 @@ export function listen(shell, protocol, credential) {
   if (credential !== "") turn = turn.then(identify);
 
   const hear = async (data) => {
-    const wait = await shell.count();
-    if (wait > 0) {
-      const detail = `too many messages; come again in ${wait} s`;
-      perform.send(JSON.stringify({ type: "error", code: "resource-exhausted", detail }));
+    const refusal = await shell.refusal(() => listener.uid());
+    if (refusal !== undefined) {
+      perform.send(refusal);
       end(4429);
       return;
     }

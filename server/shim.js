@@ -161,12 +161,15 @@ function answerClose(socket, code, reason) {
 const NOTHING = [];
 
 export class Document extends durableObject("Document") {
+  #turn = Promise.resolve();
+
   fetch(request) {
     if (!isFresh()) return refresh(env).then(() => this.#fetch(request));
     return this.#fetch(request);
   }
   #fetch(request) {
-    const call = (body, found, isFinal) => this.current().fetch(request, body, found, isFinal);
+    const address = isLimited && request.method === "GET" ? limiter.addressOf(request, this.env) : undefined;
+    const call = (body, found, isFinal) => this.current().fetch(request, body, found, isFinal, address);
     if (request.method === "GET") {
       const outcome = guarded(() => call(NO_BODY, NOTHING, false));
       return outcome instanceof Response ? outcome : this.#finish(outcome, (...more) => call(NO_BODY, ...more));
@@ -224,7 +227,19 @@ export class Document extends durableObject("Document") {
   peek(path) {
     return guarded(() => this.current().peek(path));
   }
+  /** Whether a message is not one too many; each is counted after the one before it. */
+  #isCounted(socket) {
+    const counted = this.#turn.then(async () => {
+      const [address, uid = ""] = guarded(() => this.current().counted(socket)).split("\n");
+      const refusal = await limiter.refusal(wasm, guarded, env, address, uid);
+      if (refusal !== undefined) guarded(() => this.current().quiet(socket, refusal));
+      return refusal === undefined;
+    });
+    this.#turn = counted.catch(() => {});
+    return counted;
+  }
   async webSocketMessage(socket, message) {
+    if (isLimited && !(await this.#isCounted(socket))) return;
     if (!isFresh()) await refresh(env);
     const call = (found, isFinal) => this.current().webSocketMessage(socket, message, found, isFinal);
     let outcome = guarded(() => call(NOTHING, false));
@@ -337,8 +352,8 @@ const perform = {
   /** A socket of many targets. */
   listen(request, env, protocol, credential) {
     const address = isLimited ? limiter.addressOf(request, env) : "";
-    const count = () => (isLimited ? limiter.take(wasm, guarded, env, limiter.ADDRESS, address) : 0);
-    const shell = { env, make: () => new wasm.Listener(), guarded, lookUp, isFresh, refresh, count };
+    const refusal = (uid) => (isLimited ? limiter.refusal(wasm, guarded, env, address, guarded(uid)) : undefined);
+    const shell = { env, make: () => new wasm.Listener(), guarded, lookUp, isFresh, refresh, refusal };
     return listen(shell, protocol, credential);
   },
   /** Somebody signs up, in or out. */

@@ -1,7 +1,7 @@
 //! What a document's socket keeps while its object hibernates: whose it is, and whether it listens.
 //!
-//! Lines of text: `on` or `waiting`, the listener, `version epoch` that the client had, who it is as JSON, and the
-//! document's path, which may have line breaks in it.
+//! Lines of text: `on` or `waiting`, the listener, `version epoch` that the client had, who it is as JSON, its address,
+//! and the document's path, which may have line breaks in it.
 
 use blaze_engine::auth::Auth;
 use blaze_schema::error::{Code, Error};
@@ -17,6 +17,8 @@ pub(crate) struct Attachment {
     /// The version of which epoch the client had when it came.
     pub(crate) since: Option<(u64, String)>,
     pub(crate) auth: Option<Rc<Auth>>,
+    /// Where it comes from, for its messages to be counted; empty where they are not.
+    pub(crate) address: String,
 }
 
 impl Attachment {
@@ -27,15 +29,17 @@ impl Attachment {
         let since = since.map(|(version, epoch)| format!("{version} {}", epoch.replace('\n', "")));
         let auth = self.auth.as_deref().and_then(|auth| serde_json::to_string(auth).ok());
         let (since, auth) = (since.unwrap_or_default(), auth.unwrap_or_default());
-        format!("{kind}\n{listener}\n{since}\n{auth}\n{}", self.path)
+        let address = self.address.replace('\n', "");
+        format!("{kind}\n{listener}\n{since}\n{auth}\n{address}\n{}", self.path)
     }
 
     /// `None` for a socket that is to be forgotten.
     pub(crate) fn parse(text: &str) -> Result<Option<Self>, Error> {
         let broken = || Error::new(Code::Internal, "a socket's attachment cannot be read");
-        let mut parts = text.splitn(5, '\n');
+        let mut parts = text.splitn(6, '\n');
         let mut part = || parts.next().unwrap_or_default();
-        let (kind, listener, since, auth, path) = (part(), part(), part(), part(), part());
+        let (kind, listener, since, auth) = (part(), part(), part(), part());
+        let (address, path) = (part().to_owned(), part());
         if kind == "gone" {
             return Ok(None);
         }
@@ -47,6 +51,6 @@ impl Attachment {
             auth => Some(Rc::new(serde_json::from_str(auth).map_err(|_| broken())?)),
         };
         let listener = (kind == "on").then(|| listener.to_owned());
-        Ok(Some(Attachment { path: DocumentPath::parse(path)?, listener, since, auth }))
+        Ok(Some(Attachment { path: DocumentPath::parse(path)?, listener, since, auth, address }))
     }
 }

@@ -58,7 +58,8 @@ impl Document {
 
     /// Answers a request; `body` is `None` when it has more bytes than [`body_limit`]. A response, or one that is to be
     /// passed on when the indexes know (`afterIndex` in `bridge.js`), or what is needed before this is called again:
-    /// `lookups` are then paths and data (JSON) in turn, and with `is_final` there are no fresher keys of issuers.
+    /// `lookups` are then paths and data (JSON) in turn, and with `is_final` there are no fresher keys of issuers. `address`
+    /// is where the request comes from, if a socket's messages are counted.
     ///
     /// # Errors
     /// When not even the answer to a failure can be built.
@@ -68,9 +69,10 @@ impl Document {
         body: Option<Vec<u8>>,
         lookups: Vec<String>,
         is_final: bool,
+        address: Option<String>,
     ) -> Result<JsValue, JsValue> {
         let incoming = Incoming::new(request)?;
-        self.answer(&incoming, body.as_deref(), &lookups, is_final)
+        self.answer(&incoming, body.as_deref(), &lookups, is_final, address)
             .or_else(|thrown| response(&internal(&thrown)).map(JsValue::from))
     }
 
@@ -94,6 +96,22 @@ impl Document {
             worker::console_error!("{}", bridge::message(&thrown));
             JsValue::UNDEFINED
         })
+    }
+
+    /// By whom a socket's messages are counted: its address and its `uid`, a line each, empty for none.
+    pub fn counted(&self, socket: JsValue) -> Result<String, JsValue> {
+        let attachment = attachment_of(&socket)?;
+        let of = |Attachment { address, auth, .. }: Attachment| {
+            let uid = auth.map_or_else(String::new, |auth| auth.uid.replace('\n', " "));
+            format!("{address}\n{uid}")
+        };
+        Ok(attachment.map(of).unwrap_or_default())
+    }
+
+    /// Ends a socket that sends more than it may.
+    pub fn quiet(&self, socket: JsValue, frame: &str) -> Result<(), JsValue> {
+        let Some(attachment) = attachment_of(&socket)? else { return Ok(()) };
+        self.end(&socket, &attachment, frame, close_code(Code::ResourceExhausted))
     }
 
     /// A socket was closed, or broke.
@@ -274,6 +292,7 @@ impl Document {
         body: Option<&[u8]>,
         lookups: &[String],
         is_final: bool,
+        address: Option<String>,
     ) -> Result<JsValue, JsValue> {
         let request = incoming.request();
         let refuse = |error: Error| self.respond(incoming, error.into()).map(JsValue::from);
@@ -296,7 +315,7 @@ impl Document {
         let asking = Asking::by(auth, lookups, None)?;
         if is_upgrade {
             return match document_request::connect_event(&request) {
-                Ok(event) => self.connect(incoming, &path, event, asking),
+                Ok(event) => self.connect(incoming, &path, event, asking, address),
                 Err(error) => refuse(error),
             };
         }
@@ -375,6 +394,7 @@ impl Document {
         path: &DocumentPath,
         event: Event,
         asking: Asking<'_>,
+        address: Option<String>,
     ) -> Result<JsValue, JsValue> {
         let protocol = protocol_of(incoming);
         let auth = asking.caller.auth.clone();
@@ -387,8 +407,9 @@ impl Document {
             return bridge::lookup(&paths);
         }
         let accept = |listener: Option<String>, since, auth| {
-            let attachment = Attachment { path: path.clone(), listener, since, auth }.to_text();
-            bridge::accept_socket(&self.state, &attachment, protocol, PING, PONG)
+            let (path, address) = (path.clone(), address.clone().unwrap_or_default());
+            let attachment = Attachment { path, listener, since, auth, address };
+            bridge::accept_socket(&self.state, &attachment.to_text(), protocol, PING, PONG)
         };
         if let Some(listener) = done.admitted {
             let accepted = accept(Some(listener), None, auth)?;
@@ -426,7 +447,7 @@ impl Document {
                 Who::Known(auth) => auth,
                 Who::Refresh(issuer) => return bridge::refresh(&issuer),
                 Who::Refused(error) => {
-                    self.dismiss(socket, &attachment, &error)?;
+                    self.end(socket, &attachment, &error_text(&error), close_code(error.code))?;
                     return Ok(JsValue::UNDEFINED);
                 }
             };
@@ -437,8 +458,8 @@ impl Document {
             let asking = Asking::by(auth.clone(), lookups, Some(socket))?;
             done = self.handle(&path, event, asking)?;
             if let Some(listener) = done.admitted.take() {
-                let admitted =
-                    Attachment { listener: Some(listener), since: None, auth, path: path.clone() };
+                let listener = Some(listener);
+                let admitted = Attachment { listener, since: None, auth, ..attachment.clone() };
                 bridge::attach(socket, &admitted.to_text())?;
             }
         }
@@ -455,14 +476,15 @@ impl Document {
         self.after_index(&path, &JsValue::UNDEFINED, done.index, frame)
     }
 
-    /// Ends a socket whose token is no good.
-    fn dismiss(
+    /// Ends a socket.
+    fn end(
         &self,
-        socket: &Socket,
+        socket: &JsValue,
         attachment: &Attachment,
-        error: &Error,
+        frame: &str,
+        code: u16,
     ) -> Result<(), JsValue> {
-        bridge::dismiss(socket, Some(&error_text(error)), close_code(error.code))?;
+        bridge::dismiss(socket, Some(frame), code)?;
         if let Some(listener) = attachment.listener.clone() {
             self.handle(&attachment.path, Event::Disconnect { listener }, Asking::nobody())?;
         }

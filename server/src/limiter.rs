@@ -7,6 +7,7 @@ use crate::respond::{allow_origin, response};
 use blaze_engine::http::security;
 use blaze_engine::rate::{Bucket, Grant, Kind, Lessee, Rates, Taken};
 use blaze_schema::error::{Code, Error};
+use blaze_schema::message::error_text;
 use serde_json::Value;
 use std::cell::RefCell;
 use wasm_bindgen::prelude::*;
@@ -98,6 +99,14 @@ pub fn too_many(
     security::add(&mut reply, security::ANSWER);
     allow_origin(&mut reply, &Incoming::new(request)?, env);
     response(&reply)
+}
+
+/// What a socket is told that is to come back after some seconds.
+#[wasm_bindgen(js_name = tooManyFrame)]
+pub fn too_many_frame(kind: u8, retry_after_seconds: f64) -> String {
+    let kind = kind_of(kind);
+    let error = with_lessee(|lessee| lessee.rates().error(kind, retry_after_seconds as u32));
+    error_text(&error.unwrap_or_else(|error| error))
 }
 
 /// `server/limiter.js` has the same numbers.

@@ -57,6 +57,11 @@ impl Listener {
         self.handle(Event::Tick)
     }
 
+    /// Who the client is, as far as is known: empty for nobody in particular.
+    pub fn uid(&self) -> String {
+        self.0.borrow().uid().to_owned()
+    }
+
     /// The client sent a text frame.
     pub fn message(&self, text: String) -> Array {
         self.handle(Event::Message { text })

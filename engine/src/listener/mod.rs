@@ -179,6 +179,11 @@ impl Listener {
         }
     }
 
+    /// Who the client is, as far as is known: empty for nobody in particular.
+    pub fn uid(&self) -> &str {
+        self.auth.as_ref().map_or("", |auth| &auth.uid)
+    }
+
     /// One step, at a time, under rules.
     pub fn handle(&mut self, now: Timestamp, guard: &Guard, event: Event) -> Vec<Effect> {
         self.now = now;

@@ -140,15 +140,19 @@ impl Rates {
         }
     }
 
-    /// The answer to a request that is one too many: `resource-exhausted`, 429 (RFC 6585 section 4).
-    pub fn refusal(&self, kind: Kind, retry_after_seconds: u32) -> Reply {
+    /// What is said of a request or a message that is one too many: `resource-exhausted`, 429 (RFC 6585 section 4).
+    pub fn error(&self, kind: Kind, retry_after_seconds: u32) -> Error {
         let rate = self.of(kind).map_or_else(String::new, |Rate { requests, seconds }| {
             format!(" more than {requests} requests in {seconds} seconds;")
         });
         let detail =
             format!("rates.{}:{rate} try again in {retry_after_seconds} seconds", kind.name());
-        let error = Error::new(Code::ResourceExhausted, detail).with_status(429);
-        let mut reply = Reply::from(error);
+        Error::new(Code::ResourceExhausted, detail).with_status(429)
+    }
+
+    /// The same as the answer to a request, with `Retry-After`.
+    pub fn refusal(&self, kind: Kind, retry_after_seconds: u32) -> Reply {
+        let mut reply = Reply::from(self.error(kind, retry_after_seconds));
         reply.headers.push(("retry-after", retry_after_seconds.to_string()));
         reply
     }

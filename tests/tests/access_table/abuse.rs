@@ -6,7 +6,7 @@ use crate::world::{
 use blaze_schema::limits::{SUBPROTOCOL_BYTES, TOKEN_BYTES};
 use blaze_tests::client::{Client, JSON, JSON_PATCH, Reply};
 use blaze_tests::server::TestServer;
-use blaze_tests::socket::Socket;
+use blaze_tests::socket::{Session, Socket};
 use serde_json::json;
 use std::thread;
 use std::time::Duration;
@@ -92,6 +92,90 @@ fn an_address_that_asks_too_often_is_refused_whoever_it_says_it_is() {
     for header in ["cf-connecting-ip", "x-forwarded-for", "forwarded", "x-real-ip"] {
         assert_too_many(&server.client().get(&path).header(header, "198.51.100.7").send());
     }
+}
+
+/// Sends messages until it is ended: how many were answered, and what was said at the end.
+fn until_ended(mut socket: Socket) -> (usize, String) {
+    for number in 1..200 {
+        // Number 0 is answered by the platform, and costs nothing.
+        socket.send(&json!({"ping": number}));
+    }
+    let (messages, code) = socket.ended();
+    assert_eq!(code, 4429, "{messages:?}");
+    let last = messages.last().expect("a reason");
+    assert_eq!(last["code"], "resource-exhausted", "{last}");
+    let pongs = messages.iter().filter(|message| message["pong"].is_number()).count();
+    (pongs, last["detail"].as_str().expect("a detail").to_owned())
+}
+
+#[test]
+fn messages_are_counted_by_who_sends_them() {
+    let (server, admin) = limited(json!({"identity": {"requests": 20, "seconds": 20}}));
+    let document = format!("/v1/docs/{}", Place::Public.existing(&admin));
+    for path in [document.as_str(), "/v1/listen"] {
+        let uid = format!("of {path}").replace('/', " ");
+        let credential = token(&uid, &[], LONG);
+        let open = || Socket::open_as(&server.url(), path, Some(&credential));
+        let (mut idle, busy) = (open(), open());
+        let (passed, detail) = until_ended(busy);
+        assert!((16..=24).contains(&passed), "{passed} of 20 on {path}");
+        assert!(detail.starts_with("rates.identity: more than 20 requests"), "{detail}");
+        // Whoever sends nothing listens on, and is the same who sent too much.
+        idle.send(&json!({"ping": 0}));
+        while idle.receive() != json!({"pong": 0}) {}
+        assert_too_many(&server.client().bearing(Some(&credential)).get(&document).send());
+        // Nobody else is, and nobody in particular is not counted.
+        for other in [Some(token(&format!("not {uid}"), &[], LONG)), None] {
+            let mut other = Socket::open_as(&server.url(), path, other.as_deref());
+            for _ in 0..15 {
+                other.settled();
+            }
+        }
+    }
+}
+
+#[test]
+fn messages_are_counted_by_where_they_come_from() {
+    let (server, admin) = limited(json!({"address": {"requests": 60, "seconds": 30}}));
+    let document = format!("/v1/docs/{}", Place::Public.existing(&admin));
+    let listening = Socket::open(&server.url(), "/v1/listen");
+    let (passed, detail) = until_ended(Socket::open(&server.url(), &document));
+    assert!((45..=66).contains(&passed), "{passed} of 60");
+    assert!(detail.starts_with("rates.address: "), "{detail}");
+    assert_eq!(until_ended(listening).0, 0);
+    assert_too_many(&server.client().get(&document).send());
+}
+
+#[test]
+fn a_socket_behind_another_is_not_counted_twice() {
+    let (server, admin) = limited(json!({"address": {"requests": 60, "seconds": 30}}));
+    let path = Place::Public.existing(&admin);
+    let mut session = Session::open(&server.url());
+    session.document(1, &path);
+    for number in 0..40 {
+        session.write(&number.to_string(), json!({"set": path, "data": {}}));
+    }
+}
+
+#[test]
+fn signing_in_has_a_rate_of_its_own() {
+    let mut settings = access();
+    settings["rates"] = json!({"signIn": {"requests": 5, "seconds": 30}});
+    settings["accounts"] = json!({"passwords": true, "signUp": true});
+    let server = TestServer::start_closed(&settings, SECRETS);
+    let client = server.client();
+    let sign_in = || {
+        let body = json!({"email": "a@b.example", "password": "a wrong password"});
+        client.post("/v1/accounts/signIn", &body).send()
+    };
+    let refused: Vec<_> = (0..8).map(|_| sign_in()).filter(|reply| reply.status == 429).collect();
+    assert!((2..=4).contains(&refused.len()), "{} of 8", refused.len());
+    let detail = refused[0].problem(429, "resource-exhausted");
+    assert!(detail.starts_with("rates.signIn: more than 5 requests in 30 seconds"), "{detail}");
+    let new = json!({"email": "c@d.example", "password": "a password of mine"});
+    assert_too_many(&client.post("/v1/accounts/signUp", &new).send());
+    client.get("/v1/accounts").send().expect(200);
+    client.get("/v1/docs/a/b").send().problem(403, "permission-denied");
 }
 
 #[test]
