@@ -52,11 +52,6 @@ export function accessClass(durableObject, guarded, wasm) {
       return guarded(() => this.current().sign(claims));
     }
 
-    /** Another key of Blaze signs from now on: gives its public key. */
-    rotate(actor) {
-      return guarded(() => this.current().rotate(actor));
-    }
-
     /** Notes what an administrator did elsewhere. */
     audited(actor, act, what) {
       guarded(() => this.current().audited(actor, act, what));

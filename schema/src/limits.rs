@@ -143,7 +143,10 @@ pub const JWKS_FRESH_MICROS: i64 = 10 * 60 * 1_000_000;
 pub const JWKS_GRACE_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
 /// Blaze's own signing key, once another one signs, is known for so long, in microseconds: a day.
 pub const OWN_KEY_GRACE_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
-/// Signing keys of Blaze that are known at a time, the one that signs among them.
+/// Blaze's next signing key is published so long before it signs, in microseconds: ten minutes. Copies of
+/// `/v1/jwks.json` may be kept for five.
+pub const OWN_KEY_LEAD_MICROS: i64 = 10 * 60 * 1_000_000;
+/// Signing keys of Blaze that are known at a time, the one that signs and the next one among them.
 pub const OWN_KEYS: usize = 8;
 /// Entries of the audit log.
 pub const AUDIT_ENTRIES: u64 = 10_000;

@@ -106,14 +106,6 @@ impl Access {
         self.answer(Event::Sign { claims }).map_err(|error| JsValue::from(error.detail))
     }
 
-    /// Has another own key sign from now on. Returns its public key.
-    ///
-    /// # Errors
-    /// The engine's error, as its detail.
-    pub fn rotate(&self, actor: String) -> Result<String, JsValue> {
-        self.answer(Event::RotateSigningKey { actor }).map_err(|error| JsValue::from(error.detail))
-    }
-
     /// Notes an administrative act that was done elsewhere.
     ///
     /// # Errors

@@ -35,6 +35,14 @@ pub(crate) enum Key {
         #[command(flatten)]
         server: Server,
     },
+    /// Make the next key that the server signs its own tokens with
+    Rotate {
+        /// It signs at once, and no token that was signed before is good any more
+        #[arg(long)]
+        revoke: bool,
+        #[command(flatten)]
+        server: Server,
+    },
     /// End a key
     Revoke {
         /// Its id
@@ -74,6 +82,13 @@ pub(crate) fn run(command: &Key) -> Result<()> {
             for key in body["keys"].as_array().context("the answer holds no keys")? {
                 println!("{}", shown(key));
             }
+            Ok(())
+        }
+        Key::Rotate { revoke, server } => {
+            let made = server.post("/v1/signing-keys", &json!({"revoke": revoke}))?.done()?;
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            let (kid, from) = (text(&made["key"]["kid"]), text(&made["signsFrom"]));
+            println!("{kid} signs from {from}");
             Ok(())
         }
         Key::Revoke { id, server } => {

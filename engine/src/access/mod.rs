@@ -89,8 +89,10 @@ pub enum Event {
         /// The claims.
         claims: Map,
     },
-    /// Another own key signs from now on. The answer is its public key.
+    /// Makes another own key. The answer: `{"key": <its public key>, "signsFrom": <RFC 3339>}`.
     RotateSigningKey {
+        /// Whether it signs at once, and what was signed before is good no more.
+        revoke: bool,
         /// Who.
         actor: String,
     },
@@ -221,7 +223,7 @@ impl Access {
                 step.keep_jwks(issuer, url, fetched)
             }
             Event::Sign { claims } => step.sign(&claims),
-            Event::RotateSigningKey { actor } => step.rotate(&actor),
+            Event::RotateSigningKey { revoke, actor } => step.rotate(revoke, &actor),
             Event::Audited { actor, act, what } => {
                 step.audit(&actor, &act, &what)?;
                 Ok(String::new())

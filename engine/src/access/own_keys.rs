@@ -7,17 +7,49 @@ use super::state::OWN_KEYS_ROW;
 use crate::auth::signer::Signer;
 use crate::store::Store;
 use blaze_schema::error::{Code, Error};
-use blaze_schema::limits::{OWN_KEY_GRACE_MICROS, OWN_KEYS};
+use blaze_schema::limits::{OWN_KEY_GRACE_MICROS, OWN_KEY_LEAD_MICROS, OWN_KEYS};
+use blaze_schema::timestamp::Timestamp;
 use blaze_schema::value::Map;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::fmt;
 
-/// The key that signs, and those that did.
+/// The key that signs, those that did, and the one that will.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct OwnKeys {
     seed: Seed,
     former: Vec<Former>,
+    #[serde(default)]
+    next: Option<Next>,
+}
+
+impl OwnKeys {
+    fn of(seed: Seed) -> Self {
+        OwnKeys { seed, former: Vec::new(), next: None }
+    }
+
+    /// How many are known.
+    fn count(&self) -> usize {
+        self.former.len().saturating_add(1).saturating_add(usize::from(self.next.is_some()))
+    }
+
+    /// The next key signs, if it is time.
+    fn go_on(&mut self, now: i64) {
+        let Some(Next { seed, from }) = self.next.take_if(|next| next.from <= now) else {
+            return;
+        };
+        let until = from.saturating_add(OWN_KEY_GRACE_MICROS);
+        self.former.push(Former { jwk: self.seed.signer().public_jwk(), until });
+        self.seed = seed;
+    }
+}
+
+/// A key that is published before it signs.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Next {
+    seed: Seed,
+    /// From when on it signs, in microseconds since 1970.
+    from: i64,
 }
 
 /// A key that signs no more.
@@ -58,7 +90,7 @@ impl<S: Store> Step<'_, S> {
         if self.state.own_keys.is_some() {
             return Ok(());
         }
-        self.keep_own_keys(OwnKeys { seed: Seed::new(self.random), former: Vec::new() })
+        self.keep_own_keys(OwnKeys::of(Seed::new(self.random)))
     }
 
     pub(super) fn sign(&mut self, claims: &Map) -> Result<String, Error> {
@@ -67,36 +99,50 @@ impl<S: Store> Step<'_, S> {
         }
         let seed = Seed::new(self.random);
         let token = seed.signer().sign(claims)?;
-        self.keep_own_keys(OwnKeys { seed, former: Vec::new() })?;
+        self.keep_own_keys(OwnKeys::of(seed))?;
         Ok(token)
     }
 
-    pub(super) fn rotate(&mut self, actor: &str) -> Result<String, Error> {
+    /// Makes another key. It is published at once, and signs when everybody has had the time to fetch it: others may
+    /// have a copy of `/v1/jwks.json`. With `revoke` it signs at once, and what was signed before is good no more.
+    pub(super) fn rotate(&mut self, revoke: bool, actor: &str) -> Result<String, Error> {
         let seed = Seed::new(self.random);
-        let mut former = Vec::new();
-        if let Some(before) = self.state.own_keys.take() {
-            let jwk = before.seed.signer().public_jwk();
-            let until = self.now.micros().saturating_add(OWN_KEY_GRACE_MICROS);
-            former = before.former;
-            former.push(Former { jwk, until });
+        let jwk = seed.signer().public_jwk();
+        let (from, keys) = match self.state.own_keys.take() {
+            Some(keys) if !revoke => self.with_next(keys, seed)?,
+            _ => (self.now, OwnKeys::of(seed)),
+        };
+        let kid = jwk.get("kid").and_then(Value::as_str).unwrap_or_default();
+        let act = if revoke { "signing-key.revoke" } else { "signing-key.rotate" };
+        self.audit(actor, act, &format!("key {kid}"))?;
+        self.keep_own_keys(keys)?;
+        Ok(json!({"key": jwk, "signsFrom": from.to_string()}).to_string())
+    }
+
+    fn with_next(&self, mut keys: OwnKeys, seed: Seed) -> Result<(Timestamp, OwnKeys), Error> {
+        if let Some(next) = keys.next {
+            let from = Timestamp::from_micros(next.from);
+            let detail = format!("signing keys: the next one is there, and signs from {from}");
+            return Err(Error::new(Code::FailedPrecondition, detail));
         }
-        if former.len() >= OWN_KEYS {
+        if keys.count() >= OWN_KEYS {
             let detail = format!("signing keys: {OWN_KEYS} are known, which is the most");
             return Err(Error::new(Code::ResourceExhausted, detail).with_status(429));
         }
-        let jwk = seed.signer().public_jwk();
-        let kid = jwk.get("kid").and_then(Value::as_str).unwrap_or_default();
-        self.audit(actor, "signing-key.rotate", &format!("key {kid}"))?;
-        self.keep_own_keys(OwnKeys { seed, former })?;
-        Ok(jwk.to_string())
+        let from = self.now.micros().saturating_add(OWN_KEY_LEAD_MICROS);
+        keys.next = Some(Next { seed, from });
+        Ok((Timestamp::from_micros(from), keys))
     }
 
-    /// Forgets former keys whose tokens have all expired.
+    /// Lets the next key sign when it is time, and forgets former keys whose tokens have all expired.
     pub(super) fn expire_own_keys(&mut self) -> Result<(), Error> {
         let now = self.now.micros();
         let is_over = |former: &Former| former.until < now;
-        if let Some(mut keys) = self.state.own_keys.take_if(|keys| keys.former.iter().any(is_over))
-        {
+        let is_due = |keys: &mut OwnKeys| {
+            keys.former.iter().any(is_over) || keys.next.is_some_and(|next| next.from <= now)
+        };
+        if let Some(mut keys) = self.state.own_keys.take_if(is_due) {
+            keys.go_on(now);
             keys.former.retain(|former| !is_over(former));
             self.keep_own_keys(keys)?;
         }
@@ -106,7 +152,8 @@ impl<S: Store> Step<'_, S> {
     pub(super) fn own_keys(&self) -> KeySet {
         let Some(own) = &self.state.own_keys else { return KeySet::default() };
         let former = own.former.iter().map(|former| former.jwk.clone());
-        KeySet { keys: former.chain([own.seed.signer().public_jwk()]).collect() }
+        let others = [Some(own.seed), own.next.map(|next| next.seed)].into_iter().flatten();
+        KeySet { keys: former.chain(others.map(|seed| seed.signer().public_jwk())).collect() }
     }
 
     fn keep_own_keys(&mut self, keys: OwnKeys) -> Result<(), Error> {

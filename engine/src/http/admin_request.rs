@@ -1,4 +1,4 @@
-//! An administrator's request, to `/v1/rules`, `/v1/keys` or `/v1/audit`, read into an event of the access object, and
+//! An administrator's request, to `/v1/rules`, `/v1/keys`, `/v1/signing-keys` or `/v1/audit`, read into an event of the access object, and
 //! what it answered as a response.
 
 use super::document_request::{check_json, media_type};
@@ -10,6 +10,7 @@ use blaze_schema::error::{Code, Error};
 use blaze_schema::timestamp::Timestamp;
 use blaze_schema::value::Map;
 use serde::Deserialize;
+use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// Entries of the audit log where `limit` does not say how many.
@@ -22,6 +23,7 @@ enum Resource<'a> {
     Versions,
     Keys,
     Key(&'a str),
+    SigningKeys,
     Audit,
 }
 
@@ -32,6 +34,7 @@ pub(super) fn methods(path: &str) -> Option<&'static str> {
         Resource::Versions | Resource::Audit => "GET",
         Resource::Keys => "GET, POST",
         Resource::Key(_) => "DELETE",
+        Resource::SigningKeys => "POST",
     })
 }
 
@@ -40,6 +43,7 @@ fn resource(path: &str) -> Option<Resource<'_>> {
         "/v1/rules" => Some(Resource::Rules),
         "/v1/rules/versions" => Some(Resource::Versions),
         "/v1/keys" => Some(Resource::Keys),
+        "/v1/signing-keys" => Some(Resource::SigningKeys),
         "/v1/audit" => Some(Resource::Audit),
         _ => {
             let id = path.strip_prefix("/v1/keys/")?;
@@ -87,6 +91,9 @@ pub fn event(request: &Request<'_>, body: &[u8], actor: &str) -> Result<Event, E
             let id = percent_encoding::percent_decode_str(id).decode_utf8_lossy().into_owned();
             Ok(Event::RevokeKey { id, actor: actor() })
         }
+        ("POST", Some(Resource::SigningKeys)) => {
+            Ok(Event::RotateSigningKey { revoke: is_revocation(request, body)?, actor: actor() })
+        }
         ("GET", Some(Resource::Audit)) => {
             let limit = number(request, "limit")?;
             let limit = limit.map_or(AUDIT_LIMIT, |n| usize::try_from(n).unwrap_or(usize::MAX));
@@ -110,6 +117,7 @@ pub fn reply(request: &Request<'_>, answer: Result<String, Error>) -> Reply {
             reply.headers.push(("cache-control", "no-store".to_owned()));
             reply
         }
+        ("POST", Some(Resource::SigningKeys)) => Reply::json(201, text),
         _ if text.is_empty() => Reply::empty(204),
         _ => Reply::json(200, text),
     }
@@ -190,6 +198,22 @@ fn create_key(request: &Request<'_>, body: &[u8], actor: String) -> Result<Event
     Ok(Event::CreateKey { name, roles, expires, actor })
 }
 
+/// `{"revoke": true}`; no body is as good as `{}`.
+fn is_revocation(request: &Request<'_>, body: &[u8]) -> Result<bool, Error> {
+    check_json("POST", request.headers.get("content-type").as_deref())?;
+    let wrong = |why: &dyn std::fmt::Display| Error::invalid(format!("body: {why}"));
+    let mut fields: Map = match body {
+        b"" => Map::new(),
+        body => serde_json::from_slice(body).map_err(|error| wrong(&error))?,
+    };
+    let revoke = fields.remove("revoke").unwrap_or(Value::Bool(false));
+    match (revoke, fields.keys().next()) {
+        (Value::Bool(revoke), None) => Ok(revoke),
+        (_, Some(key)) => Err(wrong(&format!("the key {key:?} means nothing here"))),
+        _ => Err(wrong(&"revoke: neither true nor false")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -237,6 +261,11 @@ mod tests {
             read("POST", "/v1/keys", &[("content-type", "application/json")], body),
             Ok(create)
         );
+        for (body, revoke) in [(b"" as &[u8], false), (b"{}", false), (br#"{"revoke":true}"#, true)]
+        {
+            let rotate = Event::RotateSigningKey { revoke, actor: actor.clone() };
+            assert_eq!(read("POST", "/v1/signing-keys", &[], body), Ok(rotate));
+        }
         let bare = Event::CreateKey { name, roles: BTreeSet::new(), expires: None, actor };
         assert_eq!(read("POST", "/v1/keys", &[], br#"{"name":"ci"}"#), Ok(bare));
     }
@@ -282,6 +311,9 @@ mod tests {
             ("POST", "/v1/keys", &[], br#"{"name":"a","role":"admin"}"#, 400, "role"),
             ("POST", "/v1/keys", &[], br#"{"name":"a","roles":"admin"}"#, 400, "column 27"),
             ("POST", "/v1/keys", &[], br#"{"name":"a","expireTime":"soon"}"#, 400, "expireTime"),
+            ("POST", "/v1/signing-keys", &[], br#"{"revoke":1}"#, 400, "revoke"),
+            ("POST", "/v1/signing-keys", &[], br#"{"revoked":true}"#, 400, "revoked"),
+            ("POST", "/v1/signing-keys", &[], b"true", 400, "body"),
             ("GET", "/v1/keys/a", &[], b"", 404, "/v1/keys/a"),
             ("GET", "/v1/docs/a", &[], b"", 404, "/v1/docs/a"),
         ] {

@@ -14,7 +14,7 @@ use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::{
     API_KEY_NAME_BYTES, API_KEY_ROLES, API_KEYS, AUDIT_ENTRIES, AUDIT_PAGE, AUDIT_TEXT_BYTES,
     JWKS_BYTES, JWKS_FRESH_MICROS, JWKS_GRACE_MICROS, JWKS_PAUSE_MICROS, JWKS_RETRY_MICROS,
-    OWN_KEY_GRACE_MICROS, OWN_KEYS, RULES_VERSIONS,
+    OWN_KEY_GRACE_MICROS, OWN_KEY_LEAD_MICROS, OWN_KEYS, RULES_VERSIONS,
 };
 use blaze_schema::timestamp::Timestamp;
 use blaze_tests::flaky_store::FlakyStore;
@@ -140,7 +140,11 @@ fn sign() -> Event {
 }
 
 fn rotate() -> Event {
-    Event::RotateSigningKey { actor: ACTOR.to_owned() }
+    Event::RotateSigningKey { revoke: false, actor: ACTOR.to_owned() }
+}
+
+fn revoke_signing_key() -> Event {
+    Event::RotateSigningKey { revoke: true, actor: ACTOR.to_owned() }
 }
 
 fn audited(what: &str) -> Event {
@@ -525,7 +529,7 @@ fn keys_go_with_the_setting_that_fetched_them() {
 }
 
 #[test]
-fn one_key_signs_until_it_is_rotated() {
+fn one_key_signs_until_the_next_one_is_known_everywhere() {
     let mut subject = subject();
     let token = subject.ask(sign()).unwrap();
     let version = subject.version();
@@ -535,26 +539,53 @@ fn one_key_signs_until_it_is_rotated() {
     let before = subject.snapshot().own.keys;
     assert_eq!(before.len(), 1);
     let made = subject.json(rotate());
-    let version = subject.version();
+    let from = subject.now + OWN_KEY_LEAD_MICROS;
+    assert_eq!(made["signsFrom"], Timestamp::from_micros(from).to_string());
     let both = subject.snapshot().own.keys;
-    assert_eq!(both, [before[0].clone(), made.clone()]);
+    assert_eq!(both, [before[0].clone(), made["key"].clone()]);
+    assert_eq!(subject.ask(sign()).unwrap(), token, "nobody has the new one yet");
+    assert_eq!(subject.ask(rotate()).unwrap_err().code, Code::FailedPrecondition);
+    subject.now = from - 1;
+    subject.forget();
+    assert_eq!(subject.ask(sign()).unwrap(), token);
+    subject.now = from;
     assert_ne!(subject.ask(sign()).unwrap(), token);
-    subject.now += OWN_KEY_GRACE_MICROS;
+    assert_eq!(subject.snapshot().own.keys, both);
+    subject.now = from + OWN_KEY_GRACE_MICROS;
+    let version = subject.version();
     subject.forget();
     assert_eq!((subject.snapshot().own.keys, subject.version()), (both, version));
     subject.now += 1;
-    assert_eq!(subject.snapshot().own.keys, [made]);
+    assert_eq!(subject.snapshot().own.keys, [made["key"].clone()]);
     assert!(subject.version() > version);
+}
+
+#[test]
+fn a_revoked_key_is_known_no_more() {
+    let mut subject = subject();
+    let token = subject.ask(sign()).unwrap();
+    let next = subject.json(rotate());
+    let made = subject.json(revoke_signing_key());
+    assert_eq!(made["signsFrom"], Timestamp::from_micros(subject.now).to_string());
+    assert_ne!(made["key"], next["key"]);
+    assert_eq!(subject.snapshot().own.keys, [made["key"].clone()]);
+    subject.forget();
+    let signed = subject.ask(sign()).unwrap();
+    assert_ne!(signed, token);
+    subject.now += OWN_KEY_LEAD_MICROS;
+    assert_eq!(subject.ask(sign()).unwrap(), signed);
 }
 
 #[test]
 fn own_keys_are_few() {
     let mut subject = subject();
-    // The first rotation makes the first key.
-    for known in 1..=OWN_KEYS {
+    subject.snapshot();
+    for known in 2..=OWN_KEYS {
         subject.ask(rotate()).unwrap();
         assert_eq!(subject.snapshot().own.keys.len(), known);
+        subject.now += OWN_KEY_LEAD_MICROS;
     }
+    subject.snapshot();
     let (version, token) = (subject.version(), subject.ask(sign()));
     assert_eq!(subject.ask(rotate()).unwrap_err().code, Code::ResourceExhausted);
     assert_eq!((subject.version(), subject.ask(sign())), (version, token));
@@ -578,6 +609,7 @@ fn every_act_is_in_the_audit_log_and_what_was_refused_is_not() {
     };
     let acts = [put_rules(1), create_key("a\nb", None), rotate(), audited("users/a")];
     let others = [
+        rotate(),
         put_rules(1),
         put_if(2, 7),
         create_key("", None),

@@ -39,6 +39,8 @@ struct Model {
     asked: BTreeMap<String, i64>,
     /// Until when former own keys are known.
     former: Vec<i64>,
+    /// From when on the next one signs.
+    next: Option<i64>,
     log: Vec<(&'static str, String)>,
     changes: u64,
 }
@@ -67,6 +69,7 @@ impl Model {
             7 => failed(&issuer),
             8 => refresh(&issuer),
             9 => sign(),
+            10 if which == 3 => revoke_signing_key(),
             10 => rotate(),
             11 => audited(&which.to_string()),
             _ => Event::Snapshot { known: None },
@@ -74,6 +77,10 @@ impl Model {
     }
 
     fn expire(&mut self) {
+        if let Some(from) = self.next.take_if(|from| *from <= self.now) {
+            self.former.push(from + OWN_KEY_GRACE_MICROS);
+            self.changes += 1;
+        }
         let before = self.former.len() + self.jwks.len();
         self.former.retain(|until| *until >= self.now);
         self.jwks.retain(|_, (at, _)| self.now - *at <= JWKS_GRACE_MICROS);
@@ -142,12 +149,20 @@ impl Model {
                     return Ok(vec![issuer.clone()]);
                 }
             }
+            Event::RotateSigningKey { revoke: true, .. } => {
+                (self.former, self.next) = (Vec::new(), None);
+                self.note("signing-key.revoke", "key ");
+                self.changes += 1;
+            }
             Event::RotateSigningKey { .. } => {
+                if self.next.is_some() {
+                    return Err(409);
+                }
                 if self.former.len() == OWN_KEYS - 1 {
                     // It is a matter of time.
                     return Err(429);
                 }
-                self.former.push(self.now + OWN_KEY_GRACE_MICROS);
+                self.next = Some(self.now + OWN_KEY_LEAD_MICROS);
                 self.note("signing-key.rotate", "key ");
                 self.changes += 1;
             }
@@ -161,12 +176,12 @@ impl Model {
     /// What an event should do. A refused one changes nothing, not even what has expired.
     fn expect(&mut self, event: &Event) -> Expected {
         let changes = self.changes;
-        let before = (self.former.clone(), self.jwks.clone());
+        let before = (self.former.clone(), self.next, self.jwks.clone());
         match self.apply(event) {
             Ok(fetches) => Expected { refused: None, fetches },
             Err(status) => {
                 self.changes = changes;
-                (self.former, self.jwks) = before;
+                (self.former, self.next, self.jwks) = before;
                 Expected { refused: Some(status), fetches: Vec::new() }
             }
         }
@@ -202,7 +217,7 @@ impl Model {
                 "{issuer}"
             );
         }
-        let own = self.former.len() + 1;
+        let own = self.former.len() + 1 + usize::from(self.next.is_some());
         let kids: BTreeSet<String> =
             snapshot.own.keys.iter().map(|key| key["kid"].to_string()).collect();
         assert_eq!((snapshot.own.keys.len(), kids.len()), (own, own));

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 const FOR: &str = "For administrators: it takes an API key or token with the role admin.";
 
 /// The components, by their names.
-pub(super) fn schemas() -> [(&'static str, Value); 9] {
+pub(super) fn schemas() -> [(&'static str, Value); 11] {
     [
         ("Rules", rules()),
         ("RulesVersion", rules_version()),
@@ -23,7 +23,9 @@ pub(super) fn schemas() -> [(&'static str, Value); 9] {
         ("ApiKeys", api_keys()),
         ("AuditEntry", audit_entry()),
         ("Audit", audit()),
+        ("JsonWebKey", key()),
         ("JsonWebKeySet", key_set()),
+        ("SigningKey", signing_key()),
     ]
 }
 
@@ -53,6 +55,13 @@ pub(super) fn paths() -> Map<String, Value> {
                 }))
             }))
         },
+        "/v1/signing-keys": {"post": operation("rotateSigningKey", "Make the next key that signs this server's tokens", json!({
+            "requestBody": with(body("application/json", rotation()), "required", false),
+            "responses": with_problems(json!({
+                "201": answer("Made. It is published at once, and signs in ten minutes.", "SigningKey"),
+                "409": problem("The next one is there already")
+            }))
+        }))},
         "/v1/audit": {"get": list_audit()},
         "/v1/jwks.json": {"get": {
             "operationId": "jwks",
@@ -241,16 +250,32 @@ fn audit() -> Value {
     }))
 }
 
-fn key_set() -> Value {
-    let key = all_of(json!({
+fn key() -> Value {
+    all_of(json!({
         "kty": {"const": "OKP"},
         "crv": {"const": "Ed25519"},
         "x": text("The public key, in base64url."),
         "kid": text("The key's thumbprint (RFC 7638)."),
         "alg": {"const": "EdDSA"},
         "use": {"const": "sig"}
-    }));
-    // The one that signs, and those that did.
-    let most = OWN_KEYS.saturating_add(1);
-    all_of(json!({"keys": {"type": "array", "maxItems": most, "items": key}}))
+    }))
+}
+
+/// The one that signs, those that did, and the one that will.
+fn key_set() -> Value {
+    let keys = json!({"type": "array", "maxItems": OWN_KEYS, "items": reference("JsonWebKey")});
+    all_of(json!({ "keys": keys }))
+}
+
+fn signing_key() -> Value {
+    all_of(json!({"key": reference("JsonWebKey"), "signsFrom": time()}))
+}
+
+fn rotation() -> Value {
+    let revoke = "It signs at once, and no token that was signed before is good any more.";
+    json!({
+        "type": "object",
+        "properties": {"revoke": {"type": "boolean", "default": false, "description": revoke}},
+        "additionalProperties": false
+    })
 }
