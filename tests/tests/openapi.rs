@@ -340,6 +340,7 @@ fn bodies() -> Vec<(&'static str, Vec<Value>)> {
     vec![
         ("/v1/accounts/signUp", credentials.clone()),
         ("/v1/accounts/signIn", credentials),
+        ("/v1/signing-keys", vec![json!({"revoke": false}), json!({"revoke": true})]),
         ("/v1/accounts/refresh", vec![json!({"refreshToken": token})]),
         (
             "/v1/accounts/signOut",
@@ -371,7 +372,7 @@ fn read_body(path: &str, body: &Value) -> Result<(), Error> {
     let path = path.replace("{provider}", "own");
     let request = Request { method: "POST", path: &path, query: "", headers: &JsonType };
     match path.as_str() {
-        "/v1/keys" => {
+        "/v1/keys" | "/v1/signing-keys" => {
             let event = admin_request::event(&request, &body, "key:a")?;
             let now = Timestamp::from_micros(1);
             let effects = Access::new(BTreeMap::new()).handle(

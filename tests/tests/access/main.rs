@@ -609,7 +609,6 @@ fn every_act_is_in_the_audit_log_and_what_was_refused_is_not() {
     };
     let acts = [put_rules(1), create_key("a\nb", None), rotate(), audited("users/a")];
     let others = [
-        rotate(),
         put_rules(1),
         put_if(2, 7),
         create_key("", None),

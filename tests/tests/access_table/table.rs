@@ -307,6 +307,7 @@ fn what_is_for_administrators_is_for_nobody_else() {
             client.get("/v1/keys"),
             client.post("/v1/keys", &json!({"name": "mine", "roles": ["admin"]})),
             client.delete("/v1/keys/0123456789"),
+            client.post("/v1/signing-keys", &json!({"revoke": true})),
             client.get("/v1/audit"),
         ] {
             if person.name == "admin" {

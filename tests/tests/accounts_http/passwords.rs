@@ -1,6 +1,6 @@
 //! Accounts with a password.
 
-use super::{PASSWORD, RULES, World, bearer, credentials, refused};
+use super::{PASSWORD, RULES, Session, World, bearer, credentials, refused};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use blaze_schema::limits::SIGN_IN_FAILURES;
@@ -86,6 +86,47 @@ fn others_verify_tokens_by_the_published_keys() {
         assert!(refused(&reply).starts_with("token: "), "{}", reply.text());
     }
     assert_eq!(world.read(&alice.access, "known/a").status, 404);
+}
+
+#[test]
+fn the_key_that_signs_is_rotated_and_revoked() {
+    let mut world = world();
+    let alice = world.sign_up("alice@example.com");
+    let status = |world: &World, token: &str| world.read(token, "known/a").status;
+    let published =
+        |world: &World| world.client.get("/v1/jwks.json").send().expect(200).json()["keys"].clone();
+    let make = |world: &World, body: Value| {
+        let call = world.client.post("/v1/signing-keys", &body);
+        bearer(call, &world.admin).send().expect(201).json()
+    };
+    let before = published(&world);
+    // The next one is published, and does not sign yet: copies of the list may be minutes old.
+    let next = make(&world, json!({}));
+    assert_eq!(published(&world), json!([before[0], next["key"]]));
+    let keys = format!("{}/v1/jwks.json", world.server.url());
+    let later = world.sign_in("alice@example.com");
+    for token in [&alice.access, &later.access] {
+        assert_eq!(status(&world, token), 404);
+        assert!(verify_elsewhere(&keys, token).is_ok());
+        let header = URL_SAFE_NO_PAD.decode(token.split('.').next().expect("a header"));
+        let header: Value = serde_json::from_slice(&header.expect("base64")).expect("JSON");
+        assert_eq!(header["kid"], before[0]["kid"]);
+    }
+    // A key that got out: nothing that it signed counts any more, and sessions go on.
+    let fresh = make(&world, json!({"revoke": true}));
+    assert_eq!(published(&world), json!([fresh["key"]]));
+    for round in 0..2 {
+        for token in [&alice.access, &later.access] {
+            assert!(refused(&world.read(token, "known/a")).starts_with("token: "));
+        }
+        if round == 0 {
+            world.power_cut();
+        }
+    }
+    let renewed = Session::of(&world.refresh(&later.refresh).expect(200));
+    assert_eq!(status(&world, &renewed.access), 404);
+    let acts = ["signing-key.rotate", "signing-key.revoke"].map(|act| world.audited(act).len());
+    assert_eq!(acts, [1, 1]);
 }
 
 /// A token with another signature, with another's claims, with a role, and without any signature.

@@ -1,7 +1,7 @@
 //! `GET /v1/openapi.json`: a valid OpenAPI 3.1 description of what the contract's table has.
 
-use crate::{client, encode};
-use blaze_tests::client::{Reply, fresh_collection};
+use crate::{client, document, encode};
+use blaze_tests::client::{JSON, Reply, fresh, fresh_collection};
 use blaze_tests::described::{resolve, validator};
 use blaze_tests::server::TestServer;
 use serde_json::{Map, Value, json};
@@ -222,6 +222,28 @@ impl Operation {
 }
 
 #[test]
+fn commits_are_as_described() {
+    let commit = Operation::new("post", "/v1/commit");
+    let (url, other) = (fresh("described"), fresh("described"));
+    let set = |url: &str| json!({"set": document(url), "data": {}});
+    let verify = json!({"verify": document(&url), "ifVersion": 9});
+    for (writes, status) in [
+        (json!([set(&url)]), 200),
+        (json!([]), 200),
+        (json!([set(&url), set(&url)]), 200),
+        (json!([verify]), 409),
+        (json!([set(&url), set(&other)]), 501),
+    ] {
+        let body = json!({ "writes": writes });
+        assert!(commit.takes(&body), "{body}");
+        commit.answers(&client().post("/v1/commit", &body).send().expect(status));
+    }
+    let wrong = json!({"writes": [{"set": document(&url)}]});
+    assert!(!commit.takes(&wrong));
+    commit.answers(&client().post("/v1/commit", &wrong).send().expect(400));
+}
+
+#[test]
 fn administration_is_as_described() {
     let server = TestServer::start_closed(&json!({}), &[("OPEN", "1")]);
     let client = server.client();
@@ -247,6 +269,12 @@ fn administration_is_as_described() {
     put.answers(
         &send("PUT", "/v1/rules", &admin).body("application/json", "{}").send().expect(415),
     );
+    let rotate = Operation::new("post", "/v1/signing-keys");
+    let rotated = |body: &str| send("POST", "/v1/signing-keys", &admin).body(JSON, body).send();
+    rotate.answers(&rotated("{}").expect(201));
+    rotate.answers(&rotated("{}").expect(409));
+    rotate.answers(&rotated(r#"{"revoke":true}"#).expect(201));
+    rotate.answers(&rotated("[]").expect(400));
     for (path, method, url, status) in [
         ("/v1/rules", "get", "/v1/rules", 200),
         ("/v1/rules", "get", "/v1/rules?version=1", 200),
