@@ -27,7 +27,13 @@ pub struct IdentityProvider {
 impl IdentityProvider {
     /// Starts one. Its keys are new.
     pub fn start() -> Self {
-        let mut node = node("provider.mjs").stderr(Stdio::null()).spawn().expect("Node.js starts");
+        Self::start_for(&[])
+    }
+
+    /// The same, which sends browsers back to these addresses too.
+    pub fn start_for(redirects: &[&str]) -> Self {
+        let mut node = node("provider.mjs");
+        let mut node = node.args(redirects).stderr(Stdio::null()).spawn().expect("Node.js starts");
         let mut output = BufReader::new(node.stdout.take().expect("it is piped"));
         let mut lines = output.by_ref().lines().map_while(Result::ok);
         let issuer = lines.find(|line| line.starts_with("http://"));

@@ -3,7 +3,6 @@
 use crate::client::Client;
 use serde_json::Value;
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
 use std::{env, fs};
@@ -114,9 +113,18 @@ impl TestServer {
 
     /// Starts it again with another `collections.json`: only one that was started with its own.
     pub fn restart_with_collections(&mut self, collections: &Value) {
-        let file = collections_file(&self.data);
-        assert!(file.is_file(), "this server has the collections that it was built with");
-        fs::write(&file, collections.to_string()).expect("a file for the collections");
+        self.restart_with(COLLECTIONS, collections);
+    }
+
+    /// Starts it again with another `access.json`: only one that was started with its own.
+    pub fn restart_with_access(&mut self, access: &Value) {
+        self.restart_with(ACCESS, access);
+    }
+
+    fn restart_with(&mut self, module: &str, content: &Value) {
+        let file = self.data.path().join(module);
+        assert!(file.is_file(), "this server has the {module} that it was built with");
+        fs::write(&file, content.to_string()).expect("a file for the module");
         self.restart();
     }
 }
@@ -135,10 +143,6 @@ const LOG: &str = "server.log";
 
 /// The module that says whose tokens are trusted, who may have an account, and how often somebody may ask.
 const ACCESS: &str = "access.json";
-
-fn collections_file(data: &TempDir) -> PathBuf {
-    data.path().join(COLLECTIONS)
-}
 
 /// A child process that ends workerd when this process is gone: a `static` is never dropped, and a killed process drops
 /// nothing. It waits for its standard input to end, which the operating system sees to; a line there calls it off.

@@ -1,5 +1,6 @@
 // A provider of identities for the tests: `oidc-provider` on a free port of this machine, with its own pages to log in
-// and to consent. Prints its issuer, a line, and ends with its standard input.
+// and to consent. Prints its issuer, a line, and ends with its standard input. Its arguments are addresses to which
+// browsers may be sent back, beside the one below.
 //
 // Anybody may log in, with any password; their address is their name's at example.com. It signs with a key of each
 // kind; what each client is given is in its name.
@@ -19,7 +20,7 @@ function client(client_id, more) {
   return {
     client_id,
     client_secret: "the secret: & of it",
-    redirect_uris: [REDIRECT],
+    redirect_uris: [REDIRECT, ...process.argv.slice(2)],
     response_types: ["code"],
     grant_types: ["authorization_code"],
     ...more,

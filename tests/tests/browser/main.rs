@@ -6,5 +6,6 @@ mod npm;
 mod optimism;
 mod queries;
 mod reconnect;
+mod redirect;
 mod sign_in;
 mod table;
