@@ -31,6 +31,7 @@ pub mod order;
 pub mod patch;
 pub mod path;
 pub mod query;
+pub mod spent;
 pub mod timestamp;
 pub mod transform;
 pub mod value;

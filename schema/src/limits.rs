@@ -16,6 +16,9 @@ pub const FIELD_PATH_KEYS: usize = DOCUMENT_DEPTH;
 pub const BODY_BYTES: usize = 10 * 1_024 * 1_024;
 /// Writes of one commit. Firestore: quotas of old, "maximum number of writes in a batch".
 pub const COMMIT_WRITES: usize = 500;
+/// Bytes of a document that the writes of one commit, after the first, may go over in all: each may look at all of it, and
+/// hundreds on a large one would hold up every document of the isolate for many seconds.
+pub const COMMIT_DOCUMENT_BYTES: usize = 32 * DOCUMENT_BYTES;
 /// Operations in one JSON Patch, and in all those of one commit on one document.
 pub const PATCH_OPERATIONS: usize = 10_000;
 /// Bytes that the `copy` operations of one JSON Patch may duplicate in all (those of one commit on one document): without this bound a few hundred bytes of

@@ -1,8 +1,9 @@
 //! JSON Patch (RFC 6902): the difference between two states of a document, and its application.
 
 use crate::error::{Code, Error};
-use crate::limits::{DOCUMENT_DEPTH, PATCH_COPY_BYTES, PATCH_MOVE_BYTES, PATCH_OPERATIONS};
+use crate::limits::{DOCUMENT_DEPTH, PATCH_OPERATIONS};
 use crate::order::equal;
+use crate::spent::{Spent, text_bytes};
 use crate::value::{Map, Transforms, as_plain_map, check_value, depth, dollar_entry};
 use json_patch::jsonptr::{Pointer, PointerBuf};
 use json_patch::{
@@ -85,14 +86,6 @@ fn pointer(fields: &Map, key: &str) -> Result<PointerBuf, String> {
     PointerBuf::parse(text).map_err(|_| format!("{key:?}: {text:?} is no JSON Pointer (RFC 6901)"))
 }
 
-/// What the patches of one request have done: their bounds are for all of them together.
-#[derive(Default)]
-pub struct Spent {
-    operations: usize,
-    copied_bytes: usize,
-    moved_bytes: usize,
-}
-
 /// Applies `patch` to a document's data.
 ///
 /// # Errors
@@ -101,24 +94,14 @@ pub struct Spent {
 /// Each names the operation.
 pub fn apply(data: Map, patch: &Patch, spent: &mut Spent) -> Result<Map, Error> {
     let mut document = Value::Object(data);
-    spent.operations = spent.operations.saturating_add(patch.0.len());
-    if spent.operations > PATCH_OPERATIONS {
-        let detail = format!("operations: more than {PATCH_OPERATIONS} in all on one document");
-        return Err(Error::new(Code::ResourceExhausted, detail));
-    }
+    spent.operate(patch.0.len())?;
     for (number, operation) in patch.0.iter().enumerate() {
         let place = |reason: &str| {
             format!("operations[{number}] at {:?}: {reason}", operation.path().as_str())
         };
         let growth = Growth::of(operation, &document);
-        spent.copied_bytes = spent.copied_bytes.saturating_add(growth.copied_bytes);
-        spent.moved_bytes = spent.moved_bytes.saturating_add(growth.moved_bytes);
-        if spent.copied_bytes > PATCH_COPY_BYTES || spent.moved_bytes > PATCH_MOVE_BYTES {
-            let detail = place(&format!(
-                "copies more than {PATCH_COPY_BYTES} bytes in all, or moves more than {PATCH_MOVE_BYTES}"
-            ));
-            return Err(Error::new(Code::ResourceExhausted, detail));
-        }
+        let carried = spent.carry(growth.copied_bytes, growth.moved_bytes);
+        carried.map_err(|error| Error { detail: place(&error.detail), ..error })?;
         if growth.depth > DOCUMENT_DEPTH {
             return Err(Error::invalid(place(&format!(
                 "nests more than {DOCUMENT_DEPTH} levels deep"
@@ -171,20 +154,6 @@ impl Growth {
             PatchOperation::Remove(_) | PatchOperation::Test(_) => Growth::default(),
         }
     }
-}
-
-/// About as many bytes as `value` has as JSON text.
-fn text_bytes(value: &Value) -> usize {
-    let content = match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) => 8,
-        Value::String(text) => text.len(),
-        Value::Array(values) => values.iter().map(text_bytes).fold(0, usize::saturating_add),
-        Value::Object(map) => map
-            .iter()
-            .map(|(key, value)| key.len().saturating_add(text_bytes(value)))
-            .fold(0, usize::saturating_add),
-    };
-    content.saturating_add(4)
 }
 
 fn apply_one(document: &mut Value, operation: &PatchOperation) -> Result<(), PatchErrorKind> {
@@ -319,7 +288,7 @@ impl Differ {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits::DOCUMENT_BYTES;
+    use crate::limits::{DOCUMENT_BYTES, PATCH_MOVE_BYTES};
     use proptest::prelude::*;
     use serde_json::json;
 

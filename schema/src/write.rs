@@ -2,8 +2,9 @@
 
 use crate::error::{Code, Error};
 use crate::field_path::FieldPath;
-use crate::patch::{self, Patch, Spent};
+use crate::patch::{self, Patch};
 use crate::path::DocumentPath;
+use crate::spent::Spent;
 use crate::timestamp::Timestamp;
 use crate::transform::{Transform, resolve, resolve_map};
 use crate::value::{Map, Transforms, as_plain_map, check_data, check_value, dollar_entry};
@@ -119,16 +120,19 @@ impl Operation {
         self.apply_to(present.map(Cow::Borrowed), now, &mut Spent::default())
     }
 
-    /// The same to data that may be changed in place. `spent` is what patches carried before, in the same request.
+    /// The same, after other operations of one request where the data is owned. `spent` is what they have done.
     ///
     /// # Errors
-    /// As [`Operation::apply`].
+    /// As [`Operation::apply`]; `resource-exhausted` where all of them are too much.
     pub fn apply_to(
         self,
         present: Option<Cow<'_, Map>>,
         now: Timestamp,
         spent: &mut Spent,
     ) -> Result<Option<Map>, Error> {
+        if let Some(Cow::Owned(data)) = &present {
+            spent.go_over(data)?;
+        }
         match self {
             Operation::Create(data) => match present {
                 None => Ok(Some(resolve_map(data, now))),

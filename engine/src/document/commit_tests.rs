@@ -207,6 +207,20 @@ fn what_patches_may_do_they_may_do_in_all() {
 }
 
 #[test]
+fn a_large_document_is_gone_over_so_many_times() {
+    use blaze_schema::limits::COMMIT_DOCUMENT_BYTES;
+    let mut bench = Bench::open();
+    // A key of one letter, a text, and what is counted for its quotes.
+    let text = "x".repeat(COMMIT_DOCUMENT_BYTES / 64 - 5);
+    assert_eq!(bench.commit(json!([{"set": "a/b", "data": {"t": text}}])), Ok(1));
+    let touch = json!({"patch": "a/b", "operations": []});
+    assert_eq!(bench.commit(Value::Array(vec![touch.clone(); 65])), Ok(1));
+    let (code, detail) = refused(bench.commit(Value::Array(vec![touch; 66])));
+    assert_eq!(code, Code::ResourceExhausted);
+    assert!(detail.starts_with("a/b: write 66 of 66: "), "{detail}");
+}
+
+#[test]
 fn a_part_of_a_larger_commit_is_decided_and_not_done() {
     let mut bench =
         Bench::ruled("match /a/{b} { allow read, create: if request.auth.uid == 'ann'; }");
