@@ -19,6 +19,15 @@ struct Attempt {
     version: Option<u64>,
 }
 
+/// Ends what others do in a loop, also when what it stands beside panics: they would be waited for.
+struct Ending<'a>(&'a AtomicBool);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Writes a document again and again, one way or another, until told to stop; each a little after the other.
 fn write(world: &World, number: usize, token: &str, path: &str, stop: &AtomicBool) -> Vec<Attempt> {
     let mut attempts = Vec::new();
@@ -67,11 +76,11 @@ fn race<T>(
                 attempts.lock().unwrap().extend(made);
             });
         }
+        let _ending = Ending(&stop);
         thread::sleep(Duration::from_millis(60 + 7 * (round % 10) as u64));
         let revoked = revoke();
         let answered = Instant::now();
         thread::sleep(Duration::from_millis(60));
-        stop.store(true, Ordering::Relaxed);
         (revoked, answered)
     });
     let attempts = attempts.into_inner().unwrap();
@@ -187,6 +196,7 @@ fn who_reads_while_access_is_taken_away_sees_nothing_of_what_is_new() {
                     assert!(refused);
                 });
             }
+            let _ending = Ending(&stop);
             let sockets: Vec<_> = (0..3)
                 .map(|_| {
                     blaze_tests::socket::Socket::open_as(&world.server.url(), &url, Some(&alice))
@@ -209,7 +219,6 @@ fn who_reads_while_access_is_taken_away_sees_nothing_of_what_is_new() {
                     [&json!(1), &json!(2), &json!(3), &json!(4), &json!(5), &Value::Null]
                 );
             }
-            stop.store(true, Ordering::Relaxed);
         });
     }
 }
