@@ -130,5 +130,5 @@ export async function answerAccount(request, env, guarded, wasm, readBody) {
   if (!Array.isArray(asked)) return asked;
   const [name, action] = asked;
   const [status, lines, text] = await env.ACCOUNT.getByName(name).act(action);
-  return guarded(() => wasm.answeredAccount(request, env, status, lines, text));
+  return guarded(() => wasm.respondWith(request, env, status, lines, text));
 }

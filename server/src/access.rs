@@ -4,13 +4,14 @@
 //! keys are fetched by `server/access.js`, which is told which by what the methods return.
 
 use crate::bridge;
+use crate::entry::too_large;
 use crate::incoming::Incoming;
 use crate::respond::{count_rows, reply_in_parts};
 use crate::sqlite::SqliteStore;
 use blaze_engine::access::{Access as Engine, Effect, Event, issuers};
 use blaze_engine::http::admin_request;
 use blaze_schema::error::{Code, Error};
-use blaze_schema::limits::{BODY_BYTES, JWKS_BYTES};
+use blaze_schema::limits::JWKS_BYTES;
 use js_sys::Array;
 use std::cell::RefCell;
 use wasm_bindgen::prelude::*;
@@ -121,10 +122,6 @@ impl Access {
     pub fn act(&self, description: String, body: Option<Vec<u8>>, actor: &str) -> Array {
         let incoming = Incoming::described(description);
         let request = incoming.request();
-        let too_large = || {
-            let detail = format!("body: of {BODY_BYTES} bytes at most");
-            Error::new(Code::ResourceExhausted, detail)
-        };
         let answer = body
             .ok_or_else(too_large)
             .and_then(|body| admin_request::event(&request, &body, actor))

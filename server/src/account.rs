@@ -5,21 +5,21 @@
 //! then stays here, under a number: secrets need not go through JavaScript.
 
 use crate::bridge;
+use crate::entry::finish;
 use crate::incoming::Incoming;
-use crate::respond::{allow_origin, count_rows, response, response_of};
+use crate::respond::count_rows;
 use crate::sqlite::SqliteStore;
 use blaze_engine::accounts::settings::Settings;
 use blaze_engine::accounts::{Action, Answer, Effect, Event, Object, Pending, Refusal, Secret};
 use blaze_engine::http::account_request::{self, Ask};
 use blaze_engine::http::reply::Reply;
-use blaze_engine::http::security;
 use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::{ACCOUNT_REQUEST_BYTES, PROVIDER_ANSWER_BYTES};
 use js_sys::Array;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use wasm_bindgen::prelude::*;
-use web_sys::{Request, Response};
+use web_sys::Request;
 use worker::Env;
 use worker::worker_sys::DurableObjectState;
 
@@ -85,27 +85,10 @@ pub fn ask_account(
     match asked {
         Ok((object, action)) => Ok(Array::of2(&object.into(), &action.into()).into()),
         Err(error) => {
-            let mut reply = account_request::reply(Err(Refusal::from(error)));
-            security::add(&mut reply, security::ANSWER);
-            allow_origin(&mut reply, &incoming, env);
-            response(&reply).map(JsValue::from)
+            let reply = account_request::reply(Err(Refusal::from(error)));
+            finish(reply, &incoming, env).map(JsValue::from)
         }
     }
-}
-
-/// The response to a request about accounts, of what the object's `act` gave.
-///
-/// # Errors
-/// When it cannot be built.
-#[wasm_bindgen(js_name = answeredAccount)]
-pub fn answered_account(
-    request: &Request,
-    env: &Env,
-    status: u16,
-    lines: &str,
-    body: &str,
-) -> Result<Response, JsValue> {
-    response_of(status, lines, body, &Incoming::new(request)?, env)
 }
 
 fn text_of(action: &Action) -> Result<String, Error> {

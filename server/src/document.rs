@@ -7,6 +7,7 @@
 use crate::attachment::Attachment;
 use crate::bridge::{self, Socket};
 use crate::collections::collections;
+use crate::entry::too_large;
 use crate::guard::{Who, guard, identify, who};
 use crate::incoming::Incoming;
 use crate::respond::{allow_origin, count_rows, internal, reply_in_parts, response};
@@ -321,10 +322,7 @@ impl Document {
         }
         let event = match body {
             Some(body) => document_request::event(&request, body),
-            None => Err(Error::new(
-                Code::ResourceExhausted,
-                format!("body: more than {BODY_BYTES} bytes"),
-            )),
+            None => Err(too_large()),
         };
         let done = match event {
             Ok(event) => self.handle(&path, event, asking)?,

@@ -38,6 +38,11 @@ pub(crate) fn count_rows(env: &Env) -> bool {
 
 /// The platform's response.
 pub(crate) fn response(reply: &Reply) -> Result<Response, JsValue> {
+    bridge::respond(reply.status, &lines_of(reply), &reply.body)
+}
+
+/// A reply's headers as `bridge.js` takes them: names and values in turn, a line each.
+fn lines_of(reply: &Reply) -> String {
     let mut lines = String::with_capacity(256);
     for (name, value) in &reply.headers {
         lines.push_str(name);
@@ -45,16 +50,15 @@ pub(crate) fn response(reply: &Reply) -> Result<Response, JsValue> {
         lines.push_str(value);
         lines.push('\n');
     }
-    bridge::respond(reply.status, &lines, &reply.body)
+    lines
 }
 
 /// A reply on its way from an object to the Worker: `[status, headers, body]`, the headers names and values in turn, a
 /// line each. [`response_of`] takes it.
 pub(crate) fn reply_in_parts(reply: Reply) -> Array {
-    let Reply { status, headers, body } = reply;
-    let lines: Vec<String> =
-        headers.into_iter().map(|(name, value)| format!("{name}\n{value}")).collect();
-    Array::of3(&status.into(), &lines.join("\n").into(), &body.into())
+    let lines = lines_of(&reply);
+    let lines = lines.strip_suffix('\n').unwrap_or_default();
+    Array::of3(&reply.status.into(), &lines.into(), &reply.body.into())
 }
 
 /// The response of what an object answered in parts, its headers as lines: with those that every answer has.

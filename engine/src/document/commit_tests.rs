@@ -268,6 +268,26 @@ fn rules_see_what_all_writes_do_together() {
 }
 
 #[test]
+fn an_administrators_commit_is_logged_where_it_is_done() {
+    let mut bench = Bench::under(Guard::Closed);
+    let set = |n: i64| json!([{"set": "a/b", "data": {"n": n}}]);
+    let mut acts = |writes: Value, is_part| {
+        let body = json!({"writes": writes}).to_string();
+        let writes = commit::read(body.as_bytes()).unwrap();
+        let event = Event::Commit { writes, is_part, idempotency: None };
+        let roles = ["admin".to_owned()].into();
+        let auth = Auth { uid: "root".to_owned(), token: Map::new(), roles, expires: None };
+        let caller = Caller::new(Some(Rc::new(auth)));
+        let (now, guard) = (Timestamp::from_micros(1), bench.guard.clone());
+        let effects = bench.document.handle_as(&mut bench.store, now, 7, event, &guard, &caller);
+        let audit =
+            |effect: &Effect| matches!(effect, Effect::Audit { actor, .. } if actor == "root");
+        effects.iter().filter(|effect| audit(effect)).count()
+    };
+    assert_eq!((acts(set(1), false), acts(set(2), true), acts(set(1), false)), (1, 0, 0));
+}
+
+#[test]
 fn a_version_is_told_to_nobody_who_may_not_read() {
     let mut bench = Bench::ruled("match /a/{b} { allow write: if true; }");
     let set = || json!({"set": "a/b", "data": {"n": 1}});

@@ -37,7 +37,7 @@ impl Edit {
 }
 
 /// What is to come of it.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy)]
 pub(super) enum Wants {
     /// The resource.
     Resource { with_data: bool },
@@ -87,17 +87,18 @@ impl Step<'_> {
             None => Record::unborn(self.epoch(), self.now),
         };
         let change = self.change(store, record, edits, wants, &mut slot)?;
-        if wants == Wants::Trial {
-            let detail = "a commit of several documents is not built yet; nothing was done";
-            return Err(Error::new(Code::Unimplemented, detail).into());
-        }
-        let with_data =
-            wants == Wants::Resource { with_data: true } && self.may_see(&change.record)?;
-        let ended = self.review(&change)?;
         let answer = match wants {
-            Wants::Resource { .. } => change.answer(self.path, with_data),
-            Wants::Commit | Wants::Trial => change.committed(self.now, writes),
+            Wants::Resource { with_data } => {
+                let with_data = with_data && self.may_see(&change.record)?;
+                change.answer(self.path, with_data)
+            }
+            Wants::Commit => change.committed(self.now, writes),
+            Wants::Trial => {
+                let detail = "a commit of several documents is not built yet; nothing was done";
+                return Err(Error::new(Code::Unimplemented, detail).into());
+            }
         };
+        let ended = self.review(&change)?;
         let row = change.frame.as_ref().map(|_| change.record.to_row()).transpose()?;
         let slot_row = match slot {
             Some((key, slot, request)) => {
