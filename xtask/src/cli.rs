@@ -28,7 +28,9 @@ enum Command {
     },
     /// Build, then serve on this machine; objects are kept in the data directory
     Serve(Serve),
-    /// Run every check and every test; with filters, only the tests whose names contain one of them
+    /// Check the format and run the lints, native and wasm
+    Check,
+    /// Build, then run every test; with filters, only the tests whose names contain one of them
     Test {
         /// Parts of the names of tests to run
         filters: Vec<String>,
@@ -87,6 +89,7 @@ pub(crate) fn run() -> Result<()> {
                 .map(drop)
         }
         Command::Serve(options) => crate::serve::run(&workspace, &options),
+        Command::Check => crate::check::run(&workspace),
         Command::Test { filters } => test::run(&workspace, &filters),
         Command::Rules(command) => crate::rules::run(&command),
         Command::Key(command) => crate::keys::run(&command),

@@ -1,4 +1,4 @@
-//! What the Rust toolchain must have: the wasm target, and for the tests rustfmt and clippy.
+//! The parts of the Rust toolchain that are needed: the wasm target, and for `check` rustfmt and clippy.
 
 use std::path::Path;
 use std::process::Command;
