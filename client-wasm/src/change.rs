@@ -2,6 +2,7 @@
 
 use crate::json;
 use blaze_schema::Error;
+use blaze_schema::field_path::FieldPath;
 use blaze_schema::write::Operation;
 use serde_json::Value;
 
@@ -37,6 +38,14 @@ impl Change {
         Self::new(data, Operation::merge)
     }
 
+    /// Firestore's set with merge fields: only what `fields` name is taken from the data.
+    ///
+    /// # Errors
+    /// As [`Operation::merge_fields`].
+    pub fn merge_fields(data: Value, fields: &[FieldPath]) -> Result<Self, Error> {
+        Self::new(data, |data| Operation::merge_fields(data, fields))
+    }
+
     /// Firestore's update: field paths to values; refused when the document does not exist.
     ///
     /// # Errors
@@ -58,7 +67,10 @@ impl Change {
         Change { operation: Operation::Delete, body: None }
     }
 
-    fn new(data: Value, check: fn(Value) -> Result<Operation, Error>) -> Result<Self, Error> {
+    fn new(
+        data: Value,
+        check: impl FnOnce(Value) -> Result<Operation, Error>,
+    ) -> Result<Self, Error> {
         let body = Some(json::print(&data));
         Ok(Change { operation: check(data)?, body })
     }

@@ -6,6 +6,7 @@ use crate::row::Row;
 use blaze_schema::changes::read_document;
 use blaze_schema::document::Document;
 use blaze_schema::error::{Code, Error};
+use blaze_schema::field_path::FieldPath;
 use blaze_schema::path::DocumentPath;
 use blaze_schema::value::Map;
 use blaze_schema::write::Operation;
@@ -88,6 +89,12 @@ pub fn write_request(path: &DocumentPath, change: Change, key: String) -> (Opera
         Operation::Create(_) | Operation::Set(_) => (Method::Put, Some(JSON)),
         Operation::Merge(_) => {
             target.push_str("?merge=true");
+            (Method::Put, Some(JSON))
+        }
+        Operation::MergeFields(ref fields) => {
+            let fields = FieldPath::print_list(fields.iter().map(|(field, _)| field));
+            let fields = utf8_percent_encode(&fields, NON_ALPHANUMERIC);
+            target.push_str(&format!("?mergeFields={fields}"));
             (Method::Put, Some(JSON))
         }
         Operation::MergePatch(_) => (Method::Patch, Some("application/merge-patch+json")),
@@ -310,6 +317,13 @@ mod tests {
                 Change::merge(data()).unwrap(),
                 Method::Put,
                 format!("{path}?merge=true"),
+                json,
+                Some(data()),
+            ),
+            (
+                Change::merge_fields(data(), &[FieldPath::parse("n").unwrap()]).unwrap(),
+                Method::Put,
+                format!("{path}?mergeFields=n"),
                 json,
                 Some(data()),
             ),

@@ -72,6 +72,39 @@ impl FieldPath {
         Ok(FieldPath(keys))
     }
 
+    /// Reads paths between commas, as they stand in a URL; none for an empty text. Commas between backticks are part of
+    /// a key, and spaces around a path do not count.
+    ///
+    /// # Errors
+    /// As [`FieldPath::parse`].
+    pub fn parse_list(text: &str) -> Result<Vec<Self>, Error> {
+        let mut paths = Vec::new();
+        if !text.trim().is_empty() {
+            for part in split_list(text) {
+                paths.push(FieldPath::parse(part)?);
+            }
+        }
+        Ok(paths)
+    }
+
+    /// The text that [`FieldPath::parse_list`] reads.
+    pub fn print_list<'a>(paths: impl IntoIterator<Item = &'a FieldPath>) -> String {
+        let mut text = String::new();
+        for path in paths {
+            for (number, key) in path.0.iter().enumerate() {
+                if number > 0 {
+                    text.push('.');
+                } else if !text.is_empty() {
+                    text.push(',');
+                }
+                push_key(&mut text, key, |key| {
+                    key.bytes().all(|byte| byte.is_ascii_alphanumeric())
+                });
+            }
+        }
+        text
+    }
+
     /// The keys, outermost first.
     pub fn keys(&self) -> &[String] {
         &self.0
@@ -89,15 +122,55 @@ impl fmt::Display for FieldPath {
             if number > 0 {
                 f.write_str(".")?;
             }
-            let simple = !key.is_empty() && !key.contains(['.', '`', '\\']);
-            if simple {
-                f.write_str(key)?;
-            } else {
-                write!(f, "`{}`", key.replace('\\', "\\\\").replace('`', "\\`"))?;
-            }
+            let mut text = String::new();
+            push_key(&mut text, key, |key| !key.contains(['.', '`', '\\']));
+            f.write_str(&text)?;
         }
         Ok(())
     }
+}
+
+/// Appends a key, between backticks unless it is simple.
+fn push_key(text: &mut String, key: &str, is_simple: impl Fn(&str) -> bool) {
+    if !key.is_empty() && is_simple(key) {
+        text.push_str(key);
+        return;
+    }
+    text.push('`');
+    for character in key.chars() {
+        if matches!(character, '`' | '\\') {
+            text.push('\\');
+        }
+        text.push(character);
+    }
+    text.push('`');
+}
+
+/// The parts between commas, without the spaces around them.
+pub(crate) fn split_list(text: &str) -> impl Iterator<Item = &str> {
+    let commas =
+        outside_of_quotes(text).filter(|(_, character)| *character == ',').map(|(at, _)| at);
+    let mut start = 0;
+    commas.chain([text.len()]).map(move |end| {
+        let part = text.get(start..end).unwrap_or_default();
+        start = end.saturating_add(1);
+        part.trim()
+    })
+}
+
+/// The characters that stand outside of the backticks that quote a key, and where they stand.
+pub(crate) fn outside_of_quotes(text: &str) -> impl Iterator<Item = (usize, char)> {
+    let (mut quoted, mut escaped) = (false, false);
+    text.char_indices().filter(move |(_, character)| {
+        let inside = quoted;
+        match character {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '`' => quoted = !quoted,
+            _ => {}
+        }
+        !inside && !quoted
+    })
 }
 
 #[cfg(test)]
@@ -126,7 +199,31 @@ mod tests {
         assert!(deep(FIELD_PATH_KEYS + 1).is_err());
     }
 
+    #[test]
+    fn a_list_has_commas_outside_of_quotes() {
+        let list = |text: &str| {
+            FieldPath::parse_list(text)
+                .map(|paths| paths.iter().map(FieldPath::to_string).collect::<Vec<_>>())
+        };
+        assert_eq!(list("a, b.c ,`d,e`").unwrap(), ["a", "b.c", "d,e"]);
+        assert_eq!(list("").unwrap(), [""; 0]);
+        assert_eq!(list(" ").unwrap(), [""; 0]);
+        for bad in ["a,", ",a", "a,,b", "a b,`c", "a,b."] {
+            assert!(list(bad).is_err(), "{bad}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn a_printed_list_is_read_again(
+            lists in prop::collection::vec(prop::collection::vec(any::<String>(), 1..4), 0..4)
+        ) {
+            let paths: Vec<_> =
+                lists.into_iter().map(|keys| FieldPath::from_keys(keys).unwrap()).collect();
+            let text = FieldPath::print_list(&paths);
+            prop_assert_eq!(FieldPath::parse_list(&text), Ok(paths));
+        }
+
         #[test]
         fn printing_and_parsing_are_inverse(keys in prop::collection::vec(any::<String>(), 1..5)) {
             let path = FieldPath::from_keys(keys).unwrap();

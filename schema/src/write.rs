@@ -10,6 +10,7 @@ use crate::transform::{Transform, resolve, resolve_map};
 use crate::value::{Map, Transforms, as_plain_map, check_data, check_value, dollar_entry};
 use serde_json::Value;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 /// A change of one document's data, checked and in canonical form.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +21,9 @@ pub enum Operation {
     Set(Map),
     /// Firestore's set with merge: leaves overwrite, siblings survive. Creates the document if it is missing.
     Merge(Map),
+    /// Firestore's set with merge fields: these fields alone, each as a whole, in the order of their paths. Creates the
+    /// document if it is missing.
+    MergeFields(Vec<(FieldPath, Value)>),
     /// RFC 7396: as `Merge`, but `null` removes. Creates the document if it is missing.
     MergePatch(Map),
     /// Firestore's update: fields by path, in the order of their paths. The document must exist.
@@ -55,6 +59,28 @@ impl Operation {
     /// As [`check_data`].
     pub fn merge(data: Value) -> Result<Self, Error> {
         check_data(data, Transforms::Allowed, "data").map(Operation::Merge)
+    }
+
+    /// Reads the data of a set with merge fields: only what `fields` name is taken from it. A field that is named
+    /// twice counts once.
+    ///
+    /// # Errors
+    /// As [`check_data`], also for what is not named; and for a field that `data` does not hold (its removal is written
+    /// as `{"$delete": true}`), and for two fields of which one lies in the other.
+    pub fn merge_fields(data: Value, fields: &[FieldPath]) -> Result<Self, Error> {
+        let data = check_data(data, Transforms::Allowed, "data")?;
+        let mut named = BTreeMap::new();
+        for field in fields {
+            let value = field_of(&data, field.keys()).ok_or_else(|| {
+                let detail = "is named, and data does not hold it; {\"$delete\": true} removes it";
+                Error::invalid(format!("mergeFields: the field {field} {detail}"))
+            })?;
+            named.insert(field, value);
+        }
+        let mut taken = Vec::with_capacity(named.len());
+        taken.extend(named.into_iter().map(|(field, value)| (field.clone(), value.clone())));
+        check_disjoint("mergeFields", &taken)?;
+        Ok(Operation::MergeFields(taken))
     }
 
     /// Reads a merge patch. The document stays an object, so the patch must be one too.
@@ -94,12 +120,7 @@ impl Operation {
                 Err(place) => fields.insert(place, (path, value)),
             }
         }
-        // In order, the fields inside another one follow it.
-        for ((a, _), (b, _)) in fields.iter().zip(fields.iter().skip(1)) {
-            if a.overlaps(b) {
-                return Err(Error::invalid(format!("data: the fields {a} and {b} overlap")));
-            }
-        }
+        check_disjoint("data", &fields)?;
         Ok(Operation::Update(fields))
     }
 
@@ -141,13 +162,11 @@ impl Operation {
             Operation::Set(data) => Ok(Some(resolve_map(data, now))),
             Operation::Merge(data) => Ok(Some(merged(present, data, Nulls::AreValues, now))),
             Operation::MergePatch(data) => Ok(Some(merged(present, data, Nulls::Remove, now))),
-            Operation::Update(fields) => {
-                let mut data = existing(present)?;
-                for (path, value) in fields {
-                    set_field(&mut data, path.keys(), value, now);
-                }
-                Ok(Some(data))
+            Operation::MergeFields(fields) => {
+                let data = present.map(Cow::into_owned).unwrap_or_default();
+                Ok(Some(with_fields(data, fields, now)))
             }
+            Operation::Update(fields) => Ok(Some(with_fields(existing(present)?, fields, now))),
             Operation::Patch(patch) => patch::apply(existing(present)?, &patch, spent).map(Some),
             Operation::Delete => Ok(None),
             Operation::Verify => Ok(present.map(Cow::into_owned)),
@@ -158,6 +177,24 @@ impl Operation {
 fn existing(present: Option<Cow<'_, Map>>) -> Result<Map, Error> {
     let missing = || Error::new(Code::NotFound, "the document does not exist");
     present.map(Cow::into_owned).ok_or_else(missing)
+}
+
+/// Refuses fields of which one lies in another; `fields` are in the order of their paths, and none is there twice.
+fn check_disjoint(place: &str, fields: &[(FieldPath, Value)]) -> Result<(), Error> {
+    // In order, the fields inside another one follow it.
+    for ((a, _), (b, _)) in fields.iter().zip(fields.iter().skip(1)) {
+        if a.overlaps(b) {
+            return Err(Error::invalid(format!("{place}: the fields {a} and {b} overlap")));
+        }
+    }
+    Ok(())
+}
+
+/// The value at a path of maps; `None` where there is none.
+fn field_of<'a>(map: &'a Map, keys: &[String]) -> Option<&'a Value> {
+    let (key, rest) = keys.split_first()?;
+    let value = map.get(key)?;
+    if rest.is_empty() { Some(value) } else { field_of(as_plain_map(value)?, rest) }
 }
 
 /// What `null` does in a merge.
@@ -215,6 +252,13 @@ fn merge_map(target: &mut Map, key: String, map: Map, nulls: Nulls, now: Timesta
             }
         }
     }
+}
+
+fn with_fields(mut data: Map, fields: Vec<(FieldPath, Value)>, now: Timestamp) -> Map {
+    for (path, value) in fields {
+        set_field(&mut data, path.keys(), value, now);
+    }
+    data
 }
 
 /// Sets one field of an update. Maps on the way are created, and replace what is no map; for `$delete` nothing is.
@@ -313,7 +357,8 @@ pub struct Write {
 }
 
 impl Write {
-    /// Reads one write as it stands in a commit: `{"set": path, "data": {…}, "ifVersion": 3}`. `place` is what error
+    /// Reads one write as it stands in a commit: `{"set": path, "data": {…}, "ifVersion": 3}`. A `merge` may have
+    /// `"mergeFields": ["a", "b.c"]` ([`Operation::merge_fields`]). `place` is what error
     /// details call it, such as `writes[2]`.
     ///
     /// # Errors
@@ -355,10 +400,25 @@ impl Write {
                 fields.remove(key).ok_or_else(|| invalid(format!("{name} needs {key:?}")))?
             }
         };
+        let merge_fields = match fields.remove("mergeFields") {
+            Some(list) if name == "merge" => {
+                Some(read_fields(list).map_err(|error| error.at(place))?)
+            }
+            Some(_) => return Err(invalid("mergeFields: only a \"merge\" has it".to_owned())),
+            None => None,
+        };
         if let Some(key) = fields.keys().next() {
             return Err(invalid(format!("the key {key:?} means nothing here")));
         }
-        let operation = match name {
+        let operation = match (name, merge_fields) {
+            (_, Some(fields)) => Operation::merge_fields(body, &fields),
+            (name, None) => Self::operation(name, body),
+        };
+        Ok(Write { path, operation: operation.map_err(|error| error.at(place))?, preconditions })
+    }
+
+    fn operation(name: &str, body: Value) -> Result<Operation, Error> {
+        match name {
             "create" => Operation::create(body),
             "set" => Operation::set(body),
             "merge" => Operation::merge(body),
@@ -366,9 +426,21 @@ impl Write {
             "patch" => Operation::patch(body),
             "delete" => Ok(Operation::Delete),
             _ => Ok(Operation::Verify),
-        };
-        Ok(Write { path, operation: operation.map_err(|error| error.at(place))?, preconditions })
+        }
     }
+}
+
+fn read_fields(list: Value) -> Result<Vec<FieldPath>, Error> {
+    let invalid = |detail: &str| Error::invalid(format!("mergeFields: {detail}"));
+    let Value::Array(list) = list else {
+        return Err(invalid("not an array of field paths"));
+    };
+    let mut fields = Vec::with_capacity(list.len());
+    for field in &list {
+        let text = field.as_str().ok_or_else(|| invalid("a field path is a string"))?;
+        fields.push(FieldPath::parse(text).map_err(|error| error.at("mergeFields"))?);
+    }
+    Ok(fields)
 }
 
 /// The keys that name a write's operation, in a commit and on a socket.
@@ -432,6 +504,61 @@ mod tests {
         );
     }
 
+    fn merge_fields(data: Value, fields: &[&str]) -> Result<Operation, Error> {
+        let fields: Vec<_> = fields.iter().map(|field| FieldPath::parse(field).unwrap()).collect();
+        Operation::merge_fields(data, &fields)
+    }
+
+    #[test]
+    fn merge_fields_takes_what_is_named_and_leaves_the_rest() {
+        let present = json!({"a": {"b": 1, "c": 2}, "n": 1, "z": 0, "gone": 1});
+        let data = json!({
+            "a": {"d": 3, "t": {"$increment": 1}, "none": {"$delete": true}},
+            "n": {"$increment": 2},
+            "z": {"$delete": true},
+            "gone": {"$delete": true},
+            "x": {"y": 1, "w": 2},
+        });
+        for (fields, expected) in [
+            // A field that is named is replaced as a whole; what is inside it is a leaf by leaf merge nowhere.
+            (vec!["a"], json!({"a": {"d": 3, "t": 1}, "n": 1, "z": 0, "gone": 1})),
+            (vec!["a.d"], json!({"a": {"b": 1, "c": 2, "d": 3}, "n": 1, "z": 0, "gone": 1})),
+            // Transforms and deletes count where they are named, and nowhere else.
+            (vec!["n", "gone"], json!({"a": {"b": 1, "c": 2}, "n": 3, "z": 0})),
+            (
+                vec!["x.y", "x.y"],
+                json!({"a": {"b": 1, "c": 2}, "n": 1, "z": 0, "gone": 1, "x": {"y": 1}}),
+            ),
+            (vec![], present.clone()),
+        ] {
+            let merged = applied(merge_fields(data.clone(), &fields), present.clone());
+            assert_eq!(merged, Ok(expected), "{fields:?}");
+        }
+        let made = applied(merge_fields(data, &["x.w", "n", "a.none"]), Value::Null);
+        assert_eq!(made, Ok(json!({"x": {"w": 2}, "n": 2})));
+        assert_eq!(applied(merge_fields(json!({"a": 1}), &[]), Value::Null), Ok(json!({})));
+        let quoted = merge_fields(json!({"a.b": 1, "a": {"b": 2}}), &["`a.b`"]);
+        assert_eq!(applied(quoted, Value::Null), Ok(json!({"a.b": 1})));
+    }
+
+    #[test]
+    fn merge_fields_that_are_not_in_the_data_are_refused() {
+        for (data, fields, named) in [
+            (json!({"a": 1}), vec!["a", "b"], "the field b "),
+            (json!({"a": {"b": 1}}), vec!["a.c"], "the field a.c "),
+            (json!({"a": 1}), vec!["a.b"], "the field a.b "),
+            (json!({"a": {"$increment": 1}}), vec!["a.$increment"], "the field a.$increment "),
+            (json!({"a": {"$ref": "b/c"}}), vec!["a.$ref"], "the field a.$ref "),
+            (json!({"a": {"b": 1}}), vec!["a.b", "a"], "a and a.b overlap"),
+            (json!({"a": 1, "b": {"$x": 1}}), vec!["a"], "data.b"),
+            (json!([]), vec![], "data: "),
+        ] {
+            let error = merge_fields(data.clone(), &fields).unwrap_err();
+            assert_eq!(error.code, Code::InvalidArgument, "{data} {fields:?}");
+            assert!(error.detail.contains(named), "{data} {fields:?}: {error}");
+        }
+    }
+
     #[test]
     fn update_sets_fields_by_path() {
         let present = json!({"a": {"b": 1, "c": 2}, "n": 1, "s": "x", "a.b": 0});
@@ -493,7 +620,18 @@ mod tests {
                 .unwrap();
         assert_eq!(write.path.as_str(), "a/b");
         assert_eq!(write.preconditions, [Precondition::IfVersion(0)]);
+        let merge =
+            json!({"merge": "a/b", "data": {"x": {"y": 1}, "z": 1}, "mergeFields": ["x.y"]});
+        let fields = vec![(FieldPath::parse("x.y").unwrap(), json!(1))];
+        let merge = Write::from_json(merge, "writes[0]").unwrap();
+        assert_eq!(merge.operation, Operation::MergeFields(fields));
         for bad in [
+            json!({"set": "a/b", "data": {}, "mergeFields": []}),
+            json!({"merge": "a/b", "data": {}, "mergeFields": "x"}),
+            json!({"merge": "a/b", "data": {"x": 1}, "mergeFields": ["x", 1]}),
+            json!({"merge": "a/b", "data": {"x": 1}, "mergeFields": ["x."]}),
+            json!({"merge": "a/b", "data": {"x": 1}, "mergeFields": ["y"]}),
+            json!({"merge": "a/b", "data": {"x": 1}, "mergeFields": null}),
             json!(1),
             json!({}),
             json!({"set": "a/b"}),

@@ -8,10 +8,11 @@ use crate::entry::too_large;
 use crate::incoming::Incoming;
 use crate::respond::{count_rows, reply_in_parts};
 use crate::sqlite::SqliteStore;
-use blaze_engine::access::{Access as Engine, Effect, Event, issuers};
+use blaze_engine::access::{Access as Engine, Effect, Event, configuration, issuers};
 use blaze_engine::http::admin_request;
 use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::JWKS_BYTES;
+use blaze_schema::value::Map;
 use js_sys::Array;
 use std::cell::RefCell;
 use wasm_bindgen::prelude::*;
@@ -32,11 +33,12 @@ pub fn configure_access(text: String) {
 /// What `access.json` says.
 ///
 /// # Errors
-/// `internal` when it is no JSON.
-pub(crate) fn settings() -> Result<serde_json::Value, Error> {
+/// `internal` when it cannot be read.
+pub(crate) fn settings() -> Result<Map, Error> {
     SETTINGS
-        .with_borrow(|text| serde_json::from_str(text))
-        .map_err(|error| Error::new(Code::Internal, format!("access.json cannot be read: {error}")))
+        .with_borrow(|text| configuration::read(text))
+        // It is nobody's request that is wrong.
+        .map_err(|error| Error::new(Code::Internal, error.detail))
 }
 
 /// Bytes of an issuer's key set that are read before it is refused.
@@ -62,7 +64,7 @@ impl Access {
     pub fn new(state: DurableObjectState, env: Env) -> Result<Access, JsValue> {
         let settings = settings().map_err(|error| JsValue::from(error.detail))?;
         let store = RefCell::new(SqliteStore::new(&state, count_rows(&env))?);
-        Ok(Access { engine: RefCell::new(Engine::new(issuers(&settings))), store })
+        Ok(Access { engine: RefCell::new(Engine::new(issuers(&settings.into()))), store })
     }
 
     /// The snapshot, or `{"version":n}` where that is the `known` one. Returns its text, then issuers and URLs in turn,

@@ -9,6 +9,7 @@ use crate::entry::finish;
 use crate::incoming::Incoming;
 use crate::respond::count_rows;
 use crate::sqlite::SqliteStore;
+use blaze_engine::access::configuration;
 use blaze_engine::accounts::settings::Settings;
 use blaze_engine::accounts::{Action, Answer, Effect, Event, Object, Pending, Refusal, Secret};
 use blaze_engine::http::account_request::{self, Ask};
@@ -31,11 +32,7 @@ thread_local! {
 /// Takes the text of `access.json`: before anything else, and again after wasm is instantiated anew.
 #[wasm_bindgen(js_name = configureAccounts)]
 pub fn configure_accounts(text: &str) {
-    let read = || {
-        let access: serde_json::Value = serde_json::from_str(text)
-            .map_err(|error| Error::invalid(format!("access.json: not JSON: {error}")))?;
-        access.get("accounts").map(Settings::from_json).transpose()
-    };
+    let read = || configuration::read(text)?.get("accounts").map(Settings::from_json).transpose();
     SETTINGS.set(read().map_err(|error| {
         worker::console_error!("{}", error.detail);
         // It is nobody's request that is wrong.

@@ -11,6 +11,8 @@ const HEADERS = [
   "content-type",
   "idempotency-key",
   "prefer",
+  "if-unmodified-since",
+  "content-range",
 ];
 const READ_HEADERS = HEADERS.slice(0, 6);
 

@@ -301,7 +301,7 @@ impl Document {
             Ok(path) => path,
             Err(error) => return refuse(error),
         };
-        let is_upgrade = request.method == "GET" && is_upgrade(&request);
+        let is_upgrade = is_upgrade(&request);
         let auth = match who(incoming, is_final) {
             Who::Known(auth) => auth,
             Who::Refresh(issuer) => return bridge::refresh(&issuer),

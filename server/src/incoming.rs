@@ -5,7 +5,7 @@ use blaze_engine::http::{Headers, Request, query_value};
 use wasm_bindgen::JsValue;
 
 /// The headers in the order in which `bridge.js` describes them.
-const HEADERS: [&str; 9] = [
+const HEADERS: [&str; 11] = [
     "authorization",
     "if-match",
     "if-none-match",
@@ -15,6 +15,8 @@ const HEADERS: [&str; 9] = [
     "content-type",
     "idempotency-key",
     "prefer",
+    "if-unmodified-since",
+    "content-range",
 ];
 
 /// A request's description: method, URL and headers, a line each.
@@ -67,7 +69,8 @@ impl Incoming {
         path.split(['?', '#']).next().unwrap_or(path)
     }
 
-    fn query(&self) -> &str {
+    /// The URL's query, without the `?`.
+    pub(crate) fn query(&self) -> &str {
         let path = self.path_and_query();
         path.split_once('?').map_or("", |(_, query)| query.split('#').next().unwrap_or_default())
     }

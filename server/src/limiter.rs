@@ -4,11 +4,11 @@
 use crate::bridge;
 use crate::incoming::Incoming;
 use crate::respond::{allow_origin, response};
+use blaze_engine::access::configuration;
 use blaze_engine::http::security;
 use blaze_engine::rate::{Bucket, Grant, Kind, Lessee, Rates, Taken};
 use blaze_schema::error::{Code, Error};
 use blaze_schema::message::error_text;
-use serde_json::Value;
 use std::cell::RefCell;
 use wasm_bindgen::prelude::*;
 use web_sys::{Request, Response};
@@ -23,15 +23,14 @@ thread_local! {
 #[wasm_bindgen(js_name = configureRates)]
 pub fn configure_rates(text: &str) {
     let read = || {
-        let access: Value = serde_json::from_str(text)
-            .map_err(|error| Error::invalid(format!("not JSON: {error}")))?;
-        access.get("rates").map_or(Ok(Rates::default()), Rates::from_json)
+        let access = configuration::read(text)?;
+        let rates = access.get("rates").map_or(Ok(Rates::default()), Rates::from_json);
+        rates.map_err(|error| error.at("access.json"))
     };
     let lessee = read().map(Lessee::new).map_err(|error| {
-        let detail = format!("access.json: {}", error.detail);
-        worker::console_error!("{}", detail);
+        worker::console_error!("{}", error.detail);
         // It is nobody's request that is wrong.
-        Error::new(Code::Internal, detail)
+        Error::new(Code::Internal, error.detail)
     });
     LESSEE.set(lessee);
 }

@@ -9,6 +9,7 @@
 //! Who may do any of this is decided before: an event's `actor` is only written down.
 
 mod audit;
+pub mod configuration;
 mod issuer_keys;
 mod keys;
 mod own_keys;

@@ -2,6 +2,7 @@
 //! refused without an object is refused here.
 
 use super::Request;
+use super::conditional::no_preconditions;
 use super::document_request::check_json;
 use super::reply::Reply;
 use crate::accounts::session::RefreshToken;
@@ -85,6 +86,7 @@ pub fn read(
     let no_route = || Error::new(Code::NotFound, format!("no route {:.200}", request.path));
     let resource = resource(request.path).ok_or_else(no_route)?;
     check_json(request.method, request.headers.get("content-type").as_deref())?;
+    no_preconditions(request.headers, "an account has no versions")?;
     let mut body = Body::read(body)?;
     let ask = match resource {
         Resource::SignUp => sign_up(&mut body, settings)?,

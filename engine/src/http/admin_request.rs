@@ -1,7 +1,9 @@
 //! An administrator's request, to `/v1/rules`, `/v1/keys`, `/v1/signing-keys` or `/v1/audit`, read into an event of the access object, and
 //! what it answered as a response.
 
-use super::document_request::{check_json, media_type};
+use super::conditional::{UNKNOWN, no_preconditions, refuse};
+use super::document_request::{check_json, media_type, no_body};
+use super::parameters::Names;
 use super::reply::Reply;
 use super::{Request, query_value};
 use crate::access::Event;
@@ -30,12 +32,21 @@ enum Resource<'a> {
 /// The methods of an administrator's resource; `None` where `path` is none.
 pub(super) fn methods(path: &str) -> Option<&'static str> {
     Some(match resource(path)? {
-        Resource::Rules => "GET, PUT",
-        Resource::Versions | Resource::Audit => "GET",
-        Resource::Keys => "GET, POST",
+        Resource::Rules => "GET, HEAD, PUT",
+        Resource::Versions | Resource::Audit => "GET, HEAD",
+        Resource::Keys => "GET, HEAD, POST",
         Resource::Key(_) => "DELETE",
         Resource::SigningKeys => "POST",
     })
+}
+
+/// The parameters of the URL that a request to an administrator's resource may have.
+pub(super) fn parameters(method: &str, path: &str) -> Names {
+    match (method, resource(path)) {
+        ("GET" | "HEAD", Some(Resource::Rules)) => &["version"],
+        ("GET" | "HEAD", Some(Resource::Audit)) => &["before", "limit"],
+        _ => &[],
+    }
 }
 
 fn resource(path: &str) -> Option<Resource<'_>> {
@@ -77,24 +88,30 @@ pub fn actor(auth: Option<&Auth>) -> Result<&str, Error> {
 pub fn event(request: &Request<'_>, body: &[u8], actor: &str) -> Result<Event, Error> {
     let actor = || actor.to_owned();
     match (request.method, resource(request.path)) {
-        ("GET", Some(Resource::Rules)) => {
+        ("PUT", Some(Resource::Rules)) => refuse(request.headers, &UNKNOWN)?,
+        ("POST" | "DELETE", _) => no_preconditions(request.headers, "only rules have versions")?,
+        _ => {}
+    }
+    match (request.method, resource(request.path)) {
+        ("GET" | "HEAD", Some(Resource::Rules)) => {
             Ok(Event::GetRules { version: number(request, "version")? })
         }
         ("PUT", Some(Resource::Rules)) => {
             let if_version = if_version(request)?;
             Ok(Event::PutRules { text: rules_text(request, body)?, if_version, actor: actor() })
         }
-        ("GET", Some(Resource::Versions)) => Ok(Event::ListRules),
-        ("GET", Some(Resource::Keys)) => Ok(Event::ListKeys),
+        ("GET" | "HEAD", Some(Resource::Versions)) => Ok(Event::ListRules),
+        ("GET" | "HEAD", Some(Resource::Keys)) => Ok(Event::ListKeys),
         ("POST", Some(Resource::Keys)) => create_key(request, body, actor()),
         ("DELETE", Some(Resource::Key(id))) => {
+            no_body("DELETE", body)?;
             let id = percent_encoding::percent_decode_str(id).decode_utf8_lossy().into_owned();
             Ok(Event::RevokeKey { id, actor: actor() })
         }
         ("POST", Some(Resource::SigningKeys)) => {
             Ok(Event::RotateSigningKey { revoke: is_revocation(request, body)?, actor: actor() })
         }
-        ("GET", Some(Resource::Audit)) => {
+        ("GET" | "HEAD", Some(Resource::Audit)) => {
             let limit = number(request, "limit")?;
             let limit = limit.map_or(AUDIT_LIMIT, |n| usize::try_from(n).unwrap_or(usize::MAX));
             Ok(Event::ListAudit { before: number(request, "before")?, limit })
@@ -110,7 +127,7 @@ pub fn reply(request: &Request<'_>, answer: Result<String, Error>) -> Reply {
         Err(error) => return error.into(),
     };
     match (request.method, resource(request.path)) {
-        ("GET" | "PUT", Some(Resource::Rules)) => rules_reply(text),
+        ("GET" | "HEAD" | "PUT", Some(Resource::Rules)) => rules_reply(text),
         ("POST", Some(Resource::Keys)) => {
             // The one time that the key is shown must not be in anybody's cache.
             let mut reply = Reply::json(201, text);
@@ -311,6 +328,10 @@ mod tests {
             ("POST", "/v1/keys", &[], br#"{"name":"a","role":"admin"}"#, 400, "role"),
             ("POST", "/v1/keys", &[], br#"{"name":"a","roles":"admin"}"#, 400, "column 27"),
             ("POST", "/v1/keys", &[], br#"{"name":"a","expireTime":"soon"}"#, 400, "expireTime"),
+            ("DELETE", "/v1/keys/a", &[], b"{}", 400, "body"),
+            ("DELETE", "/v1/keys/a", &[("if-match", "\"1\"")], b"", 400, "If-Match"),
+            ("POST", "/v1/keys", &[("if-none-match", "*")], br#"{"name":"a"}"#, 400, "If-None-"),
+            ("PUT", "/v1/rules", &[("if-unmodified-since", "x")], b"", 400, "If-Unmodified-"),
             ("POST", "/v1/signing-keys", &[], br#"{"revoke":1}"#, 400, "revoke"),
             ("POST", "/v1/signing-keys", &[], br#"{"revoked":true}"#, 400, "revoked"),
             ("POST", "/v1/signing-keys", &[], b"true", 400, "body"),

@@ -1,6 +1,7 @@
 //! `POST /v1/commit`: which documents it is for, and what they answer together.
 
 use super::Request;
+use super::conditional::no_preconditions;
 use super::document_request::{check_json, idempotency};
 use crate::document::Event;
 use blaze_schema::commit::{self, Part};
@@ -12,13 +13,8 @@ use blaze_schema::error::Error;
 /// 415 for a body of another type; `invalid-argument` for a malformed body, header or write.
 pub fn parts(request: &Request<'_>, body: &[u8]) -> Result<Vec<Part>, Error> {
     check_json(request.method, request.headers.get("content-type").as_deref())?;
-    for name in ["If-Match", "If-None-Match"] {
-        if request.headers.get(&name.to_ascii_lowercase()).is_some() {
-            let detail =
-                format!("{name}: a commit has its preconditions in its writes, as \"ifVersion\"");
-            return Err(Error::invalid(detail));
-        }
-    }
+    let instead = "a commit has its preconditions in its writes, as \"ifVersion\"";
+    no_preconditions(request.headers, instead)?;
     idempotency(request, &[])?;
     commit::split(body)
 }

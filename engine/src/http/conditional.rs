@@ -4,11 +4,19 @@ use super::Headers;
 use blaze_schema::error::Error;
 use blaze_schema::write::{Precondition, Versions};
 
+/// Headers under which a write would have to do something else, and which are not understood: ignored, they would let a
+/// write be done that its sender did not want (RFC 9110 sections 13.1.4 and 14.5).
+pub(super) const UNKNOWN: [(&str, &str); 2] = [
+    ("If-Unmodified-Since", "it is not understood; If-Match takes versions"),
+    ("Content-Range", "a part of a document is written by PATCH"),
+];
+
 /// The conditions of a request, in the order in which they are checked (RFC 9110 section 13.2.2).
 ///
 /// # Errors
-/// `invalid-argument` for a header that is no list of entity tags.
+/// `invalid-argument` for a header that is no list of entity tags, and for one of a kind that is not understood.
 pub fn preconditions(headers: &dyn Headers) -> Result<Vec<Precondition>, Error> {
+    refuse(headers, &UNKNOWN)?;
     let mut preconditions = Vec::new();
     if let Some(value) = headers.get("if-match") {
         preconditions.push(Precondition::IfMatch(versions(
@@ -25,6 +33,23 @@ pub fn preconditions(headers: &dyn Headers) -> Result<Vec<Precondition>, Error> 
         )?));
     }
     Ok(preconditions)
+}
+
+/// Checks that a request has no conditions, where there are none to have; `instead` says why.
+///
+/// # Errors
+/// `invalid-argument` naming the header.
+pub fn no_preconditions(headers: &dyn Headers, instead: &str) -> Result<(), Error> {
+    refuse(headers, &[("If-Match", instead), ("If-None-Match", instead)])?;
+    refuse(headers, &UNKNOWN)
+}
+
+/// Refuses headers by their names; each has the rest of the sentence.
+pub(super) fn refuse(headers: &dyn Headers, names: &[(&str, &str)]) -> Result<(), Error> {
+    match names.iter().find(|(name, _)| headers.get(&name.to_ascii_lowercase()).is_some()) {
+        None => Ok(()),
+        Some((name, why)) => Err(Error::invalid(format!("{name}: {why}"))),
+    }
 }
 
 /// How entity tags are compared (RFC 9110 section 8.8.3.2): a weak tag never matches strongly.
@@ -67,6 +92,35 @@ fn versions(name: &str, value: &str, comparison: Comparison) -> Result<Versions,
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    struct Only(&'static str);
+
+    impl Headers for Only {
+        fn get(&self, name: &str) -> Option<String> {
+            (name == self.0).then(|| "\"1\"".to_owned())
+        }
+    }
+
+    #[test]
+    fn a_condition_that_is_not_understood_is_refused_by_name() {
+        for (name, given) in
+            [("If-Unmodified-Since", "if-unmodified-since"), ("Content-Range", "content-range")]
+        {
+            for refused in [
+                preconditions(&Only(given)).map(|_| ()),
+                no_preconditions(&Only(given), "there are no versions"),
+            ] {
+                let error = refused.unwrap_err();
+                assert_eq!(error.status, 400);
+                assert!(error.detail.starts_with(name), "{error}");
+            }
+        }
+        for given in ["if-match", "if-none-match"] {
+            assert!(preconditions(&Only(given)).is_ok());
+            assert!(no_preconditions(&Only(given), "there are no versions").is_err());
+        }
+        assert_eq!(no_preconditions(&Only("prefer"), ""), Ok(()));
+    }
 
     #[test]
     fn entity_tags_are_versions_in_quotes() {

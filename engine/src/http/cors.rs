@@ -6,15 +6,16 @@
 /// Which headers of an answer a page may read, besides those that it always may.
 const EXPOSED: &str = "ETag, Location, Preference-Applied, Retry-After, WWW-Authenticate";
 const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";
-const REQUEST_HEADERS: &str =
-    "Authorization, Content-Type, If-Match, If-None-Match, Idempotency-Key, Prefer";
+const REQUEST_HEADERS: &str = "Authorization, Content-Encoding, Content-Type, If-Match, If-None-Match, Idempotency-Key, Prefer";
 /// How long a browser need not ask again, in seconds.
 const MAX_AGE: &str = "86400";
 
 /// Whether a page of `origin` may call. `allowed` is the configuration: origins separated by spaces, or `*` for any. The
-/// origin `null` never may: it is that of every page that has none, a sandboxed frame of somebody's among them.
+/// origin `null` is that of every page that has none (a file, a sandboxed frame of somebody's), so it cannot be named: it
+/// may call only where any may.
 fn is_allowed(origin: &str, allowed: &str) -> bool {
-    origin != "null" && allowed.split_whitespace().any(|name| name == "*" || name == origin)
+    let mut names = allowed.split_whitespace();
+    names.any(|name| name == "*" || (name == origin && origin != "null"))
 }
 
 /// The headers that let `origin` (the request's `Origin`) read an answer. Where the configuration names origins, or any,
@@ -79,8 +80,13 @@ mod tests {
     }
 
     #[test]
-    fn an_origin_that_is_none_may_never_call() {
-        for configuration in ["*", "null", "https://a.example null *", ""] {
+    fn an_origin_that_is_none_may_call_where_any_may() {
+        for configuration in ["*", "https://a.example null *"] {
+            let origin = allowed(Some("null"), configuration);
+            assert_eq!(origin.as_deref(), Some("null"), "{configuration}");
+            assert_eq!(preflight(Some("null"), configuration), preflight_headers());
+        }
+        for configuration in ["null", "https://a.example null", ""] {
             assert_eq!(allowed(Some("null"), configuration), None, "{configuration}");
             assert_eq!(preflight(Some("null"), configuration), []);
         }

@@ -1,23 +1,27 @@
 //! A request to one document, read into an event.
 
 use super::conditional::preconditions;
+use super::parameters::Names;
 use super::{Request, query_value};
 use crate::document::Event;
 use crate::hash;
 use crate::idempotency::Idempotency;
 use blaze_schema::error::Error;
+use blaze_schema::field_path::FieldPath;
 use blaze_schema::limits::IDEMPOTENCY_KEY_BYTES;
 use blaze_schema::path::{CollectionPath, DocumentPath};
 use blaze_schema::write::Operation;
 use serde_json::Value;
+use std::borrow::Cow;
 use ulid::Ulid;
 
 /// The body of a write.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 enum Body {
     Create,
     Set,
     Merge,
+    MergeFields(Vec<FieldPath>),
     MergePatch,
     Update,
     Patch,
@@ -26,8 +30,11 @@ enum Body {
 
 impl Body {
     /// The part of a request's fingerprint that says how its body is meant.
-    fn name(self) -> &'static [u8] {
-        match self {
+    fn name(&self) -> Cow<'static, [u8]> {
+        let name: &[u8] = match self {
+            Body::MergeFields(fields) => {
+                return Cow::Owned(format!("merge {}", FieldPath::print_list(fields)).into_bytes());
+            }
             Body::Create => b"create",
             Body::Set => b"set",
             Body::Merge => b"merge",
@@ -35,13 +42,27 @@ impl Body {
             Body::Update => b"update",
             Body::Patch => b"patch",
             Body::None => b"delete",
-        }
+        };
+        Cow::Borrowed(name)
     }
 }
 
-/// Whether the request asks for a WebSocket.
+/// Whether the request asks for a WebSocket (RFC 6455 section 4.1: by `GET`).
 pub fn is_upgrade(request: &Request<'_>) -> bool {
-    request.headers.get("upgrade").is_some_and(|upgrade| upgrade.eq_ignore_ascii_case("websocket"))
+    request.method == "GET"
+        && request
+            .headers
+            .get("upgrade")
+            .is_some_and(|upgrade| upgrade.eq_ignore_ascii_case("websocket"))
+}
+
+/// The parameters of the URL that a request to a document may have.
+pub(super) fn parameters(request: &Request<'_>) -> Names {
+    match request.method {
+        "PUT" => &["merge", "mergeFields"],
+        "GET" if is_upgrade(request) => &["since", "epoch"],
+        _ => &[],
+    }
 }
 
 /// Reads a request to a document; `POST` is a create, under the id that the Worker chose.
@@ -54,7 +75,7 @@ pub fn event(request: &Request<'_>, body: &[u8]) -> Result<Event, Error> {
     }
     let kind = body_kind(request)?;
     Ok(Event::Write {
-        idempotency: idempotency(request, &[kind.name(), body])?,
+        idempotency: idempotency(request, &[&kind.name(), body])?,
         operation: operation(kind, body)?,
         preconditions: preconditions(request.headers)?,
         return_data: !prefers_minimal(request),
@@ -148,19 +169,34 @@ fn body_kind(request: &Request<'_>) -> Result<Body, Error> {
     let media_type = media_type(request.headers.get("content-type").as_deref());
     match (request.method, media_type.as_deref()) {
         ("POST", Some("application/json") | None) => Ok(Body::Create),
-        ("PUT", Some("application/json") | None) => {
-            match query_value(request.query, "merge").as_deref() {
-                None | Some("false") => Ok(Body::Set),
-                Some("true" | "") => Ok(Body::Merge),
-                Some(other) => {
-                    Err(Error::invalid(format!("merge: {other:?} is neither true nor false")))
-                }
-            }
-        }
+        ("PUT", Some("application/json") | None) => set_kind(request.query),
         ("PATCH", Some("application/merge-patch+json")) => Ok(Body::MergePatch),
         ("PATCH", Some("application/json-patch+json")) => Ok(Body::Patch),
         ("PATCH", Some("application/json")) => Ok(Body::Update),
         (method, media_type) => Err(other_type(method, media_type)),
+    }
+}
+
+/// The kind of a `PUT`, by the URL's query.
+fn set_kind(query: &str) -> Result<Body, Error> {
+    let merge = match query_value(query, "merge").as_deref() {
+        None => None,
+        Some("false") => Some(Body::Set),
+        Some("true" | "") => Some(Body::Merge),
+        Some(other) => {
+            let detail = format!("merge: {other:?} is neither true nor false");
+            return Err(Error::invalid(detail));
+        }
+    };
+    match (merge, query_value(query, "mergeFields")) {
+        (merge, None) => Ok(merge.unwrap_or(Body::Set)),
+        (None, Some(fields)) => {
+            let fields = FieldPath::parse_list(&fields).map_err(|error| error.at("mergeFields"))?;
+            Ok(Body::MergeFields(fields))
+        }
+        (Some(_), Some(_)) => {
+            Err(Error::invalid("merge and mergeFields: a request has one of them"))
+        }
     }
 }
 
@@ -173,6 +209,17 @@ pub fn check_json(method: &str, content_type: Option<&str>) -> Result<(), Error>
         Some("application/json") | None => Ok(()),
         other => Err(other_type(method, other)),
     }
+}
+
+/// Checks that a request has no body, where nothing that it says would count.
+///
+/// # Errors
+/// `invalid-argument`
+pub(super) fn no_body(method: &str, body: &[u8]) -> Result<(), Error> {
+    if body.is_empty() {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("body: {method} takes none; a precondition is a header")))
 }
 
 /// The type without its parameters, in lower case.
@@ -197,6 +244,7 @@ pub const ACCEPT_PATCH: &str =
 
 fn operation(kind: Body, body: &[u8]) -> Result<Operation, Error> {
     if kind == Body::None {
+        no_body("DELETE", body)?;
         return Ok(Operation::Delete);
     }
     let value: Value = serde_json::from_slice(body)
@@ -205,6 +253,7 @@ fn operation(kind: Body, body: &[u8]) -> Result<Operation, Error> {
         Body::Create => Operation::create(value),
         Body::Set => Operation::set(value),
         Body::Merge => Operation::merge(value),
+        Body::MergeFields(fields) => Operation::merge_fields(value, &fields),
         Body::MergePatch => Operation::merge_patch(value),
         Body::Update => Operation::update(value),
         Body::Patch => Operation::patch(value),
@@ -255,6 +304,7 @@ mod tests {
             Ok(Operation::Create(_)) => "create",
             Ok(Operation::Set(_)) => "set",
             Ok(Operation::Merge(_)) => "merge",
+            Ok(Operation::MergeFields(_)) => "merge-fields",
             Ok(Operation::MergePatch(_)) => "merge-patch",
             Ok(Operation::Update(_)) => "update",
             Ok(Operation::Patch(_)) => "patch",
@@ -269,10 +319,23 @@ mod tests {
         assert_eq!(name("PUT", "", &[], "{}"), "set");
         assert_eq!(name("PUT", "merge=true", &[json], "{}"), "merge");
         assert_eq!(name("PUT", "merge=yes", &[json], "{}"), "400");
+        let data = r#"{"a":1,"b":{"c":2}}"#;
+        for (query, expected) in [
+            ("mergeFields=a,b.c", "merge-fields"),
+            ("mergeFields=%60a%60%2Cb", "merge-fields"),
+            ("mergeFields=", "merge-fields"),
+            ("mergeFields=a,d", "400"),
+            ("mergeFields=a,", "400"),
+            ("merge=true&mergeFields=a", "400"),
+            ("mergeFields=a&merge=false", "400"),
+        ] {
+            assert_eq!(name("PUT", query, &[json], data), expected, "{query}");
+        }
         assert_eq!(name("PATCH", "", &[merge_patch], "{}"), "merge-patch");
         assert_eq!(name("PATCH", "", &[json_patch], "[]"), "patch");
         assert_eq!(name("PATCH", "", &[json], "{}"), "update");
-        assert_eq!(name("DELETE", "", &[], "ignored"), "delete");
+        assert_eq!(name("DELETE", "", &[], ""), "delete");
+        assert_eq!(name("DELETE", "", &[], r#"{"ifVersion":3}"#), "400");
         assert_eq!(name("PATCH", "", &[], "{}"), "415");
         assert_eq!(name("PUT", "", &[merge_patch], "{}"), "415");
         assert_eq!(name("PUT", "", &[("content-type", "text/plain")], "{}"), "415");
@@ -315,13 +378,20 @@ mod tests {
 
     #[test]
     fn a_fingerprint_is_of_the_meaning_and_the_body() {
-        let fingerprint = |method, pairs: &[(&str, &str)], body| {
+        let of_query = |method, query, pairs: &[(&str, &str)], body| {
             let pairs: Vec<_> = pairs.iter().copied().chain([("idempotency-key", "k")]).collect();
-            match read(method, "", &pairs, body) {
+            match read(method, query, &pairs, body) {
                 Ok(Event::Write { idempotency: Some(idempotency), .. }) => idempotency.fingerprint,
                 other => panic!("{other:?}"),
             }
         };
+        let fingerprint = |method, pairs: &[(&str, &str)], body| of_query(method, "", pairs, body);
+        let put = |query| of_query("PUT", query, &[], r#"{"a":1,"b":1}"#);
+        let kinds = ["", "merge=true", "mergeFields=", "mergeFields=a", "mergeFields=a,b"].map(put);
+        for (number, kind) in kinds.iter().enumerate() {
+            assert!(!kinds.iter().skip(number + 1).any(|other| other == kind), "{number}");
+        }
+        assert_eq!(put("mergeFields=a,b"), put("mergeFields=a%2C+%60b%60"));
         assert_eq!(
             fingerprint("PUT", &[], "{}"),
             fingerprint("PUT", &[("content-type", "application/json")], "{}")

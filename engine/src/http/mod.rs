@@ -7,11 +7,13 @@ pub mod account_request;
 pub mod admin_request;
 pub mod commit_request;
 pub mod conditional;
+pub mod content_encoding;
 pub mod cors;
 pub mod credential;
 pub mod document_request;
 #[cfg(feature = "openapi")]
 pub mod openapi;
+pub mod parameters;
 pub mod query_request;
 pub mod reply;
 pub mod route;

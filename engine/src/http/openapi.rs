@@ -258,5 +258,9 @@ fn with_merge(mut parameters: Vec<Value>) -> Vec<Value> {
     let description =
         "true: Firestore's set with merge; leaves overwrite, siblings survive, null is a value.";
     parameters.push(query("merge", description, json!({"type": "boolean", "default": false})));
+    let description = "Field paths between commas, such as a,b.c: Firestore's set with merge fields. These fields \
+                       alone are taken from the data, each as a whole; every one must be there, as \
+                       {\"$delete\": true} to be removed. Not together with merge.";
+    parameters.push(query("mergeFields", description, json!({"type": "string"})));
     parameters
 }

@@ -43,7 +43,7 @@ pub enum Route {
 }
 
 const DOCUMENT_METHODS: &str = "GET, HEAD, PUT, PATCH, DELETE";
-const COLLECTION_METHODS: &str = "GET, POST";
+const COLLECTION_METHODS: &str = "GET, HEAD, POST";
 
 /// Refuses a URL that is too long to be looked at.
 ///
@@ -70,7 +70,7 @@ pub fn route(method: &str, path: &str) -> Result<Route, Reply> {
                 _ => other_method(method, DOCUMENT_METHODS),
             },
             Ok(Path::Collection(path)) => match method {
-                "GET" => Ok(Route::List(path)),
+                "GET" | "HEAD" => Ok(Route::List(path)),
                 "POST" => Ok(Route::Create(path)),
                 _ => other_method(method, COLLECTION_METHODS),
             },
@@ -153,12 +153,15 @@ mod tests {
             ("POST", "/v1/keys", Route::Admin),
             ("DELETE", "/v1/keys/abc", Route::Admin),
             ("GET", "/v1/audit", Route::Admin),
-            ("OPTIONS", "/v1/keys", Route::Options("GET, POST")),
+            ("OPTIONS", "/v1/keys", Route::Options("GET, HEAD, POST")),
             ("GET", "/v1/jwks.json", Route::Jwks),
             ("OPTIONS", "/v1/docs/users/alice", Route::Options(DOCUMENT_METHODS)),
             ("GET", "/", Route::Page),
             ("GET", "/style.css", Route::Page),
         ] {
+            if method == "GET" && path != "/v1/listen" {
+                assert_eq!(route("HEAD", path).as_ref(), Ok(&expected), "HEAD {path}");
+            }
             assert_eq!(route(method, path), Ok(expected), "{method} {path}");
         }
         assert_eq!(route("POST", "/v1/commit"), Ok(Route::Commit));

@@ -2,9 +2,29 @@
 
 use super::{Operator, Query};
 use crate::error::Error;
+use crate::field_path::{outside_of_quotes, split_list};
 use crate::path::CollectionPath;
 use crate::value::Map;
 use serde_json::{Value, json};
+
+/// The parameters of a URL that [`Query::from_list`] reads.
+pub const PARAMETERS: [&str; 12] = [
+    "where",
+    "orderBy",
+    "limit",
+    "limitToLast",
+    "offset",
+    "startAt",
+    "startAfter",
+    "endAt",
+    "endBefore",
+    "select",
+    "pageToken",
+    "explain",
+];
+
+/// Those of them that may be given several times: all of them count.
+pub const ADDING_UP: [&str; 2] = ["where", "orderBy"];
 
 impl Query {
     /// Reads decoded pairs of a URL's query:
@@ -31,13 +51,13 @@ impl Query {
                     continue;
                 }
                 "orderBy" => {
-                    orders.extend(split(text).map(read_order));
+                    orders.extend(split_list(text).map(read_order));
                     continue;
                 }
                 "limit" | "limitToLast" | "offset" | "explain" => read_value(text),
                 "pageToken" => Value::from(text.as_str()),
                 "select" if text.trim().is_empty() => Value::Array(Vec::new()),
-                "select" => split(text).map(Value::from).collect(),
+                "select" => split_list(text).map(Value::from).collect(),
                 "startAt" | "startAfter" | "endAt" | "endBefore" => match read_value(text) {
                     Value::Array(values) => Value::Array(values),
                     value => Value::Array(vec![value]),
@@ -104,33 +124,6 @@ fn read_order(text: &str) -> Value {
         }
         _ => json!({ "field": text }),
     }
-}
-
-/// The parts between commas, without the spaces around them.
-fn split(text: &str) -> impl Iterator<Item = &str> {
-    let commas =
-        outside_of_quotes(text).filter(|(_, character)| *character == ',').map(|(at, _)| at);
-    let mut start = 0;
-    commas.chain([text.len()]).map(move |end| {
-        let part = text.get(start..end).unwrap_or_default();
-        start = end.saturating_add(1);
-        part.trim()
-    })
-}
-
-/// The characters that stand outside of the backticks that quote a key, and where they stand.
-fn outside_of_quotes(text: &str) -> impl Iterator<Item = (usize, char)> {
-    let (mut quoted, mut escaped) = (false, false);
-    text.char_indices().filter(move |(_, character)| {
-        let inside = quoted;
-        match character {
-            _ if escaped => escaped = false,
-            '\\' if quoted => escaped = true,
-            '`' => quoted = !quoted,
-            _ => {}
-        }
-        !inside && !quoted
-    })
 }
 
 #[cfg(test)]

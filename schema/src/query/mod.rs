@@ -8,7 +8,7 @@ mod cursor;
 mod disjunctions;
 mod filter;
 mod json;
-mod list;
+pub mod list;
 mod matcher;
 mod order;
 mod project;

@@ -22,9 +22,9 @@ fn a_wrong_method_is_405_with_the_right_ones() {
     for (method, path, allow) in [
         ("POST", document.as_str(), "GET, HEAD, PUT, PATCH, DELETE"),
         ("TRACE", document.as_str(), "GET, HEAD, PUT, PATCH, DELETE"),
-        ("PUT", "/v1/docs/problems", "GET, POST"),
-        ("PATCH", "/v1/docs/problems", "GET, POST"),
-        ("DELETE", "/v1/docs/problems", "GET, POST"),
+        ("PUT", "/v1/docs/problems", "GET, HEAD, POST"),
+        ("PATCH", "/v1/docs/problems", "GET, HEAD, POST"),
+        ("DELETE", "/v1/docs/problems", "GET, HEAD, POST"),
         ("GET", "/v1/query", "POST"),
         ("PUT", "/v1/commit", "POST"),
         ("GET", "/v1/aggregate", "POST"),

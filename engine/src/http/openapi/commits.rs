@@ -46,7 +46,10 @@ fn write() -> Value {
     ];
     let mut kinds: Vec<Value> = data
         .into_iter()
-        .map(|(name, does)| kind(name, does, Some(("data", reference("Data")))))
+        .map(|(name, does)| {
+            let written = kind(name, does, Some(("data", reference("Data"))));
+            if name == "merge" { with_merge_fields(written) } else { written }
+        })
         .collect();
     let patch = "RFC 6902. The document must exist.";
     kinds.push(kind("patch", patch, Some(("operations", operations_schema()))));
@@ -76,6 +79,18 @@ fn kind(name: &str, does: &str, content: Option<(&str, Value)>) -> Value {
         "required": required,
         "additionalProperties": false
     })
+}
+
+fn with_merge_fields(mut kind: Value) -> Value {
+    let description = "These fields alone are taken from the data, each as a whole; every one must be there, as \
+                       {\"$delete\": true} to be removed.";
+    if let Some(properties) = kind.pointer_mut("/properties").and_then(Value::as_object_mut) {
+        let field =
+            json!({"type": "string", "description": "A field path, such as b.c", "minLength": 1});
+        let list = json!({"type": "array", "description": description, "items": field});
+        properties.insert("mergeFields".to_owned(), list);
+    }
+    kind
 }
 
 fn committed() -> Value {
