@@ -12,7 +12,7 @@ mod change;
 mod write;
 
 use crate::auth::Auth;
-use crate::guard::{Caller, Guard, Stop};
+use crate::guard::{Caller, Explained, Guard, Stop};
 use crate::idempotency::Idempotency;
 use crate::index::row;
 use crate::index::settings::Settings;
@@ -33,6 +33,7 @@ use blaze_schema::value::Map;
 use blaze_schema::write::{Operation, Precondition, Write};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 use write::{Edit, Outcome, Request, Wants};
@@ -165,6 +166,8 @@ pub enum Effect {
         /// What.
         act: &'static str,
     },
+    /// Log why something was refused.
+    Log(String),
 }
 
 /// The answer to a request.
@@ -311,6 +314,7 @@ impl Document {
             guard,
             caller,
             audience: &mut self.audience,
+            log: Cell::new(None),
         };
         let (record, outbox, effects) = step.run(store, event);
         self.cache = record.filter(|record| record.bytes() <= CACHED_BYTES);
@@ -329,6 +333,8 @@ struct Step<'a> {
     guard: &'a Guard,
     caller: &'a Caller,
     audience: &'a mut Audience,
+    /// Why the step was refused, for the log.
+    log: Cell<Option<String>>,
 }
 
 /// What a step leaves: the record that is kept in memory, what is known of the outbox, and what is to be done.
@@ -336,7 +342,7 @@ type Left = (Option<Record>, Outbox, Vec<Effect>);
 
 impl Step<'_> {
     fn run(mut self, store: &mut impl Store, event: Event) -> Left {
-        let effects = match event {
+        let mut effects = match event {
             Event::Get { preconditions } => match self.get(store, &preconditions) {
                 Ok(answer) => vec![Effect::Answer(answer)],
                 Err(stop) => stopped(stop, |error| vec![Effect::Answer(Answer::Refused(error))]),
@@ -382,6 +388,7 @@ impl Step<'_> {
             Event::Indexed { done: false, .. } => self.set_outbox_alarm().into_iter().collect(),
             Event::Alarm => self.alarm(store),
         };
+        effects.extend(self.log.take().map(Effect::Log));
         (self.record, self.outbox, effects)
     }
 
@@ -485,13 +492,25 @@ impl Step<'_> {
         Ok(self.record.as_ref())
     }
 
+    /// Whether the rules allow the event that this step is for. A refusal is explained as far as the guard says.
     fn permit(
         &self,
         method: Method,
         before: Option<&Record>,
         after: Option<&Record>,
     ) -> Result<Basis, Stop> {
-        self.guard.permit(self.caller, self.now, method, self.path, [before, after])
+        let states = [before, after];
+        let permitted =
+            self.guard.permit_explained(self.caller, self.now, method, self.path, states);
+        permitted.map_err(|Explained { stop, log }| {
+            self.log.set(log);
+            stop
+        })
+    }
+
+    /// Whether the caller may see a state of the document; nothing is refused by it.
+    fn sees(&self, record: Option<&Record>) -> Result<Basis, Stop> {
+        self.guard.permit(self.caller, self.now, Method::Get, self.path, [record, None])
     }
 
     fn get(&mut self, store: &impl Store, preconditions: &[Precondition]) -> Result<Answer, Stop> {

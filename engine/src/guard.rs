@@ -2,6 +2,7 @@
 
 use crate::auth::Auth;
 use crate::record::Record;
+use crate::rules::explain::{Explanation, Values, told};
 use crate::rules::{Basis, Lookups, Method, QueryRequest, Request, Resource, Rules, Verdict};
 use crate::store::StoreError;
 use blaze_schema::error::{Code, Error};
@@ -29,7 +30,30 @@ pub enum Guard {
         rules: Rc<Rules>,
         /// Their version.
         version: u64,
+        /// Whether their refusals are explained.
+        explain: Explain,
     },
+}
+
+/// Whether it is explained why rules refuse something, and to whom. It takes many times as long as to refuse.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Explain {
+    /// To nobody.
+    #[default]
+    Never,
+    /// In the server's log, without values: documents are not for those who read it.
+    Log,
+    /// In the log and in the answer, with values: on a machine where everybody may see everything.
+    Answer,
+}
+
+/// Why something is not done now, and a line for the server's log if it is a refusal that is explained.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Explained {
+    /// Why not.
+    pub stop: Stop,
+    /// The line.
+    pub log: Option<String>,
 }
 
 /// Who asks, and what is known of other documents.
@@ -93,6 +117,11 @@ impl Guard {
         }
     }
 
+    /// Whether refusals say why in the answer.
+    pub fn explains_to_callers(&self) -> bool {
+        matches!(self, Guard::Rules { explain: Explain::Answer, .. })
+    }
+
     /// Whether an act by this caller is an administrative one: done although no rule allowed it.
     pub fn is_administrative(&self, caller: &Caller) -> bool {
         !self.is_open() && caller.is_admin()
@@ -135,6 +164,86 @@ impl Guard {
         }
     }
 
+    /// As [`Guard::permit`], with a refusal explained as far as the guard says.
+    ///
+    /// # Errors
+    /// As [`Guard::permit`].
+    pub fn permit_explained(
+        &self,
+        caller: &Caller,
+        time: Timestamp,
+        method: Method,
+        path: &DocumentPath,
+        states: [Option<&Record>; 2],
+    ) -> Result<Basis, Explained> {
+        self.permit(caller, time, method, path, states).map_err(|stop| {
+            let [before, after] = states;
+            let request = Request {
+                method,
+                path,
+                auth: caller.auth.as_deref(),
+                time,
+                before: before.and_then(resource),
+                after: after.and_then(resource),
+                lookups: &caller.lookups,
+            };
+            let act = format!("{} of {path}", method.as_str());
+            let is_ruled = method == Method::Get || !is_grant(path);
+            self.explained(stop, caller, &act, is_ruled, |rules, values| {
+                rules.explain(&request, values)
+            })
+        })
+    }
+
+    /// As [`Guard::permit_query`], with a refusal explained as far as the guard says.
+    ///
+    /// # Errors
+    /// As [`Guard::permit_query`].
+    pub fn permit_query_explained(
+        &self,
+        caller: &Caller,
+        time: Timestamp,
+        query: &Query,
+    ) -> Result<Basis, Explained> {
+        self.permit_query(caller, time, query).map_err(|stop| {
+            let (auth, lookups) = (caller.auth.as_deref(), &caller.lookups);
+            let request = QueryRequest { query, auth, time, lookups };
+            let act = format!("list of {}", from(query));
+            self.explained(stop, caller, &act, true, |rules, values| {
+                rules.explain_query(&request, values)
+            })
+        })
+    }
+
+    fn explained(
+        &self,
+        stop: Stop,
+        caller: &Caller,
+        act: &str,
+        is_ruled: bool,
+        explain: impl FnOnce(&Rules, Values) -> Explanation,
+    ) -> Explained {
+        let Guard::Rules { rules, explain: whom, .. } = self else {
+            return Explained { stop, log: None };
+        };
+        let values = match whom {
+            Explain::Never => return Explained { stop, log: None },
+            Explain::Log => Values::Hidden,
+            Explain::Answer => Values::Shown,
+        };
+        let Stop::Refused(mut error) = stop else { return Explained { stop, log: None } };
+        if !is_ruled {
+            return Explained { stop: error.into(), log: None };
+        }
+        let why = told(&explain(rules, values));
+        if *whom == Explain::Answer {
+            error.detail = format!("{} ({why})", error.detail);
+        }
+        let who = if caller.auth.is_some() { caller.uid() } else { "anonymous" };
+        let log = format!("{act} by {who}: {why}");
+        Explained { stop: error.into(), log: Some(log) }
+    }
+
     /// What is told of an act that is not allowed, and in the same words of one that failed for a reason that its caller
     /// may not know.
     pub fn forbidden(&self, caller: &Caller, method: Method, path: &DocumentPath) -> Error {
@@ -165,14 +274,19 @@ impl Guard {
             Verdict::Allowed(basis) => Ok(basis),
             Verdict::Needs(paths) => Err(Stop::Needs(paths)),
             Verdict::Denied(_) => {
-                let of = match &query.from {
-                    Source::Collection(collection) => collection.to_string(),
-                    Source::Group(id) => format!("all collections {id}"),
-                };
-                let act = format!("a query of {of} that could find what may not be read");
+                let act =
+                    format!("a query of {} that could find what may not be read", from(query));
                 Err(refusal(caller, &act).into())
             }
         }
+    }
+}
+
+/// Where a query looks, in words.
+fn from(query: &Query) -> String {
+    match &query.from {
+        Source::Collection(collection) => collection.to_string(),
+        Source::Group(id) => format!("all collections {id}"),
     }
 }
 

@@ -201,6 +201,14 @@ pub const RULE_CALLS: usize = 20;
 pub const RULE_STEPS: usize = 10_000;
 /// Bytes of texts, lists and maps that one decision by rules makes.
 pub const RULE_BYTES: usize = 1_024 * 1_024;
+/// Steps of an explanation of one decision: it evaluates parts of conditions again.
+pub const RULE_EXPLANATION: usize = 4 * RULE_STEPS;
+/// Refusals that an isolate explains in its log in a second.
+pub const EXPLANATIONS: usize = 10;
+/// Reasons of one `allow` in an explanation, and `allow`s in it.
+pub const RULE_REASONS: usize = 20;
+/// Characters of a value or of a part of the text in an explanation.
+pub const RULE_SHOWN: usize = 100;
 /// Documents that one decision by rules looks up. Firestore: quotas, "exists(), get(), and getAfter() calls".
 pub const RULE_LOOKUPS: usize = 10;
 /// Bytes of a password, at least. NIST SP 800-63B-4, 3.1.1.2, has characters: none is less than a byte.

@@ -8,7 +8,7 @@ use crate::attachment::Attachment;
 use crate::bridge::{self, Socket};
 use crate::collections::collections;
 use crate::entry::too_large;
-use crate::guard::{Who, guard, identify, who};
+use crate::guard::{Who, guard, identify, log_refusal, who};
 use crate::incoming::Incoming;
 use crate::respond::{allow_origin, count_rows, internal, reply_in_parts, response};
 use crate::sqlite::SqliteStore;
@@ -562,6 +562,7 @@ impl Document {
                 Effect::Audit { actor, act } => {
                     worker::console_log!("audit {}", audit_line(&actor, act, path));
                 }
+                Effect::Log(line) => log_refusal(&line),
             }
         }
         Ok(done)

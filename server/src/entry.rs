@@ -3,11 +3,11 @@
 use crate::bridge;
 use crate::collections::collections;
 use crate::document::read_lookups;
-use crate::guard::{Who, guard, own_keys, who};
+use crate::guard::{Who, guard, log_refusal, own_keys, who};
 use crate::incoming::Incoming;
 use crate::respond::{allow_origin, allowed_origins, failed, internal, response, response_of};
 use blaze_engine::auth::Auth;
-use blaze_engine::guard::{Caller, Stop};
+use blaze_engine::guard::{Caller, Explained, Stop};
 use blaze_engine::http::admin_request;
 use blaze_engine::http::document_request::is_upgrade;
 use blaze_engine::http::query_request::{Ask, Question};
@@ -270,7 +270,11 @@ fn asked(
         Who::Refresh(_) => None,
     };
     let caller = Caller { auth, lookups: read_lookups(lookups)? };
-    guard.permit_query(&caller, bridge::now(), question.of())?;
+    let permitted = guard.permit_query_explained(&caller, bridge::now(), question.of());
+    permitted.map_err(|Explained { stop, log }| {
+        log.iter().for_each(|line| log_refusal(line));
+        stop
+    })?;
     Ok(question.ask(&collections)?)
 }
 

@@ -6,11 +6,12 @@ use crate::bridge;
 use crate::incoming::Incoming;
 use blaze_engine::access::snapshot::Snapshot;
 use blaze_engine::auth::{ApiKey, Auth, Identified, Identities, Issuers, OWN_ISSUER};
-use blaze_engine::guard::Guard;
+use blaze_engine::guard::{Explain, Guard};
 use blaze_engine::http::credential::credential;
 use blaze_engine::rules::Rules;
 use blaze_schema::error::{Code, Error};
-use std::cell::RefCell;
+use blaze_schema::limits::EXPLANATIONS;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use worker::Env;
@@ -60,6 +61,7 @@ impl Known {
                     Error::new(Code::Internal, format!("rules: {}", first.unwrap_or_default()))
                 })?),
                 version: rules.version,
+                explain: if is_open(env) { Explain::Answer } else { Explain::Log },
             },
         };
         self.version = Some(version);
@@ -106,9 +108,36 @@ pub fn take_snapshot(env: &Env, text: &str) -> Result<f64, JsValue> {
     taken.map(|version| version as f64).map_err(|error| JsValue::from(error.detail))
 }
 
-/// The rules in force.
+/// The rules in force. Where they are for others than the people of this machine, no more than [`EXPLANATIONS`] refusals
+/// are explained in a second: whoever asks for what is forbidden must not keep the isolate busy.
 pub(crate) fn guard() -> Guard {
-    KNOWN.with_borrow(|known| known.guard.clone())
+    let mut guard = KNOWN.with_borrow(|known| known.guard.clone());
+    if let Guard::Rules { explain: explain @ Explain::Log, .. } = &mut guard
+        && EXPLAINED
+            .with(|explained| explained.get().1 >= EXPLANATIONS && explained.get().0 == second())
+    {
+        *explain = Explain::Never;
+    }
+    guard
+}
+
+thread_local! {
+    /// The second in which refusals were last explained, and how many were.
+    static EXPLAINED: Cell<(i64, usize)> = const { Cell::new((0, 0)) };
+}
+
+fn second() -> i64 {
+    bridge::now().micros() / 1_000_000
+}
+
+/// Logs why something was refused.
+pub(crate) fn log_refusal(line: &str) {
+    EXPLAINED.with(|explained| {
+        let (since, count) = explained.get();
+        let now = second();
+        explained.set((now, if since == now { count.saturating_add(1) } else { 1 }));
+    });
+    worker::console_log!("refused {line}");
 }
 
 /// Blaze's own public keys, as JSON.

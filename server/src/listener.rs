@@ -4,7 +4,7 @@
 use crate::bridge;
 use crate::collections::collections;
 use crate::document::{protocol_of, read_lookups};
-use crate::guard::{Who, guard, identify};
+use crate::guard::{Who, guard, identify, log_refusal};
 use crate::incoming::Incoming;
 use crate::respond::{allow_origin, response};
 use blaze_engine::http::credential::credential;
@@ -81,11 +81,12 @@ impl Listener {
 impl Listener {
     fn handle(&self, event: Event) -> Array {
         let effects = self.0.borrow_mut().handle(bridge::now(), &guard(), event);
-        effects.into_iter().map(described).collect()
+        effects.into_iter().filter_map(described).collect()
     }
 }
 
-fn described(effect: Effect) -> JsValue {
+/// An effect as `listener.js` takes it; `None` for what is done here.
+fn described(effect: Effect) -> Option<JsValue> {
     let list = match effect {
         Effect::Send(text) => Array::of2(&"send".into(), &text.into()),
         Effect::Open { upstream, object } => {
@@ -111,8 +112,12 @@ fn described(effect: Effect) -> JsValue {
             Array::of3(&"forward".into(), &(upstream as f64).into(), &text.into())
         }
         Effect::End { code } => Array::of2(&"end".into(), &code.into()),
+        Effect::Log(line) => {
+            log_refusal(&line);
+            return None;
+        }
     };
-    list.into()
+    Some(list.into())
 }
 
 /// Binding and name of an object, and the URL that its socket is opened by.

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
-use ureq::http::Response;
+use ureq::http::{Response, Uri};
 use ureq::{Agent, Body, RequestBuilder};
 
 use crate::admin_key;
+use crate::process::say;
 
 /// The variable of the environment with the API key.
 const KEY_VARIABLE: &str = "BLAZE_KEY";
@@ -21,10 +22,10 @@ pub(crate) struct Server {
     /// The server
     #[arg(long, default_value = "http://127.0.0.1:8787")]
     url: String,
-    /// A file with an administrator's API key; else it is $BLAZE_KEY, or that of the server on this machine
+    /// A file with an administrator's API key; else it is $BLAZE_KEY, or for the server on this machine its own
     #[arg(long)]
     key_file: Option<PathBuf>,
-    /// The data directory of the server on this machine, where its key is
+    /// The data directory of the server on this machine, where its key is, which is sent to no other server
     #[arg(long, default_value = ".blaze")]
     data: PathBuf,
 }
@@ -123,26 +124,83 @@ impl Server {
     }
 
     fn authorization(&self) -> Result<String> {
-        Ok(format!("Bearer {}", self.key()?))
+        let Key { text, from } = self.key(env::var(KEY_VARIABLE).ok())?;
+        say(format!("{} is asked with {from}", self.url));
+        Ok(format!("Bearer {text}"))
     }
 
-    fn key(&self) -> Result<String> {
+    /// The key that is for this server; `variable` is what the environment says.
+    ///
+    /// # Errors
+    /// If there is none, or only that of another server.
+    fn key(&self, variable: Option<String>) -> Result<Key> {
         let local = self.data.join(admin_key::FILE);
-        match (&self.key_file, env::var(KEY_VARIABLE)) {
+        let how = format!("name a file with its key by --key-file, or set {KEY_VARIABLE}");
+        match (&self.key_file, variable.filter(|key| !key.trim().is_empty())) {
             (Some(file), _) => read_key(file),
-            (None, Ok(key)) => Ok(key.trim().to_owned()),
-            (None, Err(_)) if local.is_file() => read_key(&local),
-            (None, Err(_)) => bail!(
-                "no key: name a file with --key-file, set {KEY_VARIABLE}, or start where {} is",
-                local.display()
-            ),
+            (None, Some(key)) => {
+                Ok(Key { text: key.trim().to_owned(), from: format!("the key in ${KEY_VARIABLE}") })
+            }
+            (None, None) if local.is_file() => {
+                let own = admin_key::address(&self.data);
+                if !is_of(&self.url, own.as_deref()) {
+                    let own = own.unwrap_or_else(|| "a server on this machine".to_owned());
+                    bail!(
+                        "{}: there is no key for it, and that in {} is for {own} only: {how}",
+                        self.url,
+                        local.display()
+                    );
+                }
+                read_key(&local)
+            }
+            (None, None) => {
+                bail!(
+                    "{}: there is no key for it: {how}, or start where {} is",
+                    self.url,
+                    local.display()
+                )
+            }
         }
     }
 }
 
-fn read_key(file: &Path) -> Result<String> {
+/// A key, and where it is from.
+#[derive(Debug, PartialEq, Eq)]
+struct Key {
+    text: String,
+    from: String,
+}
+
+fn read_key(file: &Path) -> Result<Key> {
     let text = fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
-    Ok(text.trim().to_owned())
+    Ok(Key { text: text.trim().to_owned(), from: format!("the key in {}", file.display()) })
+}
+
+/// Whether a URL is that of a server on this machine which said its address; one that did not may have any port.
+fn is_of(url: &str, own: Option<&str>) -> bool {
+    let Some((host, port)) = host_and_port(url) else { return false };
+    let Some((own_host, own_port)) = own.and_then(host_and_port) else {
+        return is_private(url) && host == LOOPBACK;
+    };
+    (host, port) == (own_host, own_port) && url.starts_with("http://")
+}
+
+const LOOPBACK: &str = "localhost";
+
+/// The host, the names of this machine being one, and the port.
+fn host_and_port(url: &str) -> Option<(String, u16)> {
+    let uri: Uri = url.parse().ok()?;
+    let port = uri.port_u16().or(match uri.scheme_str()? {
+        "http" => Some(80),
+        "https" => Some(443),
+        _ => None,
+    })?;
+    if uri.authority()?.as_str().contains('@') {
+        return None;
+    }
+    let host = uri.host()?;
+    let is_loopback = ["127.0.0.1", "localhost", "[::1]", "::1"].contains(&host);
+    Some((if is_loopback { LOOPBACK } else { host }.to_owned(), port))
 }
 
 /// Whether nobody sees what is sent there.
@@ -289,11 +347,48 @@ mod tests {
         assert!(refused.to_string().contains("(401): who is it?"), "{refused}");
         served.join().unwrap();
         let nobody = Server { key_file: None, data: PathBuf::from("none"), ..server };
-        // Whoever runs this may have a key of their own.
-        if env::var_os(KEY_VARIABLE).is_none() {
-            let missing = format!("{:#}", nobody.get("/v1/keys").err().unwrap());
-            assert!(missing.contains("--key-file"), "{missing}");
+        let missing = nobody.key(None).unwrap_err().to_string();
+        assert!(missing.contains("--key-file"), "{missing}");
+    }
+
+    #[test]
+    fn a_servers_own_key_is_sent_to_no_other() {
+        let data = tempfile::tempdir().unwrap();
+        let file = data.path().join(admin_key::FILE);
+        fs::write(&file, "local\n").unwrap();
+        let server = |url: &str| Server {
+            url: url.to_owned(),
+            key_file: None,
+            data: data.path().to_owned(),
+        };
+        let local =
+            || Key { text: "local".to_owned(), from: format!("the key in {}", file.display()) };
+        let elsewhere =
+            ["https://blaze.example", "http://blaze.example:8787", "https://127.0.0.1.example"];
+        for url in ["http://127.0.0.1:8787", "http://localhost:9999/", "http://[::1]:1"] {
+            assert_eq!(server(url).key(None).unwrap(), local(), "{url}");
         }
+        for url in elsewhere {
+            let refused = server(url).key(None).unwrap_err().to_string();
+            assert!(refused.starts_with(url) && refused.contains("--key-file"), "{refused}");
+            assert!(!refused.contains("local\n"), "{refused}");
+        }
+        admin_key::remember(data.path(), "http://127.0.0.1:8787").unwrap();
+        for url in ["http://127.0.0.1:8787/", "http://localhost:8787", "http://[::1]:8787"] {
+            assert_eq!(server(url).key(None).unwrap(), local(), "{url}");
+        }
+        let others =
+            ["http://127.0.0.1:8788", "https://127.0.0.1:8787", "http://x@localhost:8787", ""];
+        for url in elsewhere.iter().chain(&others) {
+            let refused = server(url).key(None).unwrap_err().to_string();
+            assert!(refused.contains("is for http://127.0.0.1:8787 only"), "{refused}");
+        }
+        // A key that somebody names is sent where they say.
+        let other = server("https://blaze.example");
+        let named = Key { text: "other".to_owned(), from: "the key in $BLAZE_KEY".to_owned() };
+        assert_eq!(other.key(Some(" other\n".to_owned())).unwrap(), named);
+        assert!(other.key(Some(String::new())).is_err());
+        assert_eq!(Server { key_file: Some(file.clone()), ..other }.key(None).unwrap(), local());
     }
 
     #[test]

@@ -16,6 +16,24 @@ pub(crate) const VARIABLE: &str = "ADMIN_KEY_HASH";
 /// Where the key of a server on this machine is, in its data directory.
 pub(crate) const FILE: &str = "admin-key";
 
+/// Where a server on this machine says what its address is, in its data directory.
+const ADDRESS: &str = "address";
+
+/// Remembers the address of the server whose data is there: its key is for no other.
+///
+/// # Errors
+/// If the file cannot be written.
+pub(crate) fn remember(data: &Path, url: &str) -> Result<()> {
+    let file = data.join(ADDRESS);
+    fs::write(&file, format!("{url}\n")).with_context(|| format!("writing {}", file.display()))
+}
+
+/// The address of the server whose data is there, as it last said.
+pub(crate) fn address(data: &Path) -> Option<String> {
+    let address = fs::read_to_string(data.join(ADDRESS)).ok()?;
+    Some(address.trim().to_owned()).filter(|address| !address.is_empty())
+}
+
 /// A new key's text.
 ///
 /// # Errors

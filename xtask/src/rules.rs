@@ -23,7 +23,23 @@ pub(crate) enum Rules {
         #[arg(default_value = FILE)]
         file: PathBuf,
     },
-    /// Decide the requests of a table of cases, and say which are decided otherwise than it says
+    /// Decide the requests of a table of cases, and say which are decided otherwise than it says, and why
+    ///
+    /// The table is a JSON array. A case has:
+    ///
+    ///   "name"       what to call it, if anything
+    ///   "method"     "get", "list", "create", "update" or "delete"
+    ///   "path"       the document, as "users/alice"; or else
+    ///   "query"      for "list": a query, as POST /v1/query takes it
+    ///   "auth"       {"uid": "alice", "token": {…}, "roles": ["editor"]}; without it, nobody is signed in
+    ///   "before"     the document's data as it is; without it, the document does not exist
+    ///   "after"      its data as a create or an update would leave it
+    ///   "documents"  the data of other documents, by path, for get() and exists(); others do not exist
+    ///   "time"       request.time, by default 2000-01-01T00:00:00Z
+    ///   "allow"      true or false: what the rules should say
+    ///
+    /// docs/rules.md has examples, and how to read what is printed.
+    #[command(verbatim_doc_comment)]
     Test {
         /// The file of rules
         #[arg(default_value = FILE)]
@@ -70,7 +86,7 @@ pub(crate) fn run(command: &Rules) -> Result<()> {
             let rules = compile(file, &read(file)?)?;
             let beside = || PathBuf::from(format!("{}.cases.json", file.display()));
             let cases = cases.clone().unwrap_or_else(beside);
-            println!("{}", run_cases(&rules, &read(&cases)?)?);
+            println!("{}", run_cases(file, &rules, &read(&cases)?)?);
             Ok(())
         }
         Rules::Deploy { file, server } => deploy(file, server),
@@ -92,15 +108,25 @@ pub(crate) fn run(command: &Rules) -> Result<()> {
 }
 
 /// Decides the cases of a table.
-fn run_cases(rules: &rules::Rules, cases: &str) -> Result<String> {
+fn run_cases(file: &Path, rules: &rules::Rules, cases: &str) -> Result<String> {
     let report = rules::cases::run(rules, cases).map_err(|error| anyhow!(error.detail))?;
-    for Failure { number, name, reason } in &report.failures {
-        eprintln!("case {number} ({name}): {reason}");
+    for failure in &report.failures {
+        eprint!("{}", shown(file, failure));
     }
     if !report.failures.is_empty() {
         bail!("{} of {} cases failed", report.failures.len(), report.cases);
     }
     Ok(format!("{} cases are as they say", report.cases))
+}
+
+/// A case that failed, and below it each `allow` that had a part in it.
+fn shown(file: &Path, failure: &Failure) -> String {
+    let Failure { number, name, reason, explanation } = failure;
+    let mut text = format!("case {number} ({name}): {reason}\n");
+    for line in explanation {
+        let _ = writeln!(text, "    {}: {line}", file.display());
+    }
+    text
 }
 
 /// Sends rules to a server.
@@ -159,6 +185,20 @@ fn located(file: &Path, detail: &str) -> (String, usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_case_that_fails_says_which_condition_decided() {
+        let text = "match /a/{b} {\n  allow get: if resource.data.owner == request.auth.uid;\n}\n";
+        let rules = rules::Rules::compile(text).unwrap();
+        let cases = r#"[{"method": "get", "path": "a/b", "auth": {"uid": "ann"}, "allow": true}]"#;
+        let report = rules::cases::run(&rules, cases).unwrap();
+        assert_eq!(
+            shown(Path::new("a.rules"), &report.failures[0]),
+            "case 1 (get a/b): expected allowed, was denied\n    \
+             a.rules: refused by 2:3 `allow get: if resource.data.owner == request.auth.uid`: 2:17 \
+             `resource.data` is in error: `resource` is null, for the document does not exist\n"
+        );
+    }
 
     #[test]
     fn a_servers_refusal_is_shown_as_compilers_show_it() {

@@ -42,6 +42,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Serve) -> Result<()> {
     // Not before: until now, Ctrl-C may end us as it ends the build.
     let signals = signals()?;
     let mut server = Server::start(&service, &options.data, launch)?;
+    admin_key::remember(&options.data, &server.base_url())?;
     if options.demo {
         demo_data::load(workspace, &server.base_url(), &key)?;
         let asked = admin::Server::local(server.base_url(), &options.data);

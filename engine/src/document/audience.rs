@@ -175,7 +175,13 @@ impl Listener {
             self.lookups.insert(path.clone(), found.clone());
         }
         let caller = Caller { auth: self.auth.clone(), lookups: std::mem::take(&mut self.lookups) };
-        let permitted = guard.permit(&caller, now, Method::Get, path, [Some(record), None]);
+        let states = [Some(record), None];
+        let permitted = if guard.explains_to_callers() {
+            let permitted = guard.permit_explained(&caller, now, Method::Get, path, states);
+            permitted.map_err(|explained| explained.stop)
+        } else {
+            guard.permit(&caller, now, Method::Get, path, states)
+        };
         if let Ok(basis) = permitted {
             self.admitted = Some((guard.version(), basis));
             if basis.lookups {

@@ -1,6 +1,7 @@
 //! Commits of one document: several writes, one change.
 
 use super::*;
+use crate::guard::Explain;
 use crate::rules::{Lookups, Rules};
 use crate::store::memory::MemoryStore;
 use blaze_schema::commit;
@@ -22,7 +23,7 @@ impl Bench {
 
     fn ruled(rules: &str) -> Self {
         let rules = Rc::new(Rules::compile(rules).unwrap());
-        Bench::under(Guard::Rules { rules, version: 1 })
+        Bench::under(Guard::Rules { rules, version: 1, explain: Explain::Never })
     }
 
     fn open() -> Self {

@@ -1,6 +1,7 @@
 //! A document under rules: who is refused, what a refusal tells, who may go on listening.
 
 use super::*;
+use crate::guard::Explain;
 use crate::rules::{Lookups, Rules};
 use crate::store::memory::MemoryStore;
 use blaze_schema::limits::{IDENTITY_SOCKETS, LOOKUP_MICROS, SOCKETS, STEP_LOOKUPS};
@@ -28,7 +29,7 @@ struct Bench {
 }
 
 fn rules(text: &str, version: u64) -> Guard {
-    Guard::Rules { rules: Rc::new(Rules::compile(text).unwrap()), version }
+    Guard::Rules { rules: Rc::new(Rules::compile(text).unwrap()), version, explain: Explain::Never }
 }
 
 fn somebody(uid: &str) -> Option<Rc<Auth>> {
@@ -409,4 +410,77 @@ fn without_rules_nothing_is_allowed_but_to_administrators() {
         panic!("{effects:?}")
     };
     assert!(error.detail.contains("cargo xtask rules deploy"), "{}", error.detail);
+}
+
+/// What a refusal of `docs/a` to bob answers, and what it logs.
+fn refused(explain: Explain) -> (String, Option<String>) {
+    let mut bench = Bench::at("docs/a");
+    bench.status("alice", set(json!({"owner": "alice", "secret": "tea"})));
+    if let Guard::Rules { explain: there, .. } = &mut bench.guard {
+        *there = explain;
+    }
+    let effects = bench.plainly(somebody("bob"), set(json!({"owner": "bob"})));
+    let (mut answer, mut log) = (String::new(), None);
+    for effect in effects {
+        match effect {
+            Effect::Answer(Answer::Refused(error)) => answer = error.detail,
+            Effect::Log(line) => log = Some(line),
+            other => panic!("{other:?}"),
+        }
+    }
+    (answer, log)
+}
+
+#[test]
+fn a_refusal_is_explained_to_those_who_may_know() {
+    let (silent, nothing) = refused(Explain::Never);
+    assert_eq!((silent.as_str(), nothing), ("writing docs/a is not allowed by the rules", None));
+    let (answer, log) = refused(Explain::Log);
+    assert_eq!(answer, silent, "a closed server says the same with and without a log");
+    let log = log.unwrap();
+    assert!(log.starts_with("update of docs/a by bob: refused by 6:3 `allow update: if "), "{log}");
+    assert!(log.contains("6:20 `resource.data.owner == request.auth.uid` is false"), "{log}");
+    assert!(log.contains("`resource.data.owner` is a string"), "{log}");
+    assert!(log.contains("`resource.data.drop` is missing"), "{log}");
+    assert!(!log.contains("alice") && !log.contains("tea"), "no value of a document: {log}");
+    let (answer, log) = refused(Explain::Answer);
+    assert!(answer.starts_with(&format!("{silent} (refused by 6:3 `allow update")), "{answer}");
+    assert!(answer.contains("`resource.data.owner` is \"alice\""), "{answer}");
+    assert!(log.unwrap().contains("\"alice\""));
+}
+
+#[test]
+fn what_rules_did_not_decide_is_not_explained() {
+    for (path, guard) in [("roles/bob", rules(RULES, 1)), ("docs/a", Guard::Closed)] {
+        let mut bench = Bench::at(path);
+        bench.guard = guard;
+        if let Guard::Rules { explain, .. } = &mut bench.guard {
+            *explain = Explain::Answer;
+        }
+        let effects = bench.plainly(somebody("bob"), set(json!({})));
+        let [Effect::Answer(Answer::Refused(error))] = effects.as_slice() else {
+            panic!("{effects:?}")
+        };
+        assert!(!error.detail.contains("refused by"), "{}", error.detail);
+    }
+}
+
+#[test]
+fn a_listener_that_is_ended_is_told_why_where_everybody_may_know() {
+    let told = |explain: Explain| {
+        let mut bench = Bench::at("docs/a");
+        bench.status("alice", set(json!({"owner": "alice", "public": true})));
+        if let Guard::Rules { explain: there, .. } = &mut bench.guard {
+            *there = explain;
+        }
+        assert!(is_admitted(&bench.plainly(somebody("bob"), connect())));
+        let effects = bench.plainly(somebody("alice"), set(json!({"owner": "alice"})));
+        assert!(!effects.iter().any(|effect| matches!(effect, Effect::Log(_))), "{effects:?}");
+        effects.into_iter().find_map(|effect| match effect {
+            Effect::End { frame, .. } => frame,
+            _ => None,
+        })
+    };
+    assert!(!told(Explain::Log).unwrap().contains("refused by"));
+    assert!(told(Explain::Answer).unwrap().contains("refused by 3:3"));
 }

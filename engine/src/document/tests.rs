@@ -384,6 +384,7 @@ fn told(effects: &[Effect]) -> String {
         Effect::Close { code } => format!("close {code}"),
         Effect::End { code, .. } => format!("end {code}"),
         Effect::Audit { act, .. } => format!("audit {act}"),
+        Effect::Log(_) => "log".to_owned(),
     };
     effects.iter().map(short).collect::<Vec<_>>().join(", ")
 }

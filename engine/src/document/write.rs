@@ -160,7 +160,7 @@ impl Step<'_> {
             return Ok(answer);
         }
         self.load(store)?;
-        let may_see = match self.permit(Method::Get, self.record.as_ref(), None) {
+        let may_see = match self.sees(self.record.as_ref()) {
             Ok(_) => true,
             Err(Stop::Refused(_)) => false,
             Err(needs) => return Err(needs),
@@ -175,7 +175,7 @@ impl Step<'_> {
         if error.code == Code::Internal {
             return error.into();
         }
-        if let Err(stop) = self.permit(Method::Get, self.record.as_ref(), None) {
+        if let Err(stop) = self.sees(self.record.as_ref()) {
             return match stop {
                 Stop::Refused(_) if tells => {
                     self.guard.forbidden(self.caller, Method::Update, self.path).into()
@@ -197,7 +197,7 @@ impl Step<'_> {
 
     /// Whether who writes may see what came of it.
     fn may_see(&self, after: &Record) -> Result<bool, Stop> {
-        match self.permit(Method::Get, Some(after), None) {
+        match self.sees(Some(after)) {
             Ok(_) => Ok(true),
             Err(Stop::Refused(_)) => Ok(false),
             Err(needs) => Err(needs),

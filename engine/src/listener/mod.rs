@@ -114,6 +114,8 @@ pub enum Effect {
         /// The WebSocket close code.
         code: u16,
     },
+    /// Log why something was refused.
+    Log(String),
 }
 
 /// What an upstream socket is of.

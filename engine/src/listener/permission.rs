@@ -3,7 +3,7 @@
 
 use super::{Effect, Listener, auth_text};
 use crate::auth::Auth;
-use crate::guard::{Caller, Stop};
+use crate::guard::{Caller, Explained, Stop};
 use crate::rules::{Basis, Lookups};
 use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::STEP_LOOKUPS;
@@ -40,7 +40,12 @@ impl Listener {
         let Some(found) = self.targets.get_mut(&target) else { return };
         let Some(permission) = &mut found.permission else { return };
         let caller = Caller { lookups: permission.lookups.clone(), ..caller };
-        match self.guard.permit_query(&caller, self.now, &permission.query) {
+        let permitted = self.guard.permit_query_explained(&caller, self.now, &permission.query);
+        let permitted = permitted.map_err(|Explained { stop, log }| {
+            effects.extend(log.map(Effect::Log));
+            stop
+        });
+        match permitted {
             Err(Stop::Refused(error)) => self.fail(target, &error, effects),
             Err(Stop::Needs(paths)) => {
                 let known = permission.lookups.len();

@@ -1,6 +1,7 @@
 //! A client's socket under rules: which queries it may ask, for how long, and who it is.
 
 use super::*;
+use crate::guard::Explain;
 use crate::rules::Rules;
 use serde_json::json;
 
@@ -18,7 +19,7 @@ struct Bench {
 }
 
 fn rules(text: &str, version: u64) -> Guard {
-    Guard::Rules { rules: Rc::new(Rules::compile(text).unwrap()), version }
+    Guard::Rules { rules: Rc::new(Rules::compile(text).unwrap()), version, explain: Explain::Never }
 }
 
 fn auth(uid: &str, expires: Option<i64>) -> Option<Rc<Auth>> {
@@ -68,6 +69,7 @@ fn told(effects: &[Effect]) -> String {
         Effect::Forward { upstream, text } => format!("forward {text} to {upstream}"),
         Effect::Write { .. } => "write".to_owned(),
         Effect::End { code } => format!("end {code}"),
+        Effect::Log(line) => format!("log {line}"),
     };
     effects.iter().map(short).collect::<Vec<_>>().join(", ")
 }
@@ -164,4 +166,28 @@ fn a_decision_that_rests_on_the_time_is_made_again() {
     assert_eq!(told(&bench.step(Event::Tick)), "");
     bench.now = 1_800_000_000_000_000;
     assert_eq!(told(&bench.step(Event::Tick)), "close 1, 1 unauthenticated");
+}
+
+#[test]
+fn a_refused_query_is_explained_to_those_who_may_know() {
+    let refused = |explain: Explain| {
+        let mut bench = Bench::new();
+        if let Guard::Rules { explain: there, .. } = &mut bench.guard {
+            *there = explain;
+        }
+        bench.is(auth("bob", None));
+        bench.says(&query(1, "mine", "alice"))
+    };
+    let frame = |effects: &[Effect]| match effects {
+        [.., Effect::Send(text)] => text.clone(),
+        other => panic!("{other:?}"),
+    };
+    let [silent] = refused(Explain::Never).try_into().unwrap();
+    let logged = refused(Explain::Log);
+    assert_eq!(logged.len(), 2);
+    assert_eq!(frame(&logged), frame(&[silent]));
+    let Effect::Log(line) = &logged[0] else { panic!("{logged:?}") };
+    let place = "list of mine by bob: refused by 2:20 `allow read: if resource.data.owner == request.auth.uid`: 2:35";
+    assert!(line.starts_with(place), "{line}");
+    assert!(frame(&refused(Explain::Answer)).contains("is false"));
 }

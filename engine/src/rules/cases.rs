@@ -1,6 +1,7 @@
 //! A table of cases beside the rules: who wants to do what, and whether it is allowed.
 
-use super::{Method, QueryRequest, Request, Resource, Rules, Verdict};
+use super::explain::Values;
+use super::{Explanation, Method, QueryRequest, Request, Resource, Rules, Verdict};
 use crate::auth::Auth;
 use blaze_schema::error::Error;
 use blaze_schema::limits::RULE_LOOKUPS;
@@ -61,6 +62,8 @@ pub struct Failure {
     pub name: String,
     /// What was wrong.
     pub reason: String,
+    /// Why it was decided so: a line for each `allow` that had a part in it.
+    pub explanation: Vec<String>,
 }
 
 /// Runs a table of cases: a JSON array of
@@ -79,12 +82,13 @@ pub fn run(rules: &Rules, text: &str) -> Result<Report, Error> {
         let name = || case.name.clone().unwrap_or_else(|| case.what());
         let named =
             |error: Error| Error::invalid(format!("case {number} ({}): {}", name(), error.detail));
-        let verdict = case.decide(rules).map_err(named)?;
+        let (verdict, explanation) = case.decide(rules).map_err(named)?;
         let allowed = matches!(verdict, Verdict::Allowed(_));
         if allowed != case.allow {
+            let explanation = explanation.lines();
             let said = |allowed: bool| if allowed { "allowed" } else { "denied" };
             let reason = format!("expected {}, was {}", said(case.allow), said(allowed));
-            report.failures.push(Failure { number, name: name(), reason });
+            report.failures.push(Failure { number, name: name(), reason, explanation });
         }
     }
     Ok(report)
@@ -108,7 +112,8 @@ impl Case {
         })
     }
 
-    fn decide(&self, rules: &Rules) -> Result<Verdict, Error> {
+    /// Decides the case, and explains what is decided otherwise than it says.
+    fn decide(&self, rules: &Rules) -> Result<(Verdict, Explanation), Error> {
         let method = Method::parse(&self.method)
             .ok_or_else(|| Error::invalid(format!("there is no method {:?}", self.method)))?;
         let time = Timestamp::parse(self.time.as_deref().unwrap_or(TIME))?;
@@ -122,38 +127,54 @@ impl Case {
         let after = text(self.after.as_ref(), "after")?;
         let query = self.query.clone().map(Query::from_json).transpose()?;
         let path = self.path.as_deref().map(DocumentPath::parse).transpose()?;
+        let asked = match (&path, &query) {
+            (Some(path), None) => Asked::Document(path),
+            (None, Some(query)) if method == Method::List => Asked::Query(query),
+            (None, Some(_)) => return Err(Error::invalid("the method of a query is \"list\"")),
+            _ => return Err(Error::invalid("a case has a \"path\" or a \"query\"")),
+        };
         let mut rounds = 0_usize;
         loop {
-            let verdict = match (&path, &query) {
-                (Some(path), None) => rules.decide(&Request {
-                    method,
-                    path,
-                    auth: auth.as_ref(),
-                    time,
-                    before: as_resource(before.as_deref(), time),
-                    after: as_resource(after.as_deref(), time),
-                    lookups: &lookups,
-                }),
-                (None, Some(query)) if method == Method::List => {
-                    rules.decide_query(&QueryRequest {
-                        query,
-                        auth: auth.as_ref(),
-                        time,
-                        lookups: &lookups,
-                    })
-                }
-                (None, Some(_)) => return Err(Error::invalid("the method of a query is \"list\"")),
-                _ => return Err(Error::invalid("a case has a \"path\" or a \"query\"")),
+            let auth = auth.as_ref();
+            let document = |path| Request {
+                method,
+                path,
+                auth,
+                time,
+                before: as_resource(before.as_deref(), time),
+                after: as_resource(after.as_deref(), time),
+                lookups: &lookups,
+            };
+            let of_query = |query| QueryRequest { query, auth, time, lookups: &lookups };
+            let verdict = match asked {
+                Asked::Document(path) => rules.decide(&document(path)),
+                Asked::Query(query) => rules.decide_query(&of_query(query)),
             };
             rounds = rounds.saturating_add(1);
             match verdict {
                 Verdict::Needs(paths) if rounds <= RULE_LOOKUPS.saturating_mul(2) => {
                     lookups.extend(paths.into_iter().map(|path| (path, None)));
                 }
-                verdict => return Ok(verdict),
+                verdict if matches!(verdict, Verdict::Allowed(_)) == self.allow => {
+                    return Ok((verdict, Explanation::default()));
+                }
+                verdict => {
+                    let explanation = match asked {
+                        Asked::Document(path) => rules.explain(&document(path), Values::Shown),
+                        Asked::Query(query) => rules.explain_query(&of_query(query), Values::Shown),
+                    };
+                    return Ok((verdict, explanation));
+                }
             }
         }
     }
+}
+
+/// What a case asks for.
+#[derive(Clone, Copy)]
+enum Asked<'a> {
+    Document(&'a DocumentPath),
+    Query(&'a Query),
 }
 
 /// Data as compact JSON, checked.

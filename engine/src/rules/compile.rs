@@ -1,13 +1,15 @@
 //! From the text of rules to what is decided by.
 
 use super::eval::UserFunction;
-use super::expr::{Constant, Expr};
+use super::expr::{Expr, Node};
 use super::frame::{Frame, Reader, Segment};
 use super::lower::{Names, lower};
+use super::places::{Allow, Function, Source};
 use super::scan::{Fault, Token, scan};
 use super::{Diagnostic, Rules};
 use blaze_schema::limits::{RULE_CALLS, RULE_DEPTH, RULES_BYTES, RULES_DIAGNOSTICS};
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 /// One `allow`.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,7 +21,7 @@ pub(super) struct Rule {
     /// A bit for each method.
     pub(super) methods: u8,
     /// Always without.
-    pub(super) condition: Option<Expr>,
+    pub(super) condition: Option<Node>,
 }
 
 struct Compiler<'s> {
@@ -46,7 +48,7 @@ pub(super) fn compile(source: &str) -> Result<Rules, Vec<Diagnostic>> {
     }
     if faults.is_empty() {
         let rules = rules.into_iter().map(|(rule, _)| rule).collect();
-        return Ok(Rules { functions, rules });
+        return Ok(Rules { functions, rules, source: places_of(source, &tokens, &frame) });
     }
     faults.sort();
     faults.dedup();
@@ -76,7 +78,7 @@ impl<'s> Compiler<'s> {
         )
     }
 
-    fn expression(&mut self, range: std::ops::Range<usize>, names: &mut Names<'_>) -> Expr {
+    fn expression(&mut self, range: Range<usize>, names: &mut Names<'_>) -> Node {
         let tokens = self.tokens.get(range).unwrap_or_default();
         lower(self.source, tokens, names, &mut self.faults)
     }
@@ -116,6 +118,27 @@ impl<'s> Compiler<'s> {
     }
 }
 
+/// The places of what was compiled.
+fn places_of(source: &str, tokens: &[Token], frame: &Frame) -> Source {
+    let start = |token: usize| tokens.get(token).map_or(source.len(), |token| token.start);
+    let end = |token: usize| tokens.get(token).map_or(source.len(), |token| token.end);
+    let bytes = |range: &Range<usize>| start(range.start)..end(range.end.saturating_sub(1));
+    let allow = |allow: &super::frame::Allow| {
+        let Range { start: at, end } = bytes(&allow.tokens);
+        Allow { at, end, condition: allow.condition.as_ref().map_or(end..end, bytes) }
+    };
+    let function = |declared: &super::frame::Declaration| Function {
+        name: declared.name.as_str().into(),
+        lets: declared.lets.iter().map(|one| bytes(&one.value)).collect(),
+        body: bytes(&declared.body),
+    };
+    Source {
+        text: source.into(),
+        allows: frame.allows.iter().map(allow).collect(),
+        functions: frame.functions.iter().map(function).collect(),
+    }
+}
+
 /// Takes `databases/{database}/documents` off; whether a wildcard went with it.
 fn strip_database(pattern: &mut Vec<Segment>) -> bool {
     let literal = |segment: &Segment, text: &str| *segment == Segment::Literal(text.into());
@@ -132,10 +155,10 @@ fn strip_database(pattern: &mut Vec<Segment>) -> bool {
 }
 
 /// The levels of an expression, and of all that it calls.
-fn height(expr: &Expr, functions: &[usize]) -> usize {
-    let of = |expr: &Expr| height(expr, functions);
-    let all = |exprs: &[Expr]| exprs.iter().map(of).max().unwrap_or(0);
-    let inner = match expr {
+fn height(node: &Node, functions: &[usize]) -> usize {
+    let of = |node: &Node| height(node, functions);
+    let all = |nodes: &[Node]| nodes.iter().map(of).max().unwrap_or(0);
+    let inner = match &node.expr {
         Expr::Constant(_) | Expr::Local(_) | Expr::Wildcard(_) | Expr::Request | Expr::Resource => {
             0
         }
@@ -214,8 +237,7 @@ fn check_depths(
         faults.push(Fault::new(declared.at, message));
     }
     for (rule, at) in rules {
-        let high =
-            height(rule.condition.as_ref().unwrap_or(&Expr::Constant(Constant::Null)), &heights);
+        let high = rule.condition.as_ref().map_or(0, |condition| height(condition, &heights));
         if high > RULE_DEPTH {
             let message = format!(
                 "more than {RULE_DEPTH} operations in each other, in the functions it calls too"

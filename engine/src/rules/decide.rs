@@ -14,7 +14,7 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// The bit of a method.
-fn bit(method: Method) -> u8 {
+pub(super) fn bit(method: Method) -> u8 {
     match method {
         Method::Get => 1,
         Method::List => 2,
@@ -25,7 +25,7 @@ fn bit(method: Method) -> u8 {
 }
 
 /// Where documents are.
-enum Place<'a> {
+pub(super) enum Place<'a> {
     /// Segments of a path; `None` is one that is not known.
     Path(Vec<Option<&'a str>>),
     /// Any collection with this id.
@@ -34,7 +34,7 @@ enum Place<'a> {
 
 impl<'a> Place<'a> {
     /// The values of a rule's wildcards, if it concerns every document there.
-    fn wildcards(&self, rule: &Rule) -> Option<Vec<Evaluated<'a>>> {
+    pub(super) fn wildcards(&self, rule: &Rule) -> Option<Vec<Evaluated<'a>>> {
         let mut values = Vec::new();
         if rule.database {
             values.push(Ok(Val::text("(default)")));
@@ -149,22 +149,35 @@ fn both(a: Basis, b: Basis) -> Basis {
     }
 }
 
-/// As [`Rules::decide`].
-pub(super) fn decide(rules: &Rules, request: &Request<'_>) -> Verdict {
-    let (before, after) = (State::new(request.before), State::new(request.after));
-    let context = Context {
+/// What expressions see of a request.
+pub(super) fn context<'a>(
+    request: &Request<'a>,
+    before: &'a State<'a>,
+    after: &'a State<'a>,
+) -> Context<'a> {
+    Context {
         method: request.method,
         auth: request.auth,
         time: request.time,
         lookups: request.lookups,
         path: Some(request.path),
-        before: &before,
-        after: &after,
+        before,
+        after,
         facts: None,
         query: None,
-    };
-    let place = Place::Path(request.path.as_str().split('/').map(Some).collect());
-    let mut evaluator = Evaluator::new(&rules.functions, context);
+    }
+}
+
+/// The place of one document.
+pub(super) fn place_of(path: &DocumentPath) -> Place<'_> {
+    Place::Path(path.as_str().split('/').map(Some).collect())
+}
+
+/// As [`Rules::decide`].
+pub(super) fn decide(rules: &Rules, request: &Request<'_>) -> Verdict {
+    let (before, after) = (State::new(request.before), State::new(request.after));
+    let place = place_of(request.path);
+    let mut evaluator = Evaluator::new(&rules.functions, context(request, &before, &after));
     match ask(rules, &place, &mut evaluator) {
         Said::Allowed(basis) => Verdict::Allowed(basis),
         Said::Denied(basis) => Verdict::Denied(basis),
@@ -173,7 +186,7 @@ pub(super) fn decide(rules: &Rules, request: &Request<'_>) -> Verdict {
 }
 
 /// The documents that a disjunction names; `None` if it may find others.
-fn named(filters: &[&FieldFilter]) -> Option<Vec<DocumentPath>> {
+pub(super) fn named(filters: &[&FieldFilter]) -> Option<Vec<DocumentPath>> {
     let of_name = filters.iter().filter(|filter| filter.field == Field::Name);
     let read = |value: &Value| match kind(value) {
         Kind::Reference(path) => DocumentPath::parse(path).ok(),
@@ -188,12 +201,27 @@ fn named(filters: &[&FieldFilter]) -> Option<Vec<DocumentPath>> {
 }
 
 /// Where a query looks.
-fn place(query: &Query) -> Place<'_> {
+pub(super) fn place(query: &Query) -> Place<'_> {
     match &query.from {
         Source::Collection(collection) => {
             Place::Path(collection.as_str().split('/').map(Some).chain([None]).collect())
         }
         Source::Group(id) => Place::Group(id),
+    }
+}
+
+/// What expressions see of a query, before any of its disjunctions is looked at.
+pub(super) fn query_context<'a>(request: &QueryRequest<'a>, none: &'a State<'a>) -> Context<'a> {
+    Context {
+        method: Method::List,
+        auth: request.auth,
+        time: request.time,
+        lookups: request.lookups,
+        path: None,
+        before: none,
+        after: none,
+        facts: None,
+        query: Some(request.query),
     }
 }
 
@@ -205,18 +233,7 @@ pub(super) fn decide_query(rules: &Rules, request: &QueryRequest<'_>) -> Verdict
         .iter()
         .map(|filters| (Facts::new(request.query, filters), named(filters)))
         .collect();
-    let context = Context {
-        method: Method::List,
-        auth: request.auth,
-        time: request.time,
-        lookups: request.lookups,
-        path: None,
-        before: &none,
-        after: &none,
-        facts: None,
-        query: Some(request.query),
-    };
-    let mut evaluator = Evaluator::new(&rules.functions, context);
+    let mut evaluator = Evaluator::new(&rules.functions, query_context(request, &none));
     let (mut basis, mut needs, mut asked) = (Basis::default(), BTreeSet::new(), false);
     for (facts, names) in &parts {
         let paths: Vec<Option<&DocumentPath>> = match names {
@@ -227,7 +244,7 @@ pub(super) fn decide_query(rules: &Rules, request: &QueryRequest<'_>) -> Verdict
             evaluator.context.facts = Some(facts);
             evaluator.context.path = path;
             let place = match path {
-                Some(path) => Place::Path(path.as_str().split('/').map(Some).collect()),
+                Some(path) => place_of(path),
                 None => place(request.query),
             };
             asked = true;

@@ -4,7 +4,7 @@
 //! `||` decide without it where they can, as in CEL. Only `true` allows, so that an error and the unknown need not be
 //! told apart for safety.
 
-use super::expr::{Comprehension, Expr, Macro, Operator};
+use super::expr::{Comprehension, Expr, Macro, Node, Operator};
 use super::facts::Facts;
 use super::state::State;
 use super::value::{Fail, Text, Val, Which};
@@ -20,13 +20,13 @@ use std::collections::BTreeSet;
 pub(super) type Evaluated<'a> = Result<Val<'a>, Fail>;
 
 /// Units of work in a step: what is done over and over inside one step is counted in these.
-const UNITS: usize = 64;
+pub(super) const UNITS: usize = 64;
 
 /// A function of the text.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct UserFunction {
-    pub(super) lets: Vec<Expr>,
-    pub(super) body: Expr,
+    pub(super) lets: Vec<Node>,
+    pub(super) body: Node,
 }
 
 /// What expressions see.
@@ -52,14 +52,16 @@ pub(super) struct Evaluator<'a> {
     /// The values of the path's wildcards.
     pub(super) wildcards: Vec<Evaluated<'a>>,
     /// Parameters, `let`s and variables, innermost last.
-    stack: Vec<Evaluated<'a>>,
-    base: usize,
-    work: usize,
-    bytes: usize,
+    pub(super) stack: Vec<Evaluated<'a>>,
+    pub(super) base: usize,
+    pub(super) work: usize,
+    pub(super) bytes: usize,
     /// Documents that have to be looked up.
     pub(super) needs: Vec<DocumentPath>,
     asked: BTreeSet<DocumentPath>,
     pub(super) basis: Basis,
+    /// What `debug()` was given, if anybody wants to know.
+    pub(super) debugged: Option<Vec<Val<'a>>>,
 }
 
 impl<'a> Evaluator<'a> {
@@ -75,6 +77,7 @@ impl<'a> Evaluator<'a> {
             needs: Vec::new(),
             asked: BTreeSet::new(),
             basis: Basis::default(),
+            debugged: None,
         }
     }
 
@@ -91,8 +94,8 @@ impl<'a> Evaluator<'a> {
     }
 
     /// Whether a condition is true.
-    pub(super) fn truth(&mut self, expr: &'a Expr) -> Result<bool, Fail> {
-        match self.eval(expr)? {
+    pub(super) fn truth(&mut self, node: &'a Node) -> Result<bool, Fail> {
+        match self.eval(node)? {
             Val::Bool(boolean) => Ok(boolean),
             Val::Part(_) => Err(Fail::Unknown),
             _ => Err(Fail::Error),
@@ -100,9 +103,9 @@ impl<'a> Evaluator<'a> {
     }
 
     /// The value of an expression.
-    pub(super) fn eval(&mut self, expr: &'a Expr) -> Evaluated<'a> {
+    pub(super) fn eval(&mut self, node: &'a Node) -> Evaluated<'a> {
         self.spend(UNITS)?;
-        match expr {
+        match &node.expr {
             Expr::Constant(constant) => Ok(Val::constant(constant)),
             Expr::Local(number) => {
                 let place = self.base.saturating_add(*number);
@@ -113,12 +116,12 @@ impl<'a> Evaluator<'a> {
             }
             Expr::Request => Ok(Val::Request),
             Expr::Resource => Ok(self.resource(Which::Before)),
-            Expr::Select(operand, field) => match operand.as_ref() {
+            Expr::Select(operand, field) => match &operand.expr {
                 Expr::Select(whole, data) if **data == *"data" => {
                     let whole = self.eval(whole)?;
                     self.select_data(&whole, field)
                 }
-                operand => {
+                _ => {
                     let operand = self.eval(operand)?;
                     self.select(&operand, &Text::Borrowed(field))
                 }
@@ -164,7 +167,7 @@ impl<'a> Evaluator<'a> {
 
     /// Two operands. The right one is looked at too where the left one waits for documents, so that those it needs are
     /// asked for together.
-    fn both(&mut self, left: &'a Expr, right: &'a Expr) -> Result<(Val<'a>, Val<'a>), Fail> {
+    fn both(&mut self, left: &'a Node, right: &'a Node) -> Result<(Val<'a>, Val<'a>), Fail> {
         match self.eval(left) {
             Ok(left) => Ok((left, self.eval(right)?)),
             Err(Fail::Needs) => Err(self.eval(right).err().unwrap_or(Fail::Needs)),
@@ -172,7 +175,7 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    fn arguments(&mut self, expressions: &'a [Expr]) -> Result<Vec<Val<'a>>, Fail> {
+    fn arguments(&mut self, expressions: &'a [Node]) -> Result<Vec<Val<'a>>, Fail> {
         let mut arguments = Vec::with_capacity(expressions.len());
         let mut waits = false;
         for expression in expressions {
@@ -186,7 +189,7 @@ impl<'a> Evaluator<'a> {
     }
 
     /// `||` is decided by a `true` and `&&` by a `false`, on either side and whatever the other is.
-    fn logic(&mut self, decisive: bool, left: &'a Expr, right: &'a Expr) -> Evaluated<'a> {
+    fn logic(&mut self, decisive: bool, left: &'a Node, right: &'a Node) -> Evaluated<'a> {
         let before = self.needs.len();
         let first = match self.truth(left) {
             Ok(left) if left == decisive => return Ok(Val::Bool(decisive)),
@@ -219,7 +222,7 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    fn list(&mut self, elements: &'a [Expr]) -> Evaluated<'a> {
+    fn list(&mut self, elements: &'a [Node]) -> Evaluated<'a> {
         let elements = self.arguments(elements)?;
         self.make(elements.len().saturating_mul(size_of::<Val<'_>>()))?;
         for element in &elements {
@@ -228,7 +231,7 @@ impl<'a> Evaluator<'a> {
         Ok(Val::List(elements.into()))
     }
 
-    fn map(&mut self, entries: &'a [(Expr, Expr)]) -> Evaluated<'a> {
+    fn map(&mut self, entries: &'a [(Node, Node)]) -> Evaluated<'a> {
         let mut map: Vec<(Val<'a>, Val<'a>)> = Vec::with_capacity(entries.len());
         for (key, value) in entries {
             let (key, value) = self.both(key, value)?;
@@ -247,7 +250,7 @@ impl<'a> Evaluator<'a> {
         Ok(Val::Map(map.into()))
     }
 
-    fn user(&mut self, number: usize, arguments: &'a [Expr]) -> Evaluated<'a> {
+    fn user(&mut self, number: usize, arguments: &'a [Node]) -> Evaluated<'a> {
         let function = self.functions.get(number).ok_or(Fail::Error)?;
         // An argument or `let` in error is one only where it is used.
         let mut values = Vec::with_capacity(arguments.len());
@@ -272,8 +275,8 @@ impl<'a> Evaluator<'a> {
     }
 
     /// A value or its failure, to be used later.
-    fn kept(&mut self, expr: &'a Expr) -> Result<Evaluated<'a>, Fail> {
-        match self.eval(expr) {
+    fn kept(&mut self, node: &'a Node) -> Result<Evaluated<'a>, Fail> {
+        match self.eval(node) {
             Err(Fail::Spent) => Err(Fail::Spent),
             value => Ok(value),
         }
@@ -459,6 +462,7 @@ impl<'a> Evaluator<'a> {
                 let path = self.context.path.ok_or(Fail::Unknown)?;
                 Ok(Val::Path(Text::Borrowed(path.as_str())))
             }
+            "app" => Ok(Val::Null),
             "query" => Ok(if self.context.query.is_some() { Val::Query } else { Val::Null }),
             _ => Err(Fail::Error),
         }
@@ -511,7 +515,7 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    fn path(&mut self, segments: &'a [Expr]) -> Evaluated<'a> {
+    fn path(&mut self, segments: &'a [Node]) -> Evaluated<'a> {
         let segments = self.arguments(segments)?;
         let mut path = String::new();
         for segment in &segments {

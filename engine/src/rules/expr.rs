@@ -43,6 +43,13 @@ pub(super) enum Constant {
     Type(Type),
 }
 
+/// An expression and its number in the parser's tree, by which [`super::places`] finds it in the text.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Node {
+    pub(super) id: u64,
+    pub(super) expr: Expr,
+}
+
 /// An expression.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Expr {
@@ -53,25 +60,25 @@ pub(super) enum Expr {
     Wildcard(usize),
     Request,
     Resource,
-    Select(Box<Expr>, Box<str>),
-    Has(Box<Expr>, Box<str>),
-    Not(Box<Expr>),
-    Negate(Box<Expr>),
-    And(Box<Expr>, Box<Expr>),
-    Or(Box<Expr>, Box<Expr>),
-    If(Box<(Expr, Expr, Expr)>),
-    Binary(Operator, Box<(Expr, Expr)>),
-    Is(Box<Expr>, Type),
-    List(Vec<Expr>),
-    Map(Vec<(Expr, Expr)>),
+    Select(Box<Node>, Box<str>),
+    Has(Box<Node>, Box<str>),
+    Not(Box<Node>),
+    Negate(Box<Node>),
+    And(Box<Node>, Box<Node>),
+    Or(Box<Node>, Box<Node>),
+    If(Box<(Node, Node, Node)>),
+    Binary(Operator, Box<(Node, Node)>),
+    Is(Box<Node>, Type),
+    List(Vec<Node>),
+    Map(Vec<(Node, Node)>),
     /// Segments of a path.
-    Path(Vec<Expr>),
+    Path(Vec<Node>),
     /// A function of the language; a method's receiver is its first argument.
-    Call(Function, Vec<Expr>),
+    Call(Function, Vec<Node>),
     /// `text.matches(pattern)` with a pattern that is written in the text.
-    Matches(Box<Expr>, Pattern),
+    Matches(Box<Node>, Pattern),
     /// A function of the text.
-    User(usize, Vec<Expr>),
+    User(usize, Vec<Node>),
     Comprehension(Box<Comprehension>),
 }
 
@@ -79,13 +86,13 @@ pub(super) enum Expr {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Comprehension {
     pub(super) kind: Macro,
-    pub(super) range: Expr,
+    pub(super) range: Node,
     /// The variable's place in the frame.
     pub(super) local: usize,
     /// Which elements: all without.
-    pub(super) condition: Option<Expr>,
+    pub(super) condition: Option<Node>,
     /// What is made of each.
-    pub(super) body: Expr,
+    pub(super) body: Node,
 }
 
 /// A regular expression that matches a whole text.
@@ -218,6 +225,14 @@ pub(super) enum Function {
     Latitude,
     Longitude,
     Distance,
+    Crc32,
+    Crc32c,
+    Md5,
+    Sha256,
+    /// `x[from:to]`
+    Slice,
+    /// `path[number]` of a wildcard: the segments of that alone.
+    Segment,
 }
 
 /// How a function is called: `name()`, `x.name()`, or `space.name()`.
@@ -325,11 +340,27 @@ const FUNCTIONS: &[Entry] = &[
     (M, "latitude", 0, 0, F::Latitude),
     (M, "longitude", 0, 0, F::Longitude),
     (M, "distance", 1, 1, F::Distance),
+    (S("hashing"), "crc32", 1, 1, F::Crc32),
+    (S("hashing"), "crc32c", 1, 1, F::Crc32c),
+    (S("hashing"), "md5", 1, 1, F::Md5),
+    (S("hashing"), "sha256", 1, 1, F::Sha256),
 ];
 
-/// Whether there are functions `space.name()`.
-pub(super) fn is_space(name: &str) -> bool {
-    FUNCTIONS.iter().any(|entry| matches!(entry.0, Style::Space(space) if space == name))
+/// All functions: their name spaces and names.
+#[cfg(test)]
+pub(super) fn names() -> impl Iterator<Item = (Option<&'static str>, &'static str)> {
+    FUNCTIONS.iter().map(|entry| match entry.0 {
+        Style::Space(space) => (Some(space), entry.1),
+        Style::Global | Style::Method => (None, entry.1),
+    })
+}
+
+/// The name space of that name, if there are functions `space.name()`.
+pub(super) fn space(name: &str) -> Option<&'static str> {
+    FUNCTIONS.iter().find_map(|entry| match entry.0 {
+        Style::Space(space) if space == name => Some(space),
+        _ => None,
+    })
 }
 
 impl Function {

@@ -48,6 +48,8 @@ pub(super) struct Declaration {
 #[derive(Clone, Debug)]
 pub(super) struct Allow {
     pub(super) scope: usize,
+    /// Its tokens, without the `;`.
+    pub(super) tokens: Range<usize>,
     pub(super) methods: u8,
     pub(super) condition: Option<Range<usize>>,
 }
@@ -327,6 +329,7 @@ impl<'s> Reader<'s> {
     }
 
     fn allow(&mut self, scope: usize) -> Result<(), Fault> {
+        let at = self.at;
         self.skip();
         let mut bits = 0;
         loop {
@@ -339,21 +342,23 @@ impl<'s> Reader<'s> {
             }
             self.skip();
         }
-        let mut condition = None;
+        let (mut condition, mut end) = (None, self.at);
         if self.text() == ":" {
             self.skip();
             if self.word() != Some("if") {
                 return Err(self.fault("\"if\""));
             }
             self.skip();
-            condition = Some(self.expression()?);
+            let range = self.expression()?;
+            end = range.end;
+            condition = Some(range);
         } else {
             self.expect(";")?;
         }
         if self.frame.scopes.get(scope).is_none_or(|scope| scope.parent.is_none()) {
             return Err(Fault::new(self.place(), "an allow stands in a match"));
         }
-        self.frame.allows.push(Allow { scope, methods: bits, condition });
+        self.frame.allows.push(Allow { scope, tokens: at..end, methods: bits, condition });
         Ok(())
     }
 

@@ -15,7 +15,12 @@ impl<'a> Evaluator<'a> {
         let second = given.next().unwrap_or(&null);
         let third = given.next().unwrap_or(&null);
         match function {
-            Function::Debug => return Ok(first.clone()),
+            Function::Debug => {
+                if let Some(debugged) = &mut self.debugged {
+                    debugged.push(first.clone());
+                }
+                return Ok(first.clone());
+            }
             Function::HasAll => return self.has_all(first, second).map(Val::Bool),
             Function::HasAny => return self.has_any(first, second).map(Val::Bool),
             Function::GetKey => return self.get_key(first, second, third),
@@ -87,6 +92,14 @@ impl<'a> Evaluator<'a> {
             | Function::TimestampValue
             | Function::TimestampDate
             | Function::LatLngValue => made(function, first, second, third).ok_or(Fail::Error),
+            Function::Crc32 | Function::Crc32c | Function::Md5 | Function::Sha256 => {
+                self.hashed(function, first)
+            }
+            Function::Slice => self.slice(first, second, third),
+            Function::Segment => match (first, second) {
+                (Val::Path(path), Val::Int(number)) => self.segment(&[], path, *number),
+                _ => self.index(first, second),
+            },
             Function::Latitude | Function::Longitude | Function::Distance => {
                 place(function, first, second).ok_or(Fail::Error)
             }
@@ -175,7 +188,7 @@ impl<'a> Evaluator<'a> {
     }
 
     /// A text that was made.
-    fn shared(&mut self, text: String) -> Evaluated<'a> {
+    pub(super) fn shared(&mut self, text: String) -> Evaluated<'a> {
         self.make(text.len())?;
         Ok(Val::Text(Text::Shared(text.into())))
     }
@@ -523,7 +536,7 @@ fn made<'a>(
 ) -> Option<Val<'a>> {
     match (function, first, second, third) {
         (Function::DurationValue, Val::Int(amount), Val::Text(unit), _) => {
-            amount.checked_mul(super::times::unit(unit)?).map(Val::Duration)
+            super::times::amount(*amount, unit)
         }
         (Function::TimestampValue, Val::Int(millis), ..) => {
             millis.checked_mul(1_000).and_then(super::times::time)

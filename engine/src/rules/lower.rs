@@ -2,11 +2,11 @@
 //! something to tell.
 
 use super::expr::{
-    Comprehension, Constant, Expr, Function, Macro, Operator, Pattern, Style, is_space,
+    Comprehension, Constant, Expr, Function, Macro, Node, Operator, Pattern, Style, space,
 };
 use super::frame::Frame;
 use super::scan::{Fault, Token};
-use super::translate::{PATH, TYPE, Translated, translate};
+use super::translate::{PATH, SLICE, TYPE, Translated, translate};
 use super::value::Type;
 use blaze_schema::limits::RULE_DEPTH;
 use cel::common::ast::{
@@ -34,12 +34,13 @@ pub(super) fn lower(
     tokens: &[Token],
     names: &mut Names<'_>,
     faults: &mut Vec<Fault>,
-) -> Expr {
+) -> Node {
+    let null = || Node { id: 0, expr: Expr::Constant(Constant::Null) };
     let translated = match translate(source, tokens) {
         Ok(translated) => translated,
         Err(fault) => {
             faults.push(fault);
-            return Expr::Constant(Constant::Null);
+            return null();
         }
     };
     let tree = match PrattParser::new().parse(&translated.text) {
@@ -50,7 +51,7 @@ pub(super) fn lower(
                 let message = error.msg.strip_prefix("Syntax error: ").unwrap_or(&error.msg);
                 faults.push(Fault::new(at, message.replace("<EOF>", "the end of the expression")));
             }
-            return Expr::Constant(Constant::Null);
+            return null();
         }
     };
     let mut lowering = Lowering { names, faults: Vec::new() };
@@ -70,14 +71,14 @@ fn offset(text: &str, (line, column): (isize, isize)) -> usize {
     before.saturating_add(usize::try_from(column).unwrap_or(0).saturating_sub(1))
 }
 
-/// Gives places to faults of nodes. The parser tells where nodes are only together with an error, so it is given one: the
-/// same text with a bracket too many, whose nodes have the same numbers.
-fn located(translated: &Translated, start: usize, found: Vec<(u64, String)>) -> Vec<Fault> {
+/// Finds the byte of the source at which a node stands. The parser tells where nodes are only together with an error, so it
+/// is given one: the same text with a bracket too many, whose nodes have the same numbers.
+pub(super) fn locator(translated: &Translated) -> impl Fn(u64) -> Option<usize> {
     let again = PrattParser::new().parse(&format!("{} )", translated.text));
     let info = again
         .err()
         .and_then(|errors| errors.errors.into_iter().find_map(|error| error.source_info));
-    let place = |id: u64| {
+    move |id: u64| {
         let at =
             info.as_ref().and_then(|info| info.offset_for(id)).map(|(from, _)| from as usize)?;
         let before = translated.text.get(..at)?;
@@ -91,7 +92,12 @@ fn located(translated: &Translated, start: usize, found: Vec<(u64, String)>) -> 
             _ => at,
         };
         Some(translated.place(at))
-    };
+    }
+}
+
+/// Gives places to faults of nodes.
+fn located(translated: &Translated, start: usize, found: Vec<(u64, String)>) -> Vec<Fault> {
+    let place = locator(translated);
     found.into_iter().map(|(id, message)| Fault::new(place(id).unwrap_or(start), message)).collect()
 }
 
@@ -107,15 +113,19 @@ impl Lowering<'_, '_> {
         Expr::Constant(Constant::Null)
     }
 
-    fn boxed(&mut self, node: &IdedExpr, depth: usize) -> Box<Expr> {
+    fn boxed(&mut self, node: &IdedExpr, depth: usize) -> Box<Node> {
         Box::new(self.expr(node, depth))
     }
 
-    fn all(&mut self, nodes: &[IdedExpr], depth: usize) -> Vec<Expr> {
+    fn all(&mut self, nodes: &[IdedExpr], depth: usize) -> Vec<Node> {
         nodes.iter().map(|node| self.expr(node, depth)).collect()
     }
 
-    fn expr(&mut self, node: &IdedExpr, depth: usize) -> Expr {
+    fn expr(&mut self, node: &IdedExpr, depth: usize) -> Node {
+        Node { id: node.id, expr: self.lowered(node, depth) }
+    }
+
+    fn lowered(&mut self, node: &IdedExpr, depth: usize) -> Expr {
         let depth = depth.saturating_add(1);
         if depth > RULE_DEPTH {
             return self.fault(node, format!("more than {RULE_DEPTH} operations in each other"));
@@ -179,7 +189,7 @@ impl Lowering<'_, '_> {
 
     fn select(&mut self, node: &IdedExpr, select: &SelectExpr, depth: usize) -> Expr {
         let operand = self.boxed(&select.operand, depth);
-        if let Some((what, fields)) = fields(&operand)
+        if let Some((what, fields)) = fields(&operand.expr)
             && !fields.contains(&select.field.as_str())
         {
             let message =
@@ -202,10 +212,7 @@ impl Lowering<'_, '_> {
                 {
                     return Expr::Is(self.boxed(left, depth), kind);
                 }
-                return Expr::Binary(
-                    operator,
-                    Box::new((self.expr(left, depth), self.expr(right, depth))),
-                );
+                return self.binary(operator, left, right, depth);
             }
             match name {
                 operators::LOGICAL_AND => {
@@ -228,6 +235,27 @@ impl Lowering<'_, '_> {
             (PATH, segments) => Expr::Path(self.all(segments, depth)),
             _ => self.function(node, name, &call.args, depth),
         }
+    }
+
+    fn binary(
+        &mut self,
+        operator: Operator,
+        left: &IdedExpr,
+        right: &IdedExpr,
+        depth: usize,
+    ) -> Expr {
+        let operand = self.expr(left, depth);
+        if let (Operator::Index, Tree::Call(slice)) = (operator, &right.expr)
+            && slice.func_name == SLICE
+        {
+            let bounds = self.all(&slice.args, depth);
+            return Expr::Call(Function::Slice, [vec![operand], bounds].concat());
+        }
+        let index = self.expr(right, depth);
+        if operator == Operator::Index && matches!(operand.expr, Expr::Wildcard(_)) {
+            return Expr::Call(Function::Segment, vec![operand, index]);
+        }
+        Expr::Binary(operator, Box::new((operand, index)))
     }
 
     fn function(
@@ -269,9 +297,9 @@ impl Lowering<'_, '_> {
         arguments: &[IdedExpr],
         depth: usize,
     ) -> Expr {
-        if let Tree::Ident(space) = &target.expr
-            && is_space(space)
-            && self.variable(space).is_none()
+        if let Tree::Ident(variable) = &target.expr
+            && let Some(space) = space(variable)
+            && self.variable(variable).is_none()
         {
             return self.of_space(node, space, name, arguments, depth);
         }
@@ -295,17 +323,11 @@ impl Lowering<'_, '_> {
     fn of_space(
         &mut self,
         node: &IdedExpr,
-        space: &str,
+        space: &'static str,
         name: &str,
         arguments: &[IdedExpr],
         depth: usize,
     ) -> Expr {
-        let space = match space {
-            "math" => "math",
-            "duration" => "duration",
-            "timestamp" => "timestamp",
-            _ => "latlng",
-        };
         let lowered = self.all(arguments, depth);
         match Function::find(Style::Space(space), name, lowered.len()) {
             Ok(function) => Expr::Call(function, lowered),
@@ -334,10 +356,10 @@ fn fields(operand: &Expr) -> Option<(&'static str, &'static [&'static str])> {
     let resource = &["data", "id", "__name__", "createTime", "updateTime"];
     match operand {
         Expr::Request => {
-            Some(("request", &["auth", "resource", "time", "method", "path", "query"]))
+            Some(("request", &["auth", "resource", "time", "method", "path", "query", "app"]))
         }
         Expr::Resource => Some(("resource", resource)),
-        Expr::Select(of, field) if **of == Expr::Request => match &**field {
+        Expr::Select(of, field) if of.expr == Expr::Request => match &**field {
             "auth" => Some(("request.auth", &["uid", "token", "roles"])),
             "resource" => Some(("request.resource", resource)),
             "query" => Some(("request.query", &["limit", "offset", "orderBy"])),

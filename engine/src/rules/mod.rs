@@ -2,19 +2,24 @@
 //!
 //! The language is that of Firestore's rules ("Structuring Cloud Firestore Security Rules"): a frame of `match` and
 //! `allow`, and expressions of CEL. [`scan`] and [`frame`] read the frame; [`translate`], the parser of `cel` and
-//! [`lower`] read expressions; [`eval`] evaluates them within a budget; [`facts`] is what a query says of its documents.
+//! [`lower`] read expressions; [`eval`] evaluates them within a budget; [`facts`] is what a query says of its documents;
+//! [`explain`] says why something was refused.
 
 pub mod cases;
 mod compile;
 mod decide;
 mod eval;
+pub mod explain;
 mod expr;
 mod facts;
 mod frame;
 mod functions;
+mod hashing;
 mod lower;
 mod operators;
+mod places;
 mod scan;
+mod slices;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -22,6 +27,7 @@ mod times;
 mod translate;
 mod value;
 
+use self::explain::{Explanation, Values};
 use crate::auth::Auth;
 use blaze_schema::path::DocumentPath;
 use blaze_schema::query::Query;
@@ -148,6 +154,7 @@ pub struct Diagnostic {
 pub struct Rules {
     functions: Vec<eval::UserFunction>,
     rules: Vec<compile::Rule>,
+    source: places::Source,
 }
 
 impl Rules {
@@ -168,5 +175,15 @@ impl Rules {
     /// only by what the query says of it. Rules are not filters (Firestore: "Securely query data").
     pub fn decide_query(&self, request: &QueryRequest<'_>) -> Verdict {
         decide::decide_query(self, request)
+    }
+
+    /// Why [`Rules::decide`] decides as it does: it evaluates again, part by part, which takes many times as long.
+    pub fn explain(&self, request: &Request<'_>, values: Values) -> Explanation {
+        explain::explain(self, request, values)
+    }
+
+    /// Why [`Rules::decide_query`] decides as it does.
+    pub fn explain_query(&self, request: &QueryRequest<'_>, values: Values) -> Explanation {
+        explain::explain_query(self, request, values)
     }
 }

@@ -243,10 +243,30 @@ impl<'a> Evaluator<'a> {
                 self.read(operand.element(number))
             }
             (Val::Object(_) | Val::Map(_), _) => self.entry(operand, index)?.ok_or(Fail::Error),
+            (Val::Text(text), Val::Int(number)) => {
+                let number = usize::try_from(*number).map_err(|_| Fail::Error)?;
+                self.spend(text.len() / 16)?;
+                let character = text.chars().nth(number).ok_or(Fail::Error)?;
+                self.shared(character.to_string())
+            }
+            (Val::Path(path), Val::Int(number)) => {
+                // Firestore's paths begin with `/databases/(default)/documents`.
+                let before = ["databases", "(default)", "documents"];
+                self.segment(&before, path, *number)
+            }
             (Val::Part(_), Val::Text(key)) => self.select(operand, key),
             (Val::Part(_), _) | (_, Val::Part(_)) => Err(Fail::Unknown),
             _ => Err(Fail::Error),
         }
+    }
+
+    /// `path[number]`, of the segments `before` the path and its own.
+    pub(super) fn segment(&mut self, before: &[&str], path: &str, number: i64) -> Evaluated<'a> {
+        let number = usize::try_from(number).map_err(|_| Fail::Error)?;
+        self.spend(path.len() / 16)?;
+        let mut segments = before.iter().copied().chain(path.split('/'));
+        let segment = segments.nth(number).ok_or(Fail::Error)?;
+        self.shared(segment.to_owned())
     }
 
     pub(super) fn is(&mut self, value: &Val<'a>, wanted: Type) -> Result<bool, Fail> {

@@ -1,5 +1,6 @@
 //! Rules as a whole: what the text means, and its limits.
 
+mod explain;
 mod firestore;
 mod fuzz;
 mod oracle;
@@ -87,6 +88,20 @@ fn holds(condition: &str) -> bool {
 /// What holds for an update of [`before`] to [`after`].
 const HOLDS: &[&str] = &[
     "true",
+    "hashing.crc32('123456789').toHexString() == 'cbf43926'",
+    "hashing.crc32c(b'123456789').toHexString() == 'e3069283'",
+    "hashing.md5('abc').toHexString() == '900150983cd24fb0d6963f7d28e17f72'",
+    "hashing.sha256('abc').toBase64() == 'ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0='",
+    "hashing.sha256(resource.data.b) == hashing.sha256('hi') && hashing.md5('') is bytes",
+    "resource.data.tags[0:1] == ['a'] && resource.data.tags[1:2][0] == 'b' && resource.data.tags[2:2].size() == 0",
+    "[1, 2, 3][1:3] == [2, 3] && [[1, 2], [3]][0:1] == [[1, 2]] && [1, 2, 3][0 + 1:1 + 1] == [2]",
+    "'abc'[1] == 'b' && 'abc'[0:2] == 'ab' && 'aé€😀'[1:4] == 'é€😀' && 'aé€😀'[3] == '😀' && ''[0:0] == ''",
+    "resource.data.name[0] == 'A' && resource.data.name[1:3] == 'nn' && (true ? 'ab' : 'c')[0:1] == 'a'",
+    "[1, 2, 3][(true ? 0 : 1):(false ? 0 : 1)] == [1] && [1, 2][true ? 1 : 0] == 2 && {'a': 1}['a'] == 1",
+    "request.path[3] == 'c' && request.path[4] == 'd' && request.path[0] == 'databases'",
+    "resource.data.ref[3] == 'users' && (/users/x)[4] == 'x' && resource.__name__[1] == '(default)'",
+    "request.app == null && request.query == null && debug(1) == 1",
+    "duration.value(2500, 'ns') == duration.value(2, 'ns') + duration('2us')",
     "request.auth != null && resource.data.owner == request.auth.uid",
     "request.auth.token.email == 'a@example.com' && request.auth.token['level'] == 3",
     "request.auth.roles.hasAny(['editor', 'x']) && 'editor' in request.auth.roles",
@@ -187,6 +202,10 @@ fn what_is_in_error_allows_nothing() {
         "resource.data.n.hasAll([5])",
         "{'a': 1, 'a': 1} == {'a': 1}",
         "1 in 2",
+        "resource.data.tags[0:3] == resource.data.tags || [1, 2][1:0] == []",
+        "'abc'[-1:2] == '' || 'abc'[2:4] == 'c' || 'abc'[3] == '' || {'a': 1}[0:1] == 1",
+        "request.path[5] == '' || request.path[-1] == 'd' || hashing.md5(1) == b''",
+        "'abc'['a':'b'] == '' || ['a'].toSet()[0] == 'a'",
     ] {
         assert!(!holds(condition), "{condition}");
         assert!(!holds(&format!("!({condition})")), "not {condition}");
@@ -237,6 +256,12 @@ alow";
     assert_eq!(one("match /a/{b=**}/c/{d=**} { allow get; }"), Some((1, 1)));
     assert_eq!(one("match /a/{b} { allow get: if __path__('a') == b; }"), Some((1, 30)));
     assert_eq!(one("match /a/{b} { allow get: if true"), Some((1, 34)));
+    assert_eq!(one("match /a/{b} { allow get: if b[1:]; }"), Some((1, 31)));
+    assert_eq!(one("match /a/{b} { allow get: if b[:1] == c; }"), Some((1, 31)));
+    assert_eq!(one("match /a/{b} { allow get: if b[0:1] == c; }"), Some((1, 40)));
+    assert_eq!(one("match /a/{b} { allow get: if b[c:1] == b; }"), Some((1, 32)));
+    assert_eq!(one("match /a/{b} { allow get: if b[1:2:3] == b; }").map(|at| at.0), Some(1));
+    assert_eq!(one("match /a/{b} { allow get: if b.__slice__(1, 2); }"), Some((1, 32)));
     assert_eq!(one("match /a/{b} { allow get: if Foo{a: 1}; }").map(|at| at.0), Some(1));
 }
 
@@ -520,4 +545,44 @@ fn the_deepest_conditions_are_decided() {
         lookups: &lookups,
     };
     assert!(matches!(rules.decide(&request), Verdict::Allowed(_)));
+}
+
+/// Slices and hashes cost by what they read and make.
+#[test]
+fn parts_and_hashes_are_limited() {
+    let held = |text: usize, condition: &str| {
+        let before = json!({"s": "x".repeat(text)});
+        matches!(verdict(condition, &before, &json!({})), Verdict::Allowed(_))
+    };
+    // Four units of the 64 of a step for each byte.
+    let bytes = RULE_STEPS * 64 / 4;
+    assert!(held(bytes - 1_000, "hashing.sha256(resource.data.s).size() == 32"));
+    assert!(!held(bytes + 1, "hashing.sha256(resource.data.s).size() == 32"));
+    assert!(held(
+        bytes / 4 - 1_000,
+        "hashing.md5(resource.data.s).size() == 16 && hashing.crc32(resource.data.s).size() == 4"
+    ));
+    assert!(!held(
+        bytes / 2 + 1,
+        "hashing.md5(resource.data.s).size() == 16 && hashing.crc32(resource.data.s).size() == 4"
+    ));
+    let slices = |count: usize| {
+        let slice = format!("resource.data.s[0:{count}].size() > 0");
+        vec![slice; 4].join(" && ")
+    };
+    assert!(held(RULE_BYTES, &slices(RULE_BYTES / 8)));
+    assert!(!held(RULE_BYTES, &slices(RULE_BYTES / 3)));
+}
+
+/// `docs/rules.md` names every function.
+#[test]
+fn the_reference_is_whole() {
+    let reference = include_str!("../../../docs/rules.md");
+    for (space, name) in expr::names() {
+        let written = match space {
+            Some(space) => format!("`{space}.{name}`"),
+            None => format!("`{name}`"),
+        };
+        assert!(reference.contains(&written), "docs/rules.md does not name {written}");
+    }
 }

@@ -15,8 +15,17 @@ pub(super) fn time<'a>(micros: i64) -> Option<Val<'a>> {
     (time.micros() == micros).then_some(Val::Time(time))
 }
 
-/// Microseconds of a unit of `duration.value`; what is shorter than a microsecond is none.
-pub(super) fn unit(name: &str) -> Option<i64> {
+/// `duration.value(amount, unit)`; what is shorter than a microsecond is cut off.
+pub(super) fn amount<'a>(amount: i64, name: &str) -> Option<Val<'a>> {
+    let micros = match name {
+        "ns" => amount.checked_div(1_000)?,
+        _ => amount.checked_mul(unit(name)?)?,
+    };
+    Some(Val::Duration(micros))
+}
+
+/// Microseconds of a unit.
+fn unit(name: &str) -> Option<i64> {
     Some(match name {
         "w" => 7 * DAY,
         "d" => DAY,

@@ -1,4 +1,4 @@
-//! An expression of rules as one of CEL: paths that are written out and `is` are what CEL has not.
+//! An expression of rules as one of CEL, which has no written-out paths, no `is` and no slices.
 
 use super::frame::path_text;
 use super::scan::{Fault, Kind, Token};
@@ -8,6 +8,9 @@ use blaze_schema::limits::{RULE_NESTING, RULE_TOKENS};
 pub(super) const PATH: &str = "__path__";
 /// What the name of a type after `is` begins with, when `is` has become `in`.
 pub(super) const TYPE: &str = "__is__";
+
+/// The function that stands for a slice: `x[a:b]` becomes an index by a call of this.
+pub(super) const SLICE: &str = "__slice__";
 
 /// CEL, and where it comes from.
 pub(super) struct Translated {
@@ -32,13 +35,22 @@ impl Translated {
     }
 }
 
+/// An open bracket.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Open {
+    Plain,
+    /// The `$(` of a path.
+    Path,
+    /// The `[` of a slice, whose `:` is this token.
+    Slice(usize),
+}
+
 struct Translator<'s> {
     source: &'s str,
     tokens: &'s [Token],
     at: usize,
     out: Translated,
-    /// For every open bracket whether it is the `$(` of a path.
-    open: Vec<bool>,
+    open: Vec<Open>,
     /// Whether an operand has just ended.
     operand: bool,
     conditionals: usize,
@@ -104,14 +116,26 @@ impl Translator<'_> {
                 }
                 self.operand = after_dot || text != "in";
             }
-            (Kind::Sign, "(" | "[" | "{") => self.open(token, false)?,
-            (Kind::Sign, ")" | "]" | "}") => {
-                if self.open.pop() == Some(true) {
+            (Kind::Sign, "[") if self.operand => return self.index(token),
+            (Kind::Sign, "(" | "[" | "{") => self.open(token, Open::Plain)?,
+            (Kind::Sign, ")" | "]" | "}") => match self.open.pop() {
+                Some(Open::Path) => {
                     self.out.push(text, token.start);
                     self.skip();
                     return self.next_segment();
                 }
-                self.operand = true;
+                open => {
+                    if let Some(Open::Slice(_)) = open {
+                        self.out.push(")", token.start);
+                    }
+                    self.operand = true;
+                }
+            },
+            (Kind::Sign, ":") if self.open.last() == Some(&Open::Slice(self.at)) => {
+                self.operand = false;
+                self.out.push(",", token.start);
+                self.skip();
+                return Ok(());
             }
             (Kind::Sign, "?") => {
                 self.conditionals = self.conditionals.saturating_add(1);
@@ -131,8 +155,44 @@ impl Translator<'_> {
         Ok(())
     }
 
-    fn open(&mut self, token: Token, path: bool) -> Result<(), Fault> {
-        self.open.push(path);
+    /// The `[` after an operand, of an index or of a slice.
+    fn index(&mut self, token: Token) -> Result<(), Fault> {
+        let slice = self.colon();
+        self.open(token, slice.map_or(Open::Plain, Open::Slice))?;
+        self.out.push("[", token.start);
+        if let Some(colon) = slice {
+            let text = |at: usize| self.tokens.get(at).map_or("", |token| token.text(self.source));
+            let (first, last) = (self.at.saturating_add(1), colon.saturating_add(1));
+            if first == colon || text(last) == "]" {
+                return Err(Fault::new(token.start, "a slice has both bounds: x[from:to]"));
+            }
+            self.out.push(SLICE, token.start);
+            self.out.push("(", token.start);
+        }
+        self.skip();
+        Ok(())
+    }
+
+    /// The `:` between the brackets that open here, unless it belongs to a `?` or to brackets within.
+    fn colon(&self) -> Option<usize> {
+        let (mut depth, mut conditionals) = (0_usize, 0_usize);
+        for (at, token) in self.tokens.iter().enumerate().skip(self.at.saturating_add(1)) {
+            match (token.kind, token.text(self.source)) {
+                (Kind::Sign, "(" | "[" | "{") => depth = depth.saturating_add(1),
+                (Kind::Sign, ")" | "]" | "}") => depth = depth.checked_sub(1)?,
+                (Kind::Sign, "?") if depth == 0 => conditionals = conditionals.saturating_add(1),
+                (Kind::Sign, ":") if depth == 0 => match conditionals.checked_sub(1) {
+                    Some(less) => conditionals = less,
+                    None => return Some(at),
+                },
+                _ => {}
+            }
+        }
+        None
+    }
+
+    fn open(&mut self, token: Token, open: Open) -> Result<(), Fault> {
+        self.open.push(open);
         self.operand = false;
         if self.open.len() > RULE_NESTING {
             return Err(Fault::new(
@@ -175,7 +235,7 @@ impl Translator<'_> {
                 }
                 self.out.push("(", token.start);
                 self.skip();
-                self.open(token, true)
+                self.open(token, Open::Path)
             }
             "(" => {
                 self.skip();

@@ -166,7 +166,8 @@ impl World {
                 Effect::End { .. } => self.end_link(link),
                 effect @ (Effect::Identify { .. }
                 | Effect::Lookup { .. }
-                | Effect::Forward { .. }) => panic!("{effect:?} where everything is open"),
+                | Effect::Forward { .. }
+                | Effect::Log(_)) => panic!("{effect:?} where everything is open"),
             }
         }
     }

@@ -159,7 +159,8 @@ impl World {
                     | Effect::Identify { .. }
                     | Effect::Close { .. }
                     | Effect::End { .. }
-                    | Effect::Audit { .. }),
+                    | Effect::Audit { .. }
+                    | Effect::Log(_)),
                     _,
                 ) => panic!("{effect:?} where everything is open"),
             }

@@ -184,6 +184,9 @@ fn a_report_names_what_failed() {
             (2, "mine", "expected allowed, was denied")
         ]
     );
+    assert_eq!(report.failures[0].explanation, ["allowed by 1:16 `allow get`"]);
+    let other = ["no allow concerns this method of this path", "the path has 1:16 `allow get`"];
+    assert_eq!(report.failures[1].explanation, other);
     for bad in [
         "{}",
         r#"[{"method":"get","path":"a","allow":true}]"#,
