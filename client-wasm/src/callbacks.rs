@@ -1,5 +1,6 @@
 //! The callbacks of an application, and how they are taken back.
 
+use send_wrapper::SendWrapper;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::mem;
@@ -59,20 +60,23 @@ impl<T> Callbacks<T> {
 }
 
 /// Keeps a callback; dropping it takes the callback back.
+///
+/// It can be sent, as clean-up functions of frameworks have to be, but not dropped on another thread than it is from: wasm
+/// has only one.
 #[must_use = "dropping the subscription unsubscribes"]
 pub struct Subscription {
-    cancel: Option<Box<dyn FnOnce()>>,
+    cancel: SendWrapper<Option<Box<dyn FnOnce()>>>,
 }
 
 impl Subscription {
     pub(crate) fn new(cancel: impl FnOnce() + 'static) -> Self {
-        Subscription { cancel: Some(Box::new(cancel)) }
+        Subscription { cancel: SendWrapper::new(Some(Box::new(cancel))) }
     }
 }
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        if let Some(cancel) = self.cancel.take() {
+        if let Some(cancel) = (*self.cancel).take() {
             cancel();
         }
     }
@@ -87,6 +91,20 @@ impl fmt::Debug for Subscription {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Leptos: `on_cleanup(impl FnOnce() + Send + Sync + 'static)`.
+    fn on_cleanup(clean: impl FnOnce() + Send + Sync + 'static) {
+        clean();
+    }
+
+    #[test]
+    fn a_subscription_is_dropped_by_a_frameworks_clean_up() {
+        let calls = Rc::new(Cell::new(0));
+        let counted = Rc::clone(&calls);
+        let subscription = Subscription::new(move || counted.set(counted.get() + 1));
+        on_cleanup(move || drop(subscription));
+        assert_eq!(calls.get(), 1);
+    }
 
     #[test]
     fn a_callback_may_take_back_itself_and_others() {

@@ -22,6 +22,12 @@
 //! holds no lock while it calls an application's callback, so a callback may do anything, and never calls one from
 //! within a call of the application, save [`Blaze::on_connection`], which says the present state at once.
 
+#[cfg(not(any(target_arch = "wasm32", feature = "core", test)))]
+compile_error!(
+    "blaze-client runs as WebAssembly, in browsers and in Node.js: compile with `--target wasm32-unknown-unknown` \
+     (`trunk serve` does). There is no native client yet; a native program may use the HTTP API."
+);
+
 pub mod backoff;
 pub mod change;
 pub mod document_changes;

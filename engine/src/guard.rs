@@ -240,7 +240,12 @@ impl Guard {
             error.detail = format!("{} ({why})", error.detail);
         }
         let who = if caller.auth.is_some() { caller.uid() } else { "anonymous" };
-        let log = format!("{act} by {who}: {why}");
+        // Ids may be any text: a line stays one.
+        let escaped = |character: char| match character {
+            _ if character.is_control() => character.escape_default().to_string(),
+            _ => character.to_string(),
+        };
+        let log = format!("{act} by {who}: {why}").chars().map(escaped).collect();
         Explained { stop: error.into(), log: Some(log) }
     }
 

@@ -125,8 +125,10 @@ fn crates_know_only_those_that_the_table_allows() {
         EDGES.iter().map(|(folder, _)| (package(folder), *folder)).collect();
     for (folder, allowed) in EDGES {
         let dependencies = dependencies(&manifest(folder));
-        let inside: BTreeSet<&str> =
+        let mut inside: BTreeSet<&str> =
             dependencies.iter().filter_map(|name| folders.get(name)).copied().collect();
+        // For its own tests a crate may ask for a feature of itself.
+        inside.remove(folder);
         let allowed: BTreeSet<&str> = allowed.iter().copied().collect();
         assert!(
             inside.is_subset(&allowed),

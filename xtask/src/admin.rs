@@ -124,7 +124,7 @@ impl Server {
     }
 
     fn authorization(&self) -> Result<String> {
-        let Key { text, from } = self.key(env::var(KEY_VARIABLE).ok())?;
+        let Credential { text, from } = self.key(env::var(KEY_VARIABLE).ok())?;
         say(format!("{} is asked with {from}", self.url));
         Ok(format!("Bearer {text}"))
     }
@@ -133,14 +133,15 @@ impl Server {
     ///
     /// # Errors
     /// If there is none, or only that of another server.
-    fn key(&self, variable: Option<String>) -> Result<Key> {
+    fn key(&self, variable: Option<String>) -> Result<Credential> {
         let local = self.data.join(admin_key::FILE);
         let how = format!("name a file with its key by --key-file, or set {KEY_VARIABLE}");
         match (&self.key_file, variable.filter(|key| !key.trim().is_empty())) {
             (Some(file), _) => read_key(file),
-            (None, Some(key)) => {
-                Ok(Key { text: key.trim().to_owned(), from: format!("the key in ${KEY_VARIABLE}") })
-            }
+            (None, Some(key)) => Ok(Credential {
+                text: key.trim().to_owned(),
+                from: format!("the key in ${KEY_VARIABLE}"),
+            }),
             (None, None) if local.is_file() => {
                 let own = admin_key::address(&self.data);
                 if !is_of(&self.url, own.as_deref()) {
@@ -166,14 +167,14 @@ impl Server {
 
 /// A key, and where it is from.
 #[derive(Debug, PartialEq, Eq)]
-struct Key {
+struct Credential {
     text: String,
     from: String,
 }
 
-fn read_key(file: &Path) -> Result<Key> {
+fn read_key(file: &Path) -> Result<Credential> {
     let text = fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
-    Ok(Key { text: text.trim().to_owned(), from: format!("the key in {}", file.display()) })
+    Ok(Credential { text: text.trim().to_owned(), from: format!("the key in {}", file.display()) })
 }
 
 /// Whether a URL is that of a server on this machine which said its address; one that did not may have any port.
@@ -361,8 +362,10 @@ mod tests {
             key_file: None,
             data: data.path().to_owned(),
         };
-        let local =
-            || Key { text: "local".to_owned(), from: format!("the key in {}", file.display()) };
+        let local = || Credential {
+            text: "local".to_owned(),
+            from: format!("the key in {}", file.display()),
+        };
         let elsewhere =
             ["https://blaze.example", "http://blaze.example:8787", "https://127.0.0.1.example"];
         for url in ["http://127.0.0.1:8787", "http://localhost:9999/", "http://[::1]:1"] {
@@ -385,7 +388,8 @@ mod tests {
         }
         // A key that somebody names is sent where they say.
         let other = server("https://blaze.example");
-        let named = Key { text: "other".to_owned(), from: "the key in $BLAZE_KEY".to_owned() };
+        let named =
+            Credential { text: "other".to_owned(), from: "the key in $BLAZE_KEY".to_owned() };
         assert_eq!(other.key(Some(" other\n".to_owned())).unwrap(), named);
         assert!(other.key(Some(String::new())).is_err());
         assert_eq!(Server { key_file: Some(file.clone()), ..other }.key(None).unwrap(), local());

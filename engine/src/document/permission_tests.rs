@@ -450,6 +450,21 @@ fn a_refusal_is_explained_to_those_who_may_know() {
 }
 
 #[test]
+fn a_line_of_the_log_stays_one() {
+    let mut bench = Bench::at("docs/a\nrefused b");
+    if let Guard::Rules { explain, .. } = &mut bench.guard {
+        *explain = Explain::Log;
+    }
+    let effects = bench.plainly(somebody("bob\r\nroot"), set(json!({"owner": "x"})));
+    let [.., Effect::Log(line)] = effects.as_slice() else { panic!("{effects:?}") };
+    assert!(
+        line.starts_with("create of docs/a\\nrefused b by bob\\r\\nroot: refused by 5:3"),
+        "{line}"
+    );
+    assert!(!line.contains(char::is_control), "{line:?}");
+}
+
+#[test]
 fn what_rules_did_not_decide_is_not_explained() {
     for (path, guard) in [("roles/bob", rules(RULES, 1)), ("docs/a", Guard::Closed)] {
         let mut bench = Bench::at(path);

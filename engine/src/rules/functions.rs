@@ -96,10 +96,7 @@ impl<'a> Evaluator<'a> {
                 self.hashed(function, first)
             }
             Function::Slice => self.slice(first, second, third),
-            Function::Segment => match (first, second) {
-                (Val::Path(path), Val::Int(number)) => self.segment(&[], path, *number),
-                _ => self.index(first, second),
-            },
+            Function::Segment => self.index_of_wildcard(first, second),
             Function::Latitude | Function::Longitude | Function::Distance => {
                 place(function, first, second).ok_or(Fail::Error)
             }

@@ -1,4 +1,4 @@
-//! Parts of texts and lists: `x[from:to]`.
+//! Parts of texts, lists and paths: `x[from:to]`, `path[number]`.
 
 use super::eval::{Evaluated, Evaluator};
 use super::value::{Fail, Text, Val};
@@ -24,6 +24,14 @@ impl<'a> Evaluator<'a> {
                 Ok(Val::List(part.into()))
             }
             _ => Err(Fail::Error),
+        }
+    }
+
+    /// `wildcard[number]`: of a path the segment that the wildcard itself has there.
+    pub(super) fn index_of_wildcard(&mut self, of: &Val<'a>, number: &Val<'a>) -> Evaluated<'a> {
+        match (of, number) {
+            (Val::Path(path), Val::Int(number)) => self.segment(&[], path, *number),
+            _ => self.index(of, number),
         }
     }
 }

@@ -181,6 +181,29 @@ fn what_holds_is_allowed_and_its_contrary_is_not() {
 }
 
 #[test]
+fn a_wildcards_path_has_its_own_segments() {
+    let rules = compile(
+        "match /c/{rest=**} { allow get: if rest[0] == 'd' && rest[2] == 'f' && request.path[4] == rest[0]; }
+         match /s/{id} { allow get: if id[0] == 'x'; }",
+    );
+    let allowed = |text: &str| {
+        let (path, lookups) = (path(text), Lookups::new());
+        let request = Request {
+            method: Method::Get,
+            path: &path,
+            auth: None,
+            time: now(),
+            before: None,
+            after: None,
+            lookups: &lookups,
+        };
+        matches!(rules.decide(&request), Verdict::Allowed(_))
+    };
+    assert!(allowed("c/d/e/f") && allowed("s/xy"));
+    assert!(!allowed("c/d/e/g") && !allowed("c/d") && !allowed("s/yx"));
+}
+
+#[test]
 fn what_is_in_error_allows_nothing() {
     for condition in [
         "resource.data.missing == 1",
@@ -585,4 +608,58 @@ fn the_reference_is_whole() {
         };
         assert!(reference.contains(&written), "docs/rules.md does not name {written}");
     }
+}
+
+/// What costs most is explained within the budget, and what is long is cut off.
+#[test]
+fn an_explanation_is_limited() {
+    let explained = |text: &str| {
+        let (path, lookups) = (path("a/b"), Lookups::new());
+        let request = Request {
+            method: Method::Get,
+            path: &path,
+            auth: None,
+            time: now(),
+            before: None,
+            after: None,
+            lookups: &lookups,
+        };
+        compile(text).explain(&request, Values::Shown)
+    };
+    let reasons = |count: usize| {
+        format!("match /a/{{b}} {{ allow get: if {}; }}", vec!["b == 'x'"; count].join(" || "))
+    };
+    let distinct = |count: usize| {
+        let parts: Vec<String> = (0..count).map(|n| format!("b == '{n}'")).collect();
+        format!("match /a/{{b}} {{ allow get: if {}; }}", parts.join(" || "))
+    };
+    assert_eq!(explained(&reasons(2)).refused[0].reasons.len(), 2);
+    assert_eq!(explained(&distinct(RULE_REASONS)).refused[0].reasons.len(), RULE_REASONS);
+    assert_eq!(explained(&distinct(RULE_REASONS + 1)).refused[0].reasons.len(), RULE_REASONS);
+    let allows =
+        |count: usize| format!("match /a/{{b}} {{ {} }}", "allow get: if false;".repeat(count));
+    assert_eq!(explained(&allows(RULE_REASONS)).refused.len(), RULE_REASONS);
+    assert_eq!(explained(&allows(RULE_REASONS + 1)).refused.len(), RULE_REASONS);
+    let long = |count: usize| {
+        format!("match /a/{{b}} {{ allow get: if b + '{}' == ''; }}", "x".repeat(count))
+    };
+    let told = explained(&long(2 * RULE_SHOWN)).lines().concat();
+    assert!(told.contains('…') && told.chars().count() < 8 * RULE_SHOWN, "{told}");
+    let list = format!("[{}]", vec!["1"; 150].join(","));
+    let heavy = format!("match /a/{{b}} {{ allow get: if {list}.all(x, {list}.all(y, y == 1)); }}");
+    assert!(
+        explained(&heavy).lines()[0].contains("costs more than the 10000 steps"),
+        "{:?}",
+        explained(&heavy).lines()
+    );
+    // Calls in each other, of which each would be evaluated again at each level.
+    let calls = (1..RULE_CALLS)
+        .map(|n| format!("function f{n}(x) {{ return f{}(x) || f{}(x); }}", n - 1, n - 1));
+    let text = format!(
+        "function f0(x) {{ return x == 'y'; }} {} match /a/{{b}} {{ allow get: if f{}(b); }}",
+        calls.collect::<String>(),
+        RULE_CALLS - 1
+    );
+    assert!(!explained(&text).refused[0].reasons.is_empty());
+    assert_eq!(RULE_EXPLANATION, 4 * RULE_STEPS);
 }

@@ -10,4 +10,5 @@ mod oracle;
 mod races;
 mod sockets;
 mod table;
+mod why;
 mod world;
