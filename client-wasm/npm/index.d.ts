@@ -370,7 +370,16 @@ export interface ConnectOptions {
    * for this page alone.
    */
   persistence?: "local" | "session" | "none";
+  /**
+   * The client's WebAssembly (`blaze-client/blaze_client_bg.wasm`), where it is not found by itself: its bytes, a
+   * `WebAssembly.Module`, its URL or a `Response` with it, or a promise of one of them. It is loaded once: later calls
+   * ignore it.
+   */
+  wasm?: WasmSource | Promise<WasmSource>;
 }
+
+/** Bytes, a `WebAssembly.Module`, a URL or a `Response`. Only platforms' own type libraries name the last three. */
+export type WasmSource = string | ArrayBuffer | ArrayBufferView | object;
 
 /** A database. */
 export class Blaze {

@@ -500,9 +500,9 @@ function hold(subscribe) {
 
 // ------------------------------------------------------------------------------------------------ connecting
 
-/** The database at `url`. Makes no request to it. */
-export async function connect(url, { token, persistence = "local" } = {}) {
-  await load();
+/** The database at `url`. Makes no request to it. `own` is the WebAssembly that another entry of the package has. */
+export async function connect(url, { token, persistence = "local", wasm } = {}, own) {
+  await load(wasm ?? own);
   const db = new Blaze(
     attempt(() => new Client(url, tokenSource(token))),
     url,

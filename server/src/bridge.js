@@ -256,15 +256,14 @@ const TYPES = {
   html: "text/html; charset=utf-8",
   js: "text/javascript; charset=utf-8",
   json: "application/json",
+  md: "text/plain; charset=utf-8",
   svg: "image/svg+xml",
   ts: "text/plain; charset=utf-8",
   wasm: "application/wasm",
 };
 
-/** A file of the demo page, or null when there is none; `headers` as in `respond`. */
-export async function page(assets, url, headers) {
-  const { origin, pathname } = new URL(url);
-  const path = pathname === "/" ? "/index.html" : pathname;
+/** A file that the Worker serves, or null when there is none; `headers` as in `respond`. */
+export async function file(assets, origin, path, headers) {
   const type = TYPES[path.slice(path.lastIndexOf(".") + 1)];
   if (assets === undefined || type === undefined) return null;
   const file = await assets.fetch(origin + path);

@@ -165,7 +165,12 @@ extern "C" {
     pub(crate) fn broadcast(state: &DurableObjectState, text: &str) -> Result<(), JsValue>;
 
     #[wasm_bindgen(catch)]
-    pub(crate) fn page(assets: &JsValue, url: &str, headers: &str) -> Result<Promise, JsValue>;
+    pub(crate) fn file(
+        assets: &JsValue,
+        origin: &str,
+        path: &str,
+        headers: &str,
+    ) -> Result<Promise, JsValue>;
 }
 
 #[wasm_bindgen]

@@ -10,6 +10,7 @@ use blaze_engine::auth::Auth;
 use blaze_engine::guard::{Caller, Explained, Stop};
 use blaze_engine::http::admin_request;
 use blaze_engine::http::document_request::is_upgrade;
+use blaze_engine::http::home::home;
 use blaze_engine::http::query_request::{Ask, Question};
 use blaze_engine::http::reply::Reply;
 use blaze_engine::http::route::{Route, check_url, route as find_route};
@@ -27,8 +28,11 @@ use worker::Env;
 /// The description of the API, made from the code's types; a test compares the two.
 const OPENAPI: &str = include_str!("../openapi.json");
 
-/// The binding of the demo page's files, in wrangler.toml.
+/// The binding of the files that are served, in wrangler.toml.
 const ASSETS: &str = "ASSETS";
+
+/// The page that files may have for `/`: the demo's.
+const START: &str = "/index.html";
 
 /// What [`fetch`] gives for `POST /v1/query`, so that [`ask`] need not find the route again.
 const QUERY: u8 = 1;
@@ -369,17 +373,25 @@ fn lines(headers: security::Headers) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// A file of the demo page.
+/// A file, or the page that the address belongs to: the one that the files have, or else at `/` the server's own.
 fn page(request: Request, env: Env) -> js_sys::Promise {
     future_to_promise(async move {
         let incoming = Incoming::new(&request)?;
         let assets = Reflect::get(&env, &ASSETS.into())?;
-        let file =
-            JsFuture::from(bridge::page(&assets, incoming.url(), &lines(security::PAGE))?).await?;
-        if !file.is_null() {
-            return Ok(file);
+        let (origin, path) = (incoming.origin_of_url(), incoming.path());
+        let accept = request.headers().get("accept")?;
+        let start = security::is_address(path, accept.as_deref()).then_some(START);
+        for file in [path].into_iter().chain(start) {
+            let headers = lines(security::of_file(file));
+            let found = JsFuture::from(bridge::file(&assets, origin, file, &headers)?).await?;
+            if !found.is_null() {
+                return Ok(found);
+            }
         }
-        let error = Error::new(Code::NotFound, format!("no route {}", incoming.path()));
-        finish(error.into(), &incoming, &env).map(JsValue::from)
+        let reply = match path {
+            "/" => home(origin, &guard()),
+            _ => Error::new(Code::NotFound, format!("no route {path}")).into(),
+        };
+        finish(reply, &incoming, &env).map(JsValue::from)
     })
 }

@@ -118,6 +118,36 @@ impl Browser {
         self.command(&format!("element/{element}/value"), &keys);
     }
 
+    /// Makes the window as large as a phone's, and the pointer a finger.
+    pub fn become_phone(&self) {
+        let metrics = json!({"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": true});
+        self.devtools("Emulation.setDeviceMetricsOverride", &metrics);
+        self.devtools("Emulation.setTouchEmulationEnabled", &json!({"enabled": true}));
+        self.see("innerWidth === 390 && matchMedia('(pointer: coarse)').matches");
+    }
+
+    /// Has pages be shown in dark colours, or in light ones.
+    pub fn prefer_dark(&self, is_dark: bool) {
+        let value = if is_dark { "dark" } else { "light" };
+        let features = json!([{"name": "prefers-color-scheme", "value": value}]);
+        self.devtools("Emulation.setEmulatedMedia", &json!({"features": features}));
+    }
+
+    /// Goes back, as by the button.
+    pub fn back(&self) {
+        self.command("back", &json!({}));
+    }
+
+    /// Opens another address in the window.
+    pub fn go(&self, url: &str) {
+        self.command("url", &json!({"url": url}));
+    }
+
+    fn devtools(&self, command: &str, parameters: &Value) {
+        let wish = json!({"cmd": command, "params": parameters});
+        self.command("goog/cdp/execute", &wish);
+    }
+
     /// What the console was told since this was asked last: `SEVERE` and the like, then the message.
     pub fn console(&self) -> Vec<String> {
         let entries = self.command("se/log", &json!({"type": "browser"}));

@@ -21,5 +21,6 @@ pub mod server;
 pub mod simulation;
 pub mod socket;
 pub mod source;
+pub mod static_files;
 
 pub use xtask::rusqlite_store;

@@ -15,6 +15,12 @@ pub fn shared() -> &'static TestServer {
     &SHARED
 }
 
+/// The same with the demo page.
+pub fn shared_demo() -> &'static TestServer {
+    static SHARED: LazyLock<TestServer> = LazyLock::new(TestServer::start_demo);
+    &SHARED
+}
+
 /// A running server. It ends with this value, or with the process, however that ends.
 pub struct TestServer {
     server: Server,
@@ -28,6 +34,7 @@ struct Setup<'a> {
     vars: &'a [(&'a str, &'a str)],
     collections: Option<&'a Value>,
     access: Option<&'a Value>,
+    is_demo: bool,
 }
 
 impl TestServer {
@@ -44,22 +51,36 @@ impl TestServer {
     /// Starts it with this for its `collections.json`, and counts rows.
     pub fn start_with_collections(collections: &Value) -> Self {
         let vars = &[("COUNT_ROWS", "1")];
-        Self::start_as(Setup { vars, collections: Some(collections), access: None })
+        Self::start_as(Setup { vars, collections: Some(collections), ..Setup::default() })
     }
 
     /// Starts it closed, as a server is that nobody has opened, with this for its `access.json`, and some variables,
     /// which are its secrets too. Its log is kept: see [`Self::log`].
     pub fn start_closed(access: &Value, vars: &[(&str, &str)]) -> Self {
-        Self::start_as(Setup { vars, collections: None, access: Some(access) })
+        Self::start_as(Setup { vars, access: Some(access), ..Setup::default() })
     }
 
     /// The same, with its own `collections.json` too.
     pub fn start_closed_with(access: &Value, collections: &Value, vars: &[(&str, &str)]) -> Self {
-        Self::start_as(Setup { vars, collections: Some(collections), access: Some(access) })
+        let (collections, access) = (Some(collections), Some(access));
+        Self::start_as(Setup { vars, collections, access, ..Setup::default() })
     }
 
-    fn start_as(Setup { vars, collections, access }: Setup<'_>) -> Self {
+    /// Starts it with the demo page, without its data.
+    pub fn start_demo() -> Self {
+        Self::start_as(Setup { is_demo: true, ..Setup::default() })
+    }
+
+    /// Starts it with the demo page, and closed: see [`Self::start_closed`].
+    pub fn start_closed_demo(access: &Value, vars: &[(&str, &str)]) -> Self {
+        Self::start_as(Setup { vars, access: Some(access), is_demo: true, ..Setup::default() })
+    }
+
+    fn start_as(Setup { vars, collections, access, is_demo }: Setup<'_>) -> Self {
         let mut service = Service::built().unwrap_or_else(|error| panic!("{error:#}"));
+        if is_demo {
+            service = service.with_demo();
+        }
         if access.is_none() {
             // As `cargo xtask serve` does on this machine.
             service.vars.insert("OPEN".to_owned(), Value::from("1"));

@@ -30,6 +30,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Serve) -> Result<()> {
         service.vars.insert("OPEN".to_owned(), "1".into());
     }
     if options.demo {
+        service = service.with_demo();
         take_settings(&mut service, workspace.path("demo-web/access.json"))?;
     }
     let launch = Options {

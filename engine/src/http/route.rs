@@ -38,7 +38,7 @@ pub enum Route {
     Commit,
     /// `OPTIONS` of anything; the methods that the resource has.
     Options(&'static str),
-    /// A file of the demo page.
+    /// A file, or the page at `/`.
     Page,
 }
 

@@ -13,6 +13,8 @@ const NO_SNIFFING: (&str, &str) = ("x-content-type-options", "nosniff");
 /// Pages of other origins cannot load it as a picture or script, and so into their process, where Spectre would read it
 /// (Fetch standard, `Cross-Origin-Resource-Policy`). What CORS lets them fetch they can.
 const SAME_ORIGIN: (&str, &str) = ("cross-origin-resource-policy", "same-origin");
+/// Pages of other origins may load it, those too that load nothing else (HTML standard, `Cross-Origin-Embedder-Policy`).
+const CROSS_ORIGIN: (&str, &str) = ("cross-origin-resource-policy", "cross-origin");
 /// Paths name documents, which is nobody's business where a link leads (W3C, Referrer Policy).
 const NO_REFERRER: (&str, &str) = ("referrer-policy", "no-referrer");
 /// An answer that is opened as a page loads nothing, runs nothing, and stands in no frame (CSP level 3; OWASP, REST
@@ -38,10 +40,36 @@ pub const PUBLISHED: Headers = &[
     NO_SNIFFING,
     ("cache-control", "public, max-age=300"),
     // Tools on other pages may load it: there is nothing secret in it.
-    ("cross-origin-resource-policy", "cross-origin"),
+    CROSS_ORIGIN,
     NO_REFERRER,
     NO_CONTENT,
 ];
+
+/// Those of the client's files: pages of any origin import them, as nothing in them is secret or says who asks.
+pub const CLIENT: Headers = &[
+    NO_SNIFFING,
+    ("cache-control", "no-cache"),
+    ("access-control-allow-origin", "*"),
+    CROSS_ORIGIN,
+];
+
+/// The folder of the client's files.
+const CLIENT_FOLDER: &str = "/client/";
+
+/// The headers of the file at `path`.
+pub fn of_file(path: &str) -> Headers {
+    if path.starts_with(CLIENT_FOLDER) { CLIENT } else { PAGE }
+}
+
+/// Whether `path` may be an address of the page at `/`, which is served where there is no such file. `accept` is the
+/// request's: what has the name of a file is an address only to who asks for `text/html`, as browsers do for pages and not
+/// for their parts.
+pub fn is_address(path: &str, accept: Option<&str>) -> bool {
+    let is_file = path.rsplit('/').next().is_some_and(|name| name.contains('.'));
+    let accepts = |kind: &str| accept.is_some_and(|accept| accept.contains(kind));
+    let is_accepted = accepts("text/html") || (!is_file && (accept.is_none() || accepts("*/*")));
+    path == "/" || (is_accepted && !path.starts_with(CLIENT_FOLDER))
+}
 
 /// Those of the demo's pages and files. The page loads scripts, styles, its icon and data from its own origin and nowhere
 /// else; `'wasm-unsafe-eval'` lets it compile WebAssembly, and no text as JavaScript (CSP level 3).
@@ -72,11 +100,17 @@ pub fn add(reply: &mut Reply, headers: Headers) {
     }
 }
 
-/// The file `_headers` that makes Cloudflare serve the demo's files with [`PAGE`]: it serves them without asking the
-/// Worker (Workers documentation, "Static Assets: Headers").
+/// The file `_headers` that makes Cloudflare serve files with the headers of [`of_file`]: it serves them without asking the
+/// Worker (Workers documentation, "Static Assets: Headers"). What several rules name would be joined: a rule that begins
+/// with `!` takes away what an earlier one gave.
 pub fn headers_file() -> String {
-    let lines = PAGE.iter().map(|(name, value)| format!("  {name}: {value}\n"));
-    lines.fold("/*\n".to_owned(), |file, line| file + &line)
+    let line = |(name, value): &(&str, &str)| format!("  {name}: {value}\n");
+    let differs = |one: &&(&str, &str), other: Headers| !other.contains(one);
+    let pages: String = PAGE.iter().map(line).collect();
+    let away = PAGE.iter().filter(|one| differs(one, CLIENT));
+    let away: String = away.map(|(name, _)| format!("  ! {name}\n")).collect();
+    let client: String = CLIENT.iter().filter(|one| differs(one, PAGE)).map(line).collect();
+    format!("/*\n{pages}{CLIENT_FOLDER}*\n{away}{client}")
 }
 
 #[cfg(test)]
@@ -90,7 +124,7 @@ mod tests {
 
     #[test]
     fn every_list_forbids_guessing_and_says_how_it_is_cached() {
-        for headers in [DOCUMENT, ANSWER, PUBLISHED, PAGE] {
+        for headers in [DOCUMENT, ANSWER, PUBLISHED, PAGE, CLIENT] {
             assert_eq!(value(headers, "x-content-type-options"), Some("nosniff"));
             assert!(value(headers, "cache-control").is_some());
             for (number, (name, value)) in headers.iter().enumerate() {
@@ -128,12 +162,61 @@ mod tests {
         assert_eq!(reply.headers.len(), before.len() + ANSWER.len() - 1);
     }
 
+    /// The headers that Cloudflare gives a file: all rules that fit, in order.
+    fn served(path: &str) -> Vec<(String, String)> {
+        let mut headers: Vec<(String, String)> = Vec::new();
+        let mut fits = false;
+        for line in headers_file().lines() {
+            match line.strip_prefix("  ") {
+                None => fits = path.starts_with(line.strip_suffix('*').unwrap()),
+                Some(_) if !fits => {}
+                Some(rule) => match rule.strip_prefix("! ") {
+                    Some(name) => headers.retain(|(there, _)| there != name),
+                    None => {
+                        let (name, value) = rule.split_once(": ").unwrap();
+                        assert!(headers.iter().all(|(there, _)| there != name), "{name} twice");
+                        headers.push((name.to_owned(), value.to_owned()));
+                    }
+                },
+            }
+        }
+        headers.sort();
+        headers
+    }
+
     #[test]
-    fn the_file_has_the_headers_of_a_page() {
-        let file = headers_file();
-        assert!(file.starts_with("/*\n  x-content-type-options: nosniff\n"), "{file}");
-        assert_eq!(file.lines().count(), PAGE.len() + 1);
+    fn the_file_has_the_headers_of_each_file() {
+        for path in ["/", "/style.css", "/client/index.js"] {
+            let mut expected: Vec<(String, String)> = of_file(path)
+                .iter()
+                .map(|(name, value)| ((*name).into(), (*value).into()))
+                .collect();
+            expected.sort();
+            assert_eq!(served(path), expected, "{path}");
+        }
         // Cloudflare ignores longer lines.
-        assert!(file.lines().all(|line| line.len() <= 2_000));
+        assert!(headers_file().lines().all(|line| line.len() <= 2_000));
+    }
+
+    #[test]
+    fn pages_of_any_origin_import_the_client_and_nothing_else() {
+        assert_eq!(value(CLIENT, "access-control-allow-origin"), Some("*"));
+        assert_eq!(value(CLIENT, "cross-origin-resource-policy"), Some("cross-origin"));
+        assert_eq!(value(PAGE, "access-control-allow-origin"), None);
+        assert_eq!(value(of_file("/clients"), "cross-origin-resource-policy"), Some("same-origin"));
+    }
+
+    #[test]
+    fn an_address_is_what_somebody_opens() {
+        let opened = Some("text/html,application/xhtml+xml,*/*;q=0.8");
+        for accept in [None, Some("*/*"), opened] {
+            assert!(is_address("/", accept) && is_address("/countries/FRA", accept), "{accept:?}");
+            assert!(!is_address("/client/no.js", accept) && !is_address("/client/no", accept));
+        }
+        assert!(is_address("/files/a.txt", opened));
+        for accept in [None, Some("*/*"), Some("image/avif,image/webp,*/*;q=0.8")] {
+            assert!(!is_address("/files/a.js", accept), "{accept:?}");
+        }
+        assert!(!is_address("/countries/FRA", Some("application/json")));
     }
 }

@@ -56,7 +56,7 @@ pub(crate) fn log(page: &Browser) -> Value {
 /// The server that the tests here share, the countries loaded.
 fn atlas() -> &'static TestServer {
     static LOADED: Once = Once::new();
-    let server = server::shared();
+    let server = server::shared_demo();
     LOADED.call_once(|| load(&server.client()));
     server
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 #[test]
 fn an_edit_made_while_the_server_is_down_arrives_when_it_is_back() {
-    let mut server = TestServer::start();
+    let mut server = TestServer::start_demo();
     load(&server.client());
     let japan = path("JPN");
     let page = open(&server, "JPN");

@@ -17,7 +17,7 @@ const ESCAPE: &str = "\u{e00c}";
 fn server() -> (TestServer, Client) {
     let access: Value = serde_json::from_str(ACCESS).unwrap();
     // Everybody may do everything until there are rules.
-    let server = TestServer::start_closed(&access, &[("OPEN", "1")]);
+    let server = TestServer::start_closed_demo(&access, &[("OPEN", "1")]);
     let client = server.client();
     load(&client);
     let key = json!({"name": "tests", "roles": ["admin"]});
@@ -213,7 +213,7 @@ fn the_panel_says_what_is_wrong() {
 fn a_provider_is_a_button() {
     let provider = json!({"issuer": "https://login.example.com", "clientId": "atlas"});
     let access = json!({"accounts": {"providers": {"example": provider}}});
-    let server = TestServer::start_closed(&access, &[("OPEN", "1")]);
+    let server = TestServer::start_closed_demo(&access, &[("OPEN", "1")]);
     load(&server.client());
     let page = open(&server, "FRA");
     page.see_text("viewer", "Guest");

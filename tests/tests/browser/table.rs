@@ -29,7 +29,7 @@ fn country(
 
 /// A server of its own with the countries, so that nobody else changes the table.
 fn server() -> TestServer {
-    let server = TestServer::start();
+    let server = TestServer::start_demo();
     let client = server.client();
     for entry in COUNTRIES {
         client.put(&path(entry.0), &country(entry)).send().expect(201);

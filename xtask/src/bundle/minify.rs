@@ -17,24 +17,12 @@ pub(super) fn minify(workspace: &Workspace, script: &Path) -> Result<()> {
     esbuild(workspace, script, &["--minify"])
 }
 
-/// What of a hand-written module is left.
-#[derive(Clone, Copy)]
-pub(super) enum Short {
-    /// The names, which consoles show.
-    Names,
-    /// And what bundlers need to be told in comments: esbuild keeps those where it keeps white space.
-    Comments,
-}
-
-/// The same, with some of it left.
+/// Shortens a hand-written module in place, but for the names, which consoles show.
 ///
 /// # Errors
 /// If esbuild fails.
-pub(super) fn shorten(workspace: &Workspace, script: &Path, short: Short) -> Result<()> {
-    match short {
-        Short::Names => esbuild(workspace, script, &["--minify-syntax", "--minify-whitespace"]),
-        Short::Comments => esbuild(workspace, script, &["--minify-syntax"]),
-    }
+pub(super) fn shorten(workspace: &Workspace, script: &Path) -> Result<()> {
+    esbuild(workspace, script, &["--minify-syntax", "--minify-whitespace"])
 }
 
 fn esbuild(workspace: &Workspace, script: &Path, options: &[&str]) -> Result<()> {

@@ -4,7 +4,8 @@
 //! |---|---|
 //! | `server/` | the Worker, as workerd and `wrangler deploy` take it |
 //! | `client/` | the client's npm package |
-//! | `demo/` | the static files that the Worker serves, with the client under `client/` |
+//! | `files/` | the static files that the Worker serves: the client under `client/` |
+//! | `demo/` | the same, with the demo page |
 //! | `glue/` | what wasm-bindgen and wasm-opt made of each wasm, kept to be used again |
 //! | `service.json` | the server's description for [`Service::built`] |
 
@@ -57,9 +58,11 @@ pub(crate) fn build(
     tools_ready: impl FnOnce() -> Result<()>,
 ) -> Result<Service> {
     let build = workspace.build();
-    // The demo page's directory is there in any case: wrangler.toml names it, and workerd wants to open it.
-    fs::create_dir_all(build.join("demo"))
-        .with_context(|| format!("creating {}", build.display()))?;
+    // The directories of files are there in any case: wrangler.toml names one, and workerd wants to open it.
+    for files in [Service::FILES, Service::DEMO_FILES] {
+        fs::create_dir_all(build.join(files))
+            .with_context(|| format!("creating {}", build.display()))?;
+    }
     let _lock = lock(&build)?;
 
     let server = cargo::server(workspace);
@@ -74,7 +77,7 @@ pub(crate) fn build(
             let client = scope.spawn(move || client_files(workspace, &client));
             let demo = cargo::demo(workspace)?;
             let demo = glue::generate(workspace, &demo, "demo", Target::Web, Goal::Size)?;
-            layout::demo(workspace, &demo, join(client)?)?;
+            layout::files(workspace, &demo, join(client)?)?;
         }
         join(server)
     })?;

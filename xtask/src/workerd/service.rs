@@ -54,6 +54,10 @@ pub struct Assets {
 impl Service {
     /// The file in the build directory that holds the built server's description.
     pub const FILE_NAME: &str = "service.json";
+    /// The directory in the build directory with the files that are served.
+    pub const FILES: &str = "files";
+    /// The same with the demo page: see [`Self::with_demo`].
+    pub const DEMO_FILES: &str = "demo";
 
     /// The Blaze server as `cargo xtask build` left it in `$BLAZE_BUILD`, or else in this workspace's `build/`.
     ///
@@ -63,6 +67,15 @@ impl Service {
         let build = env::var_os("BLAZE_BUILD")
             .map_or_else(|| workspace_root().join("build"), PathBuf::from);
         Self::load(&build.join(Self::FILE_NAME))
+    }
+
+    /// Serves the demo page too.
+    #[must_use]
+    pub fn with_demo(mut self) -> Self {
+        if let Some(assets) = &mut self.assets {
+            assets.directory.set_file_name(Self::DEMO_FILES);
+        }
+        self
     }
 
     /// Reads a description that [`Service::save`] wrote.
