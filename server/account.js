@@ -118,8 +118,8 @@ export function accountClass(durableObject, guarded, wasm, { sign, audit } = BY_
   };
 }
 
-/** Answers a request whose route is that of accounts. `readBody` is that of `shim.js`. */
-export async function answerAccount(request, env, guarded, wasm, readBody) {
+/** Answers a request whose route is that of accounts. `readBody` and `reach` are those of `shim.js`. */
+export async function answerAccount(request, env, guarded, wasm, readBody, reach) {
   let body;
   try {
     body = await readBody(request, wasm.accountLimit());
@@ -129,6 +129,10 @@ export async function answerAccount(request, env, guarded, wasm, readBody) {
   const asked = guarded(() => wasm.askAccount(request, env, body));
   if (!Array.isArray(asked)) return asked;
   const [name, action] = asked;
-  const [status, lines, text] = await env.ACCOUNT.getByName(name).act(action);
+  const alone = (object) => {
+    const [effect, ...rest] = object.act(name, action).at(-1) ?? [];
+    return effect === "answer" ? rest : undefined;
+  };
+  const [status, lines, text] = await reach(env, "ACCOUNT", name, (object) => object.act(action), alone);
   return guarded(() => wasm.respondWith(request, env, status, lines, text));
 }

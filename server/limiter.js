@@ -8,17 +8,25 @@ export const [ADDRESS, IDENTITY, SIGN_IN] = [0, 1, 2];
 export const limiterClass = (durableObject, guarded) =>
   class Limiter extends durableObject("Limiter") {
     #timer;
+    #until = 0;
 
     /** A lease of at most `want` requests: `[how many, for how many microseconds]`; none, and how long to wait. */
-    lease(want) {
-      const [amount, micros, memory] = guarded(() => this.current().lease(this.ctx.id.name ?? "", want));
-      clearTimeout(this.#timer);
+    lease(subject, want) {
+      const [amount, micros, memory] = guarded(() => this.current().lease(subject, want));
       // An object that waits for a timer is not put away, as one would be after ten seconds: somebody who has used up
       // much must not find it forgotten.
-      if (memory > 0) this.#timer = setTimeout(() => {}, memory / 1_000);
+      const until = Date.now() + memory / 1_000;
+      if (memory > 0 && until > this.#until) {
+        this.#until = until;
+        clearTimeout(this.#timer);
+        this.#timer = setTimeout(() => {}, memory / 1_000);
+      }
       return [amount, micros];
     }
   };
+
+/** The one object of a machine on its own, which keeps a file for every object that is ever addressed. */
+const ALL = "all";
 
 /** Whether the runtime says by itself where a connection comes from, as workerd does. */
 let isDirect;
@@ -54,7 +62,7 @@ async function ask(wasm, guarded, env, kind, who, want) {
   const name = guarded(() => wasm.rateSubject(kind, who));
   let lease = [];
   try {
-    lease = await env.LIMITER.getByName(name).lease(want);
+    lease = await env.LIMITER.getByName(env.FILES === undefined ? name : ALL).lease(name, want);
   } catch (error) {
     console.error("limiter: " + error);
   }

@@ -29,13 +29,13 @@ export function listen(shell, protocol, credential) {
     for (const [name, ...rest] of effects) perform[name](...rest);
   };
 
-  const end = (code) => {
+  const end = (code, reason = "") => {
     if (ended) return;
     ended = true;
     clearInterval(ticking);
     for (const upstream of upstreams.keys()) perform.close(upstream);
     try {
-      server.close(code);
+      server.close(code, reason);
     } catch {}
   };
 
@@ -53,7 +53,7 @@ export function listen(shell, protocol, credential) {
       try {
         const headers = { upgrade: "websocket" };
         if (namespace === "DOCUMENT" && credential !== "") headers.authorization = "Bearer " + credential;
-        const { webSocket } = await env[namespace].getByName(name).fetch(url, { headers });
+        const { webSocket } = await shell.open(namespace, name, url, headers);
         if (!webSocket) throw new Error(name + " gave no socket");
         connection.socket = webSocket;
         webSocket.addEventListener("message", ({ data }) => tell((listener) => listener.frame(upstream, data)));
@@ -64,7 +64,10 @@ export function listen(shell, protocol, credential) {
         webSocket.addEventListener("error", lost);
         webSocket.accept();
         if (connection.closed) webSocket.close(1000);
-        else for (const text of connection.unsent) webSocket.send(text);
+        else {
+          for (const text of connection.unsent) webSocket.send(text);
+          tell((listener) => listener.opened(upstream));
+        }
       } catch (error) {
         console.error("listener: " + error);
         tell((listener) => listener.lost(upstream));
@@ -105,7 +108,8 @@ export function listen(shell, protocol, credential) {
     },
     async write(path, text) {
       try {
-        perform.send(await env.DOCUMENT.getByName(path).frame(path, text, credential));
+        const frame = (object, ...more) => object.frame(path, text, credential, ...more);
+        perform.send(await shell.reach(env, "DOCUMENT", path, (object) => frame(object), frame));
       } catch (error) {
         // Nobody knows whether the write was done. The client, told nothing, would wait for ever.
         console.error("listener: " + error);

@@ -5,6 +5,7 @@
 // re-instantiates the wasm, and each object is constructed again from its storage.
 import { DurableObject, env } from "cloudflare:workers";
 import * as wasm from "./blaze_server.js";
+import { classOf, hasFile, isKnown, note } from "./absent.js";
 import access from "./access.json";
 import { accessClass } from "./access.js";
 import { accountClass, answerAccount } from "./account.js";
@@ -80,8 +81,65 @@ async function complete(outcome, call) {
 
 /** Documents that rules look up: their paths and data in turn. */
 async function lookUp(paths) {
-  const found = paths.map(async (path) => [path, await env.DOCUMENT.getByName(path).peek(path)]);
+  const found = paths.map(async (path) => [path, await reach(env, "DOCUMENT", path, (object) => object.peek(path))]);
   return (await Promise.all(found)).flat();
+}
+
+/**
+ * Asks an object. `ask` is given the object; one that was never written is not made for it: `alone`, by default the same,
+ * is given a wasm object of its class that has no rows, and gives undefined for what only the object can do.
+ */
+function reach(env, binding, name, ask, alone = ask) {
+  if (isKnown(env, binding, name)) return ask(env[binding].getByName(name));
+  return reachFirst(env, binding, name, ask, alone);
+}
+
+async function reachFirst(env, binding, name, ask, alone) {
+  if (!(await hasFile(env, binding, name))) {
+    const answer = await answerAlone(env, binding, alone);
+    if (answer !== undefined) return answer;
+  }
+  note(binding, name);
+  return ask(env[binding].getByName(name));
+}
+
+/** What an object without rows answers; undefined if it takes an object. */
+async function answerAlone(env, binding, call) {
+  if (!isFresh()) await refresh(env);
+  const object = guarded(() => new wasm[classOf(binding)](undefined, env));
+  const { instanceId } = initState;
+  try {
+    const step = (found, isFinal) => call(object, found, isFinal);
+    let outcome = guarded(() => step(NOTHING, false));
+    if (lacks(outcome)) outcome = await complete(outcome, step);
+    return guarded(() => object.needsObject()) ? undefined : outcome;
+  } finally {
+    // Another instance of wasm knows nothing of it.
+    if (initState.instanceId === instanceId && !initState.criticalError) object.free();
+  }
+}
+
+/** Passes a request on to a document, if its object was ever written or has to be: see `reach`. */
+async function askFirst(request, env, name, url) {
+  const pass = () => {
+    note("DOCUMENT", name);
+    return env.DOCUMENT.getByName(name).fetch(url === undefined ? request : new Request(url, request));
+  };
+  if (await hasFile(env, "DOCUMENT", name)) return pass();
+  const { method, headers } = request;
+  let body = NO_BODY;
+  if (method !== "GET" && method !== "HEAD") {
+    try {
+      body = await readBody(request.clone(), wasm.bodyLimit());
+    } catch (error) {
+      return guarded(() => wasm.unreadable(error));
+    }
+  }
+  const asked = url === undefined ? request : new Request(url, { method, headers });
+  const answer = await answerAlone(env, "DOCUMENT", (object, ...more) => object.fetch(asked, body, ...more));
+  if (answer === undefined) return pass();
+  request.body?.cancel().catch(() => {});
+  return answer;
 }
 
 /** A promise of a request's body, or of undefined when it has more than `limit` bytes. */
@@ -330,7 +388,7 @@ async function askWith(body, request, env, what) {
   if (lacks(asked)) asked = await complete(asked, call);
   if (!Array.isArray(asked)) return asked;
   const [names, question] = asked;
-  const askOne = (name) => env.INDEX.getByName(name).ask(name, question);
+  const askOne = (name) => reach(env, "INDEX", name, (object) => object.ask(name, question));
   if (names.length === 1) {
     const answer = await askOne(names[0]);
     const isText = typeof answer === "string";
@@ -349,11 +407,21 @@ const isLimited = JSON.parse(access).rates !== undefined;
 
 /** What `wasm.fetch` leaves to be done, by its name. */
 const perform = {
+  /** What a document is asked; `url` replaces the request's own, if there is one. */
+  document(request, env, name, url) {
+    if (!isKnown(env, "DOCUMENT", name)) return askFirst(request, env, name, url);
+    return env.DOCUMENT.getByName(name).fetch(url === undefined ? request : new Request(url, request));
+  },
   /** A socket of many targets. */
   listen(request, env, protocol, credential) {
     const address = isLimited ? limiter.addressOf(request, env) : "";
     const refusal = (uid) => (isLimited ? limiter.refusal(wasm, guarded, env, address, guarded(uid)) : undefined);
-    const shell = { env, make: () => new wasm.Listener(), guarded, lookUp, isFresh, refresh, refusal };
+    const make = () => new wasm.Listener();
+    const open = (namespace, name, url, headers) =>
+      namespace === "DOCUMENT"
+        ? perform.document(new Request(url, { headers }), env, name)
+        : env[namespace].getByName(name).fetch(url, { headers });
+    const shell = { env, make, guarded, lookUp, isFresh, refresh, refusal, reach, open };
     return listen(shell, protocol, credential);
   },
   /** Somebody signs up, in or out. */
@@ -362,7 +430,7 @@ const perform = {
       const wait = await limiter.take(wasm, guarded, env, limiter.SIGN_IN, limiter.addressOf(request, env));
       if (wait > 0) return guarded(() => wasm.tooMany(request, env, limiter.SIGN_IN, wait));
     }
-    return answerAccount(request, env, guarded, wasm, readBody);
+    return answerAccount(request, env, guarded, wasm, readBody, reach);
   },
   /** Writes that are done together. */
   commit: (request, env, description) =>
@@ -372,7 +440,8 @@ const perform = {
       const asked = [];
       for (let i = 0; i < parts.length; i += 2) {
         const [path, part] = parts.slice(i, i + 2);
-        asked.push(env.DOCUMENT.getByName(path).commit(path, description, part, parts.length > 2));
+        const commit = (object, ...more) => object.commit(path, description, part, parts.length > 2, ...more);
+        asked.push(reach(env, "DOCUMENT", path, (object) => commit(object), commit));
       }
       const answers = await Promise.all(asked);
       const decisive = guarded(() => wasm.decisiveAnswer(answers.map(([status]) => status)));
@@ -421,8 +490,6 @@ export default {
     try {
       if (isLimited || !isFresh()) return await answerFreshly(request, env);
       const outcome = guarded(() => wasm.fetch(request, env, false, true));
-      // What answers most requests: a promise, passed through.
-      if (outcome instanceof Promise) return await outcome;
       if (!lacks(outcome)) return await settle(request, env, outcome);
       const call = (found, isFinal) => wasm.fetch(request, env, isFinal, true);
       return await settle(request, env, await complete(outcome, call));

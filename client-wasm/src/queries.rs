@@ -13,7 +13,7 @@ use crate::query_event::{QueryEffect, QueryEvent, QueryTimer};
 use crate::query_view::{GRACE_MS, QueryView};
 use crate::row::Rows;
 use crate::session::may_pass;
-use blaze_schema::changes::{Changes, QueryMessage, listen_text, unlisten_text};
+use blaze_schema::changes::{Changes, QueryMessage, join_parts, listen_text, unlisten_text};
 use blaze_schema::error::Error;
 use blaze_schema::message::PING;
 use blaze_schema::path::DocumentPath;
@@ -45,6 +45,8 @@ struct Target {
     view: QueryView,
     /// Where to go on from.
     resume: Option<String>,
+    /// The first frames of a result whose last one is not here yet.
+    parts: Option<Changes>,
     stage: Stage,
     /// How often in a row the server refused it for the moment.
     backoff: Backoff,
@@ -136,7 +138,8 @@ impl Queries {
             view.write(&write.path, &write.operation, write.at);
         }
         let (stage, backoff) = (Stage::Unlisted, Backoff::default());
-        self.targets.push(Target { number, asked, view, resume: None, stage, backoff });
+        let (resume, parts) = (None, None);
+        self.targets.push(Target { number, asked, view, resume, parts, stage, backoff });
         self.link(effects, Link::start);
         self.list(effects);
     }
@@ -160,6 +163,7 @@ impl Queries {
         for target in &mut self.targets {
             if target.stage == Stage::Unlisted {
                 target.stage = Stage::Listed;
+                target.parts = None;
                 target.view.relistened();
                 let resume = target.resume.as_deref();
                 effects.push(QueryEffect::Send(listen_text(target.number, &target.asked, resume)));
@@ -209,6 +213,7 @@ impl Queries {
         let listed =
             |target: &&mut Target| target.number == number && target.stage != Stage::Unlisted;
         let Some(target) = self.targets.iter_mut().find(listed) else { return };
+        let Some(changes) = join_parts(&mut target.parts, changes) else { return };
         let resume = changes.resume.clone();
         if target.view.frame(changes) {
             target.resume = Some(resume);
@@ -407,6 +412,22 @@ mod tests {
         bench.tell(QueryEvent::Unlisten { target: 3 });
         let end = "close, stop Socket, Idle, stop Retry, stop Lapse";
         assert_eq!(bench.told(), format!("{{unlisten:3}}, {end}"));
+    }
+
+    #[test]
+    fn a_result_of_several_frames_is_shown_when_the_last_one_is_there() {
+        let mut bench = Bench::open(1);
+        let part = r#"{"target":1,"type":"changes","reset":true,"changes":[]}"#;
+        bench.receive(part);
+        assert_eq!((bench.told().as_str(), bench.queries.rows(1)), ("", None));
+        bench.tell(QueryEvent::Closed);
+        bench.timer(QueryTimer::Socket);
+        bench.tell(QueryEvent::Opened);
+        assert!(bench.told().contains("{listen:{target:1,query:{from:c1}}}"), "from the beginning");
+        bench.receive(part);
+        bench.frame(1, false, "s1");
+        assert_eq!(bench.told(), "changed");
+        assert_eq!(bench.queries.rows(1), Some(Rc::default()));
     }
 
     #[test]

@@ -2,9 +2,11 @@
 
 use crate::json;
 use blaze_schema::error::{Code, Error};
-use blaze_schema::message::SUBPROTOCOL;
+use blaze_schema::limits::ACKNOWLEDGE_BYTES;
+use blaze_schema::message::{PING, SUBPROTOCOL};
 use js_sys::Array;
 use serde_json::Value;
+use std::cell::Cell;
 use wasm_bindgen::prelude::*;
 use web_sys::{CloseEvent, Event, MessageEvent, WebSocket};
 
@@ -45,8 +47,16 @@ impl Socket {
         let opened = report.clone();
         let on_open = Closure::new(move |_| opened(Report::Opened));
         let received = report.clone();
+        let acknowledged_on = socket.clone();
+        let unacknowledged = Cell::new(0);
         let on_message = Closure::new(move |event: MessageEvent| {
             let text = event.data().as_string().unwrap_or_default();
+            // The server closes a socket whose client does not seem to read.
+            unacknowledged.set(unacknowledged.get() + text.len());
+            if unacknowledged.get() >= ACKNOWLEDGE_BYTES {
+                unacknowledged.set(0);
+                let _ = acknowledged_on.send_with_str(PING);
+            }
             received(Report::Frame(json::parse(&text)));
         });
         let on_end = Closure::new(move |event: Event| {

@@ -92,6 +92,8 @@ pub enum Event {
     Woken {
         /// As [`Effect::Admit`] had them.
         listeners: Vec<Option<Rc<Auth>>>,
+        /// The epoch of one of these [`Effect::Admit`], if one had it.
+        unborn: Option<String>,
     },
     /// A socket has gone.
     Disconnect {
@@ -135,6 +137,8 @@ pub enum Effect {
     Admit {
         /// What to call it in [`Effect::End`].
         listener: String,
+        /// The epoch that a document will have that was never written. No row holds it; the socket is to keep it.
+        unborn: Option<String>,
     },
     /// Who sent this token? Then [`Event::Renew`], or [`Event::Connect`] for a socket that was not admitted yet.
     Identify {
@@ -238,6 +242,9 @@ pub struct Document {
     cache: Option<Record>,
     outbox: Outbox,
     audience: Audience,
+    /// The epoch that listeners were told of a document that was never written: it will have it, so that they can be served
+    /// patches when they come back.
+    unborn: Option<String>,
 }
 
 /// What is known of the way to the indexes.
@@ -258,6 +265,7 @@ impl Document {
             cache: None,
             outbox: Outbox::default(),
             audience: Audience::default(),
+            unborn: None,
         }
     }
 
@@ -315,6 +323,7 @@ impl Document {
             caller,
             audience: &mut self.audience,
             log: Cell::new(None),
+            unborn: &mut self.unborn,
         };
         let (record, outbox, effects) = step.run(store, event);
         self.cache = record.filter(|record| record.bytes() <= CACHED_BYTES);
@@ -335,6 +344,7 @@ struct Step<'a> {
     audience: &'a mut Audience,
     /// Why the step was refused, for the log.
     log: Cell<Option<String>>,
+    unborn: &'a mut Option<String>,
 }
 
 /// What a step leaves: the record that is kept in memory, what is known of the outbox, and what is to be done.
@@ -362,7 +372,7 @@ impl Step<'_> {
                 self.answer(store, outcome)
             }
             Event::Connect { since } => {
-                self.connect(store, since).unwrap_or_else(|stop| stopped(stop, ending))
+                self.connect(store, since.as_ref()).unwrap_or_else(|stop| stopped(stop, ending))
             }
             Event::Renew { listener } => {
                 self.renew(store, &listener).unwrap_or_else(|stop| stopped(stop, ending))
@@ -370,7 +380,8 @@ impl Step<'_> {
             Event::Message { text } => {
                 self.message(store, &text).unwrap_or_else(|stop| stopped(stop, refusal))
             }
-            Event::Woken { listeners } => {
+            Event::Woken { listeners, unborn } => {
+                *self.unborn = unborn;
                 for auth in listeners {
                     // There was room for them.
                     let _ = self.audience.admit(&Caller::new(auth), None, self.now);
@@ -482,7 +493,7 @@ impl Step<'_> {
         Some(Effect::SetAlarm(at))
     }
 
-    /// The record, from memory or from its row; `None` for a document that was never written nor listened to.
+    /// The record, from memory or from its row; `None` for a document that was never written.
     fn load(&mut self, store: &impl Store) -> Result<Option<&Record>, Error> {
         if self.record.is_none()
             && let Some(row) = store.get(ROW)?
@@ -537,24 +548,19 @@ impl Step<'_> {
 
     fn connect(
         &mut self,
-        store: &mut impl Store,
-        since: Option<(u64, String)>,
+        store: &impl Store,
+        since: Option<&(u64, String)>,
     ) -> Result<Vec<Effect>, Stop> {
         self.load(store)?;
         let basis = self.permit(Method::Get, self.record.as_ref(), None)?;
         let admitted = Some((self.guard.version(), basis));
         let listener = self.audience.admit(self.caller, admitted, self.now)?;
-        if self.record.is_none() {
-            // The epoch is kept, so that a listener who was here before the document can come back and be served
-            // patches. It costs one row, once per document.
-            let record = Record::unborn(self.epoch(), self.now);
-            store.put_all(&[(ROW, &record.to_row()?)])?;
-            self.record = Some(record);
-        }
-        let mut effects = vec![Effect::Admit { listener }];
+        let unborn = self.unborn_epoch();
+        let mut effects = vec![Effect::Admit { listener, unborn: unborn.clone() }];
         effects.extend(self.set_expiry_alarm());
-        let Some(record) = &self.record else { return Ok(effects) };
-        match since.and_then(|(version, epoch)| record.frames_since(version, &epoch)) {
+        let unborn = unborn.map(|epoch| Record::unborn(epoch, self.now));
+        let Some(record) = self.record.as_ref().or(unborn.as_ref()) else { return Ok(effects) };
+        match since.and_then(|(version, epoch)| record.frames_since(*version, epoch)) {
             Some(frames) => {
                 effects.extend(frames.into_iter().map(|frame| Effect::Send(frame.to_owned())));
             }
@@ -577,7 +583,7 @@ impl Step<'_> {
         self.audience.leave(listener);
         let admitted = Some((self.guard.version(), permitted?));
         let listener = self.audience.admit(self.caller, admitted, self.now)?;
-        let mut effects = vec![Effect::Admit { listener }];
+        let mut effects = vec![Effect::Admit { listener, unborn: self.unborn_epoch() }];
         effects.extend(self.set_expiry_alarm());
         Ok(effects)
     }
@@ -634,7 +640,16 @@ impl Step<'_> {
     }
 
     fn epoch(&self) -> String {
-        ulid(self.now, self.random)
+        self.unborn.clone().unwrap_or_else(|| ulid(self.now, self.random))
+    }
+
+    /// The epoch that the document will have, if it was never written. Listeners are told it, and memory keeps it.
+    fn unborn_epoch(&mut self) -> Option<String> {
+        if self.record.is_some() {
+            return None;
+        }
+        *self.unborn = Some(self.epoch());
+        self.unborn.clone()
     }
 }
 

@@ -31,6 +31,7 @@ pub mod record;
 pub mod rules;
 pub mod schemas;
 pub mod store;
+pub mod unread;
 
 /// A SHA-256 of the parts, each with its length, so that no two lists of parts are hashed as the same bytes.
 pub(crate) fn hash(parts: &[&[u8]]) -> [u8; 32] {

@@ -10,11 +10,21 @@
 //! `docChanges`: `oldIndex` counts where the earlier changes of the frame are applied, `newIndex` where this one is too.
 //! With `reset` it leads there from an empty result, whatever the client had.
 //!
+//! A result that is too long for one frame comes in several. All but the last lack `resume`: a client shows the result when
+//! the last one has arrived, and has the same result if it applies each by itself.
+//!
+//! ```text
+//! server  {"target":2,"type":"changes","reset":true,"changes":[…]}
+//!         {"target":2,"type":"changes","changes":[…]}
+//!         {"target":2,"type":"changes","changes":[…],"resume":"…"}
+//! ```
+//!
 //! The server makes a frame once for everybody with the same query, so its texts are without a target:
 //! [`targeted`] adds it.
 
 use crate::document::{Document, push_json_string};
 use crate::error::{Code, Error};
+use crate::limits::FRAME_BYTES;
 use crate::patch::{Patch, read};
 use crate::path::DocumentPath;
 use crate::value::Map;
@@ -27,7 +37,7 @@ pub struct Changes {
     pub reset: bool,
     /// The changes, each after those before it.
     pub changes: Vec<Change>,
-    /// Where to go on from after this frame; opaque to the client.
+    /// Where to go on from after this frame; opaque to the client. Empty while more frames of the same result follow.
     pub resume: String,
 }
 
@@ -127,6 +137,37 @@ impl Changes {
         let Value::Object(mut fields) = frame else { return None };
         read_changes(&mut fields)
     }
+
+    /// Whether more frames of the same result follow.
+    pub fn is_part(&self) -> bool {
+        self.resume.is_empty()
+    }
+
+    /// Adds the next frame of the same result.
+    pub fn append(&mut self, next: Changes) {
+        if next.reset {
+            *self = next;
+        } else {
+            self.changes.extend(next.changes);
+            self.resume = next.resume;
+        }
+    }
+}
+
+/// Adds `next` to the frames of its result that came before it; the whole result once its last frame is there.
+pub fn join_parts(parts: &mut Option<Changes>, next: Changes) -> Option<Changes> {
+    let whole = match parts.take() {
+        Some(mut earlier) => {
+            earlier.append(next);
+            earlier
+        }
+        None => next,
+    };
+    if whole.is_part() {
+        *parts = Some(whole);
+        return None;
+    }
+    Some(whole)
 }
 
 fn read_frame(frame: Value) -> Option<QueryMessage> {
@@ -155,7 +196,10 @@ fn read_changes(fields: &mut Map) -> Option<Changes> {
     Some(Changes {
         reset: fields.get("reset").and_then(Value::as_bool).unwrap_or(false),
         changes,
-        resume: fields.get("resume")?.as_str()?.to_owned(),
+        resume: match fields.get("resume") {
+            Some(resume) => resume.as_str()?.to_owned(),
+            None => String::new(),
+        },
     })
 }
 
@@ -277,15 +321,54 @@ fn change_text(kind: &str, path: &DocumentPath) -> String {
 
 /// A frame of changes, still without a target.
 pub fn changes_text(reset: bool, changes: &[String], resume: &str) -> String {
+    let mut text = part_text(reset, changes);
+    text.pop();
+    text.push_str(",\"resume\":");
+    push_json_string(&mut text, resume);
+    text.push('}');
+    text
+}
+
+/// The frames of changes that lead to one result, each of [`FRAME_BYTES`] at most, still without a target.
+pub fn changes_texts(reset: bool, changes: &[String], resume: &str) -> Vec<String> {
+    // What a frame has besides its changes: keys, a token, the target.
+    let room = FRAME_BYTES.saturating_sub(256);
+    let mut texts = Vec::new();
+    let mut rest = changes;
+    loop {
+        let mut bytes = 0_usize;
+        let fits = |change: &&String| {
+            bytes = bytes.saturating_add(change.len()).saturating_add(1);
+            bytes <= room
+        };
+        let count = rest.iter().take_while(fits).count().max(1);
+        let resets = reset && texts.is_empty();
+        match rest.split_at_checked(count) {
+            Some((part, more)) if !more.is_empty() => {
+                texts.push(part_text(resets, part));
+                rest = more;
+            }
+            _ => {
+                texts.push(changes_text(resets, rest, resume));
+                return texts;
+            }
+        }
+    }
+}
+
+/// Whether a frame's text is one of [`changes_texts`], and not the last one.
+pub fn is_part_text(text: &str) -> bool {
+    text.starts_with("{\"type\":\"changes\"") && text.ends_with("]}")
+}
+
+fn part_text(reset: bool, changes: &[String]) -> String {
     let mut text = String::from("{\"type\":\"changes\",");
     if reset {
         text.push_str("\"reset\":true,");
     }
     text.push_str("\"changes\":[");
     text.push_str(&changes.join(","));
-    text.push_str("],\"resume\":");
-    push_json_string(&mut text, resume);
-    text.push('}');
+    text.push_str("]}");
     text
 }
 
@@ -373,6 +456,61 @@ mod tests {
     }
 
     #[test]
+    fn a_long_result_comes_in_frames_of_which_the_last_one_has_the_token() {
+        let room = FRAME_BYTES - 256;
+        let of = |bytes: usize| {
+            let empty =
+                added_text(&path("c/a"), 0, &document(&path("c/a"), 1, &json!({"s": ""})).0);
+            let text = "x".repeat(bytes - empty.len() - 1);
+            added_text(&path("c/a"), 0, &document(&path("c/a"), 1, &json!({"s": text})).0)
+        };
+        for (sizes, frames) in [
+            (vec![], vec![0]),
+            (vec![1_000], vec![1]),
+            (vec![room / 2, room / 2], vec![2]),
+            (vec![room / 2, room / 2 + 1], vec![1, 1]),
+            (vec![room], vec![1]),
+            (vec![2 * room], vec![1]),
+            (vec![2 * room, 1_000, 1_000, 3 * room], vec![1, 2, 1]),
+        ] {
+            for reset in [false, true] {
+                let changes: Vec<String> = sizes.iter().map(|size| of(*size)).collect();
+                let texts = changes_texts(reset, &changes, "s");
+                let mut parts = None;
+                let mut whole = None;
+                for (place, text) in texts.iter().enumerate() {
+                    assert!(whole.is_none(), "{sizes:?}");
+                    let frame = targeted(u64::from(u32::MAX), text);
+                    assert!(frame.len() <= FRAME_BYTES || frames[place] == 1, "{}", frame.len());
+                    assert_eq!(is_part_text(text), place + 1 < texts.len());
+                    let Ok(QueryMessage::Changes { changes, .. }) = parsed(&frame) else {
+                        panic!()
+                    };
+                    assert_eq!(changes.changes.len(), frames[place], "{sizes:?}");
+                    assert_eq!(changes.reset, reset && place == 0);
+                    whole = join_parts(&mut parts, changes);
+                }
+                assert_eq!(texts.len(), frames.len(), "{sizes:?}");
+                let once = parsed(&targeted(2, &changes_text(reset, &changes, "s")));
+                let whole = whole.map(|changes| QueryMessage::Changes { target: 2, changes });
+                assert_eq!(whole, once.ok());
+            }
+        }
+    }
+
+    #[test]
+    fn a_reset_voids_the_parts_before_it() {
+        let part = Changes { reset: false, changes: Vec::new(), resume: String::new() };
+        let removed = Change::Removed { path: path("c/a"), old_index: 0 };
+        let mut parts = None;
+        let first = Changes { changes: vec![removed], ..part.clone() };
+        assert_eq!(join_parts(&mut parts, first), None);
+        let last = Changes { reset: true, resume: "s".to_owned(), ..part };
+        assert_eq!(join_parts(&mut parts, last.clone()), Some(last));
+        assert_eq!(parts, None);
+    }
+
+    #[test]
     fn indexes_are_written_on_both_sides_as_firestore_has_them() {
         let change = |text: &str| {
             let change: Value = serde_json::from_str(text).unwrap();
@@ -408,7 +546,7 @@ mod tests {
         for bad in [
             "[]".to_owned(),
             good.replace("\"target\":2,", ""),
-            good.replace("\"resume\"", "\"presume\""),
+            good.replace("\"resume\":\"s\"", "\"resume\":1"),
             good.replace("added", "adopted"),
             good.replace("\"newIndex\":0", "\"newIndex\":-1"),
             good.replace("\"data\":{}", "\"data\":1"),

@@ -82,6 +82,17 @@ pub const LIVE_QUERY_BYTES: usize = 8 * 1_024;
 pub const LIVE_LOG_CHANGES: usize = 1_024;
 /// Bytes of documents that it remembers for that.
 pub const LIVE_LOG_BYTES: usize = 1_024 * 1_024;
+/// Bytes of a frame of changes; a frame that holds a single change may be larger. Many proxies and servers refuse
+/// messages of more than 1 MiB.
+pub const FRAME_BYTES: usize = 1_024 * 1_024;
+/// Bytes sent to a socket since its peer last sent anything. A socket that is further behind is closed instead of being
+/// sent more: the runtime buffers what a peer does not read, and its memory is shared by all objects of an isolate.
+pub const UNREAD_BYTES: usize = 4 * 1_024 * 1_024;
+/// Bytes received on a socket after which a peer that reads sends a ping: a quarter of [`UNREAD_BYTES`], so that three
+/// quarters may be on the way.
+pub const ACKNOWLEDGE_BYTES: usize = UNREAD_BYTES / 4;
+/// Sockets to objects that one listener opens at a time. Cloudflare: Workers limits, "simultaneous outgoing connections".
+pub const OPENING_UPSTREAMS: usize = 6;
 /// Targets of one socket on `/v1/listen`.
 pub const TARGETS: usize = 200;
 /// Field paths in a query's `select`. Each is looked up in every document of the answer: without this bound one request

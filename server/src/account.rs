@@ -108,7 +108,8 @@ fn push_lines(lines: &mut String, reply: &Reply) {
 /// The class that the platform constructs, for an account or for a sign-in with a provider.
 #[wasm_bindgen]
 pub struct Account {
-    state: DurableObjectState,
+    /// `None` for one that was never written: see `server/absent.js`.
+    state: Option<DurableObjectState>,
     env: Env,
     store: RefCell<SqliteStore>,
     /// What waits for the world, by its number.
@@ -118,14 +119,20 @@ pub struct Account {
 
 #[wasm_bindgen]
 impl Account {
-    /// Reads nothing yet.
+    /// Reads nothing yet. Without a `state` it is an account that was never written, whose object is not to be made.
     ///
     /// # Errors
     /// When the object has no SQLite.
     #[wasm_bindgen(constructor)]
-    pub fn new(state: DurableObjectState, env: Env) -> Result<Account, JsValue> {
-        let store = RefCell::new(SqliteStore::new(&state, count_rows(&env))?);
+    pub fn new(state: Option<DurableObjectState>, env: Env) -> Result<Account, JsValue> {
+        let store = RefCell::new(SqliteStore::of(state.as_ref(), count_rows(&env))?);
         Ok(Account { state, env, store, pending: RefCell::default(), last: Cell::new(0) })
+    }
+
+    /// Whether what was asked of an account that was never written takes its object.
+    #[wasm_bindgen(js_name = needsObject)]
+    pub fn needs_object(&self) -> bool {
+        self.store.borrow().was_written()
     }
 
     /// Somebody wants something. `name` is the object's, `action` what [`ask_account`] gave, or another object passed on.
@@ -134,7 +141,9 @@ impl Account {
     /// `["sign", number, claims]`, `["fetch", number, method, URL, headers as lines, body, seconds that an answer may be
     /// old]`, `["pass", object's name, action]` or `["answer", status, headers as lines, body]`.
     pub fn act(&self, name: &str, action: &str) -> Array {
-        match serde_json::from_str(action) {
+        match serde_json::from_str::<Action>(action) {
+            // What hashes a password or asks a provider is done once, where it is kept.
+            Ok(action) if self.state.is_none() && !action.needs_session() => Array::new(),
             Ok(action) => self.step(name, Event::Act(action)),
             Err(_) => answer(Err(Error::invalid("an action that there is not").into())),
         }
@@ -210,13 +219,15 @@ impl Account {
         let failed = |thrown: JsValue| Error::new(Code::Internal, bridge::message(&thrown));
         let parts = match effect {
             Effect::SetAlarm(at) => {
-                self.store.borrow().count_alarm();
-                bridge::set_alarm(&self.state, (at.micros() / 1_000) as f64).map_err(failed)?;
+                if let Some(state) = &self.state {
+                    self.store.borrow().count_alarm();
+                    bridge::set_alarm(state, (at.micros() / 1_000) as f64).map_err(failed)?;
+                }
                 return Ok(None);
             }
             Effect::Erase => {
                 // Its table goes too: what is known of that is void.
-                let store = SqliteStore::new(&self.state, count_rows(&self.env));
+                let store = SqliteStore::of(self.state.as_ref(), count_rows(&self.env));
                 self.store.replace(store.map_err(failed)?);
                 vec!["erase".into()]
             }

@@ -1,6 +1,6 @@
 //! What a document's socket keeps while its object hibernates: whose it is, and whether it listens.
 //!
-//! Lines of text: `on` or `waiting`, the listener, `version epoch` that the client had, who it is as JSON, its address,
+//! Lines of text: `on` or `waiting`, the listener, `version epoch`, who it is as JSON, its address,
 //! and the document's path, which may have line breaks in it.
 
 use blaze_engine::auth::Auth;
@@ -14,7 +14,8 @@ pub(crate) struct Attachment {
     pub(crate) path: DocumentPath,
     /// The listener that it is; `None` for a socket that was not admitted yet.
     pub(crate) listener: Option<String>,
-    /// The version of which epoch the client had when it came.
+    /// Of a socket that waits, the version of which epoch the client had when it came; of one that listens to a document that
+    /// was never written, version 0 of the epoch that it will have.
     pub(crate) since: Option<(u64, String)>,
     pub(crate) auth: Option<Rc<Auth>>,
     /// Where it comes from, for its messages to be counted; empty where they are not.

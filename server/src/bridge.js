@@ -30,11 +30,6 @@ export function summarize(request, credential) {
   return credential ? text + "\n" + (request.headers.get(HEADERS[0]) ?? "\0") : text;
 }
 
-/** Passes a request to the document's object; `url` replaces the request's own, if there is one. */
-export function forward(env, name, request, url) {
-  return env.DOCUMENT.getByName(name).fetch(url === undefined ? request : new Request(url, request));
-}
-
 /** `result`, and what is to be done before it is passed on (see `server/shim.js`). No path has `//` in it. */
 export function afterIndex(result, names, row, version, frame) {
   return { result, names: names.split("//"), row, version, frame };
@@ -103,9 +98,25 @@ function response101(webSocket, protocol) {
   return new Response(null, { status: 101, webSocket, headers });
 }
 
-/** What a socket keeps while the object hibernates. */
+/** What a socket keeps while the object hibernates: a text, the bytes that its peer has not read, and since when (ms). */
 export function attach(socket, attachment) {
-  socket.serializeAttachment(encoder.encode(attachment));
+  socket.serializeAttachment([encoder.encode(attachment), 0, 0]);
+}
+
+/** Keeps what a socket's peer has not read. */
+export function attachUnread(socket, bytes, since) {
+  const [attachment] = socket.deserializeAttachment();
+  socket.serializeAttachment([attachment, bytes, since]);
+}
+
+/** What `attachUnread` kept: the bytes, and since when. */
+export function unreadOf(socket) {
+  return socket.deserializeAttachment().slice(1);
+}
+
+/** When the runtime last answered a ping of a socket's peer (ms); undefined for never. */
+export function pinged(state, socket) {
+  return state.getWebSocketAutoResponseTimestamp(socket)?.getTime();
 }
 
 /** A socket that was not admitted in time is told `frame`, and closed. It is not kept waiting through hibernation. */
@@ -116,12 +127,21 @@ export function endLate(socket, frame, code, milliseconds) {
   }, milliseconds);
 }
 
-/** Sends a socket its last frame, if there is one. */
-export function dismiss(socket, frame, code) {
+/** Sends a socket its last frame, if there is one, and closes it. */
+export function dismiss(socket, frame, code, reason) {
   attach(socket, GONE);
   try {
     if (frame !== undefined) socket.send(frame);
-    socket.close(code);
+  } catch {
+    // It has gone by itself.
+  }
+  close(socket, code, reason);
+}
+
+/** Closes a socket. */
+export function close(socket, code, reason) {
+  try {
+    socket.close(code, reason);
   } catch {
     // It has gone by itself.
   }
@@ -135,11 +155,6 @@ export function endListener(state, listener, frame, code) {
   }
 }
 
-/** The attachments of the object's sockets that listen. */
-export function listening(state) {
-  return state.getWebSockets().map(attachmentOf).filter((attachment) => attachment.startsWith(ON));
-}
-
 /** As UTF-8: a string with one character beyond Latin-1 would take two bytes for each, and there is room for 16 KiB. */
 const encoder = new TextEncoder();
 
@@ -148,22 +163,18 @@ export function acceptTagged(state, attachment, tag, ping, pong) {
   const [client, server] = Object.values(new WebSocketPair());
   state.setWebSocketAutoResponse(new WebSocketRequestResponsePair(ping, pong));
   state.acceptWebSocket(server, [tag]);
-  server.serializeAttachment(encoder.encode(attachment));
+  attach(server, attachment);
   return [new Response(null, { status: 101, webSocket: client }), server];
 }
 
-/** Sends `text` to every socket that has the tag. One that is broken is left to its own close event. */
-export function publish(state, tag, text) {
-  for (const socket of state.getWebSockets(tag)) {
-    try {
-      socket.send(text);
-    } catch {}
-  }
+/** The sockets that have the tag. */
+export function tagged(state, tag) {
+  return state.getWebSockets(tag);
 }
 
-/** What `acceptTagged` attached to a socket. */
+/** What was attached to a socket. */
 export function attachmentOf(socket) {
-  return new TextDecoder().decode(socket.deserializeAttachment());
+  return new TextDecoder().decode(socket.deserializeAttachment()[0]);
 }
 
 /** The different attachments of the object's sockets. */
@@ -237,18 +248,10 @@ function countRows(cursor, counts) {
   counts[1] += cursor.rowsWritten;
 }
 
-/** Sends `text` to every socket that listens. One that is broken is left to its own close event. */
-export function broadcast(state, text) {
-  for (const socket of state.getWebSockets(LISTENING)) {
-    try {
-      socket.send(text);
-    } catch {}
-  }
-  for (const socket of state.getWebSockets(LATE)) {
-    try {
-      if (attachmentOf(socket).startsWith(ON)) socket.send(text);
-    } catch {}
-  }
+/** The sockets that listen. */
+export function listeners(state) {
+  const late = state.getWebSockets(LATE).filter((socket) => attachmentOf(socket).startsWith(ON));
+  return state.getWebSockets(LISTENING).concat(late);
 }
 
 const TYPES = {

@@ -1,5 +1,6 @@
 //! The platform as the shell uses it: every call that may throw is bound with `catch`.
 
+use blaze_schema::timestamp::Timestamp;
 use js_sys::{Array, Float64Array, Promise, Uint8Array};
 use std::cell::RefCell;
 use wasm_bindgen::prelude::*;
@@ -13,14 +14,6 @@ extern "C" {
 
     #[wasm_bindgen(catch)]
     pub(crate) fn summarize(request: &Request, credential: bool) -> Result<String, JsValue>;
-
-    #[wasm_bindgen(catch)]
-    pub(crate) fn forward(
-        env: &JsValue,
-        name: &str,
-        request: &Request,
-        url: Option<&str>,
-    ) -> Result<Promise, JsValue>;
 
     /// What the entry is to do before it passes `result` on: see `server/shim.js`.
     #[wasm_bindgen(catch, js_name = afterIndex)]
@@ -79,8 +72,29 @@ extern "C" {
         milliseconds: f64,
     ) -> Result<(), JsValue>;
 
+    #[wasm_bindgen(catch, js_name = attachUnread)]
+    pub(crate) fn attach_unread(socket: &JsValue, bytes: f64, since: f64) -> Result<(), JsValue>;
+
+    /// Bytes, and since when.
+    #[wasm_bindgen(catch, js_name = unreadOf)]
+    pub(crate) fn unread_of(socket: &JsValue) -> Result<Vec<f64>, JsValue>;
+
     #[wasm_bindgen(catch)]
-    pub(crate) fn dismiss(socket: &JsValue, frame: Option<&str>, code: u16) -> Result<(), JsValue>;
+    pub(crate) fn pinged(
+        state: &DurableObjectState,
+        socket: &JsValue,
+    ) -> Result<Option<f64>, JsValue>;
+
+    #[wasm_bindgen(catch)]
+    pub(crate) fn dismiss(
+        socket: &JsValue,
+        frame: Option<&str>,
+        code: u16,
+        reason: &str,
+    ) -> Result<(), JsValue>;
+
+    #[wasm_bindgen(catch)]
+    pub(crate) fn close(socket: &JsValue, code: u16, reason: &str) -> Result<(), JsValue>;
 
     #[wasm_bindgen(catch, js_name = endListener)]
     pub(crate) fn end_listener(
@@ -89,10 +103,6 @@ extern "C" {
         frame: Option<&str>,
         code: u16,
     ) -> Result<(), JsValue>;
-
-    /// The attachments of the sockets that listen.
-    #[wasm_bindgen(catch)]
-    pub(crate) fn listening(state: &DurableObjectState) -> Result<Array, JsValue>;
 
     /// The response, and the server's end of a socket that has `attachment` and is found by `tag`.
     #[wasm_bindgen(catch, js_name = acceptTagged)]
@@ -105,8 +115,7 @@ extern "C" {
     ) -> Result<Array, JsValue>;
 
     #[wasm_bindgen(catch)]
-    pub(crate) fn publish(state: &DurableObjectState, tag: &str, text: &str)
-    -> Result<(), JsValue>;
+    pub(crate) fn tagged(state: &DurableObjectState, tag: &str) -> Result<Array, JsValue>;
 
     /// What is attached to a socket.
     #[wasm_bindgen(catch, js_name = attachmentOf)]
@@ -162,7 +171,7 @@ extern "C" {
     ) -> Result<(), JsValue>;
 
     #[wasm_bindgen(catch)]
-    pub(crate) fn broadcast(state: &DurableObjectState, text: &str) -> Result<(), JsValue>;
+    pub(crate) fn listeners(state: &DurableObjectState) -> Result<Array, JsValue>;
 
     #[wasm_bindgen(catch)]
     pub(crate) fn file(
@@ -181,6 +190,10 @@ extern "C" {
 
     #[wasm_bindgen(method, catch)]
     pub(crate) fn send(this: &Socket, text: &str) -> Result<(), JsValue>;
+
+    /// The same for a text that JavaScript has already.
+    #[wasm_bindgen(method, catch, js_name = send)]
+    pub(crate) fn send_value(this: &Socket, text: &JsValue) -> Result<(), JsValue>;
 
     /// `ctx.storage.sql`; `worker::SqlStorage` leaves stepping errors uncaught.
     pub(crate) type Sql;
@@ -256,7 +269,11 @@ pub(crate) fn random() -> u128 {
 }
 
 /// The present time. The platform's clock has milliseconds.
-pub(crate) fn now() -> blaze_schema::timestamp::Timestamp {
-    let micros = js_sys::Date::now() * 1_000.0;
-    blaze_schema::timestamp::Timestamp::from_micros(micros as i64)
+pub(crate) fn now() -> Timestamp {
+    time_of(js_sys::Date::now())
+}
+
+/// A time that the platform gives in milliseconds.
+pub(crate) fn time_of(milliseconds: f64) -> Timestamp {
+    Timestamp::from_micros((milliseconds * 1_000.0) as i64)
 }

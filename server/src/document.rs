@@ -10,6 +10,7 @@ use crate::collections::collections;
 use crate::entry::too_large;
 use crate::guard::{Who, guard, identify, log_refusal, who};
 use crate::incoming::Incoming;
+use crate::readers::Readers;
 use crate::respond::{allow_origin, count_rows, internal, reply_in_parts, response};
 use crate::sqlite::SqliteStore;
 use blaze_engine::auth::Auth;
@@ -21,6 +22,7 @@ use blaze_engine::http::reply::Reply;
 use blaze_engine::http::{Headers, document_request, security};
 use blaze_engine::index::shard;
 use blaze_engine::rules::Lookups;
+use blaze_engine::unread::UNREAD_REASON;
 use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::{BODY_BYTES, SUBPROTOCOL_BYTES};
 use blaze_schema::message::{
@@ -28,7 +30,7 @@ use blaze_schema::message::{
 };
 use blaze_schema::path::{DocumentPath, Path};
 use js_sys::Array;
-use std::cell::{RefCell, RefMut};
+use std::cell::{Cell, RefCell, RefMut};
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use web_sys::{Request, Response};
@@ -38,23 +40,35 @@ use worker::worker_sys::DurableObjectState;
 /// The class that the platform constructs, once per document and after every loss of memory.
 #[wasm_bindgen]
 pub struct Document {
-    state: DurableObjectState,
+    /// `None` for one that was never written: see `server/absent.js`.
+    state: Option<DurableObjectState>,
     env: Env,
     /// `None` until the first event, which says which document this is.
     engine: RefCell<Option<Engine>>,
     store: RefCell<SqliteStore>,
+    readers: Readers,
+    /// Whether only an object can do what was asked of one that was never written.
+    needs_object: Cell<bool>,
 }
 
 #[wasm_bindgen]
 impl Document {
-    /// Reads nothing yet.
+    /// Reads nothing yet. Without a `state` it is a document that was never written, whose object is not to be made.
     ///
     /// # Errors
     /// When the object has no SQLite.
     #[wasm_bindgen(constructor)]
-    pub fn new(state: DurableObjectState, env: Env) -> Result<Document, JsValue> {
-        let store = RefCell::new(SqliteStore::new(&state, count_rows(&env))?);
-        Ok(Document { state, env, engine: RefCell::new(None), store })
+    pub fn new(state: Option<DurableObjectState>, env: Env) -> Result<Document, JsValue> {
+        let store = SqliteStore::of(state.as_ref(), count_rows(&env))?;
+        let (engine, store) = (RefCell::new(None), RefCell::new(store));
+        let readers = Readers::new();
+        Ok(Document { state, env, engine, store, readers, needs_object: Cell::new(false) })
+    }
+
+    /// Whether what was asked of a document that was never written takes its object: then it is to be asked again there.
+    #[wasm_bindgen(js_name = needsObject)]
+    pub fn needs_object(&self) -> bool {
+        self.needs_object.get() || self.store.borrow().was_written()
     }
 
     /// Answers a request; `body` is `None` when it has more bytes than [`body_limit`]. A response, or one that is to be
@@ -87,12 +101,12 @@ impl Document {
         is_final: bool,
     ) -> JsValue {
         let socket: &Socket = socket.unchecked_ref();
-        let result = match message.as_string() {
+        let result = self.readers.heard(socket).and_then(|()| match message.as_string() {
             Some(text) => self.message(socket, text, &lookups, is_final),
             None => socket
                 .send(&error_text(&Error::invalid("message: binary, where JSON text is due")))
                 .map(|()| JsValue::UNDEFINED),
-        };
+        });
         result.unwrap_or_else(|thrown| {
             worker::console_error!("{}", bridge::message(&thrown));
             JsValue::UNDEFINED
@@ -112,13 +126,14 @@ impl Document {
     /// Ends a socket that sends more than it may.
     pub fn quiet(&self, socket: JsValue, frame: &str) -> Result<(), JsValue> {
         let Some(attachment) = attachment_of(&socket)? else { return Ok(()) };
-        self.end(&socket, &attachment, frame, close_code(Code::ResourceExhausted))
+        self.end(&socket, &attachment, Some(frame), close_code(Code::ResourceExhausted), "")
     }
 
     /// A socket was closed, or broke.
     #[wasm_bindgen(js_name = webSocketClose)]
     pub fn web_socket_close(&self, socket: JsValue) {
         let closed = || -> Result<(), JsValue> {
+            self.readers.forget(&socket);
             let Some(attachment) = attachment_of(&socket)? else { return Ok(()) };
             bridge::attach(&socket, "gone")?;
             if let Some(listener) = attachment.listener {
@@ -228,6 +243,13 @@ impl Document {
 
     /// The alarm rings. `name` is the object's, which is the document's path.
     pub fn alarm(&self, name: &str) -> JsValue {
+        // Every change sets an alarm, which rings before the object hibernates.
+        let kept = self
+            .listeners()
+            .and_then(|sockets| sockets.iter().try_for_each(|socket| self.readers.keep(&socket)));
+        if let Err(thrown) = kept {
+            worker::console_error!("{}", bridge::message(&thrown));
+        }
         match DocumentPath::parse(name) {
             Ok(path) => self.report(self.handle(&path, Event::Alarm, Asking::nobody())),
             Err(_) => JsValue::UNDEFINED,
@@ -254,8 +276,8 @@ struct Done {
     frame: Option<String>,
     /// What is to be looked up before the same event happens again.
     lookup: Option<String>,
-    /// The listener that the socket is from now on.
-    admitted: Option<String>,
+    /// The listener that the socket is from now on, and, of a document that was never written, version 0 of its epoch.
+    admitted: Option<(String, Option<(u64, String)>)>,
     /// Frames for a socket that is not there yet.
     frames: Vec<String>,
     /// The code that the socket is closed with.
@@ -404,18 +426,16 @@ impl Document {
         if let Some(paths) = done.lookup {
             return bridge::lookup(&paths);
         }
-        let accept = |listener: Option<String>, since, auth| {
+        let accept = |state, listener: Option<String>, since, auth| {
             let (path, address) = (path.clone(), address.clone().unwrap_or_default());
             let attachment = Attachment { path, listener, since, auth, address };
-            bridge::accept_socket(&self.state, &attachment.to_text(), protocol, PING, PONG)
+            bridge::accept_socket(state, &attachment.to_text(), protocol, PING, PONG)
         };
-        if let Some(listener) = done.admitted {
-            let accepted = accept(Some(listener), None, auth)?;
+        if let Some((listener, unborn)) = done.admitted {
+            let Some(state) = &self.state else { return self.needs_its_object() };
+            let accepted = accept(state, Some(listener), unborn, auth)?;
             let socket: JsValue = accepted.get(1);
-            for frame in &done.frames {
-                // A socket that has gone meanwhile concerns nobody else.
-                let _ = socket.unchecked_ref::<Socket>().send(frame);
-            }
+            self.deliver(socket.unchecked_ref(), &done.frames)?;
             return Ok(accepted.get(0));
         }
         let frame = done.frames.first().map_or("", String::as_str);
@@ -424,7 +444,8 @@ impl Document {
             return bridge::refuse_socket(frame, code, protocol).map(JsValue::from);
         }
         // Its first message may say who it is.
-        let accepted = accept(None, since, None)?;
+        let Some(state) = &self.state else { return self.needs_its_object() };
+        let accepted = accept(state, None, since, None)?;
         bridge::end_late(&accepted.get(1), frame, code, LATE_MILLISECONDS)?;
         Ok(accepted.get(0))
     }
@@ -445,7 +466,8 @@ impl Document {
                 Who::Known(auth) => auth,
                 Who::Refresh(issuer) => return bridge::refresh(&issuer),
                 Who::Refused(error) => {
-                    self.end(socket, &attachment, &error_text(&error), close_code(error.code))?;
+                    let (frame, code) = (error_text(&error), close_code(error.code));
+                    self.end(socket, &attachment, Some(&frame), code, "")?;
                     return Ok(JsValue::UNDEFINED);
                 }
             };
@@ -455,23 +477,60 @@ impl Document {
             };
             let asking = Asking::by(auth.clone(), lookups, Some(socket))?;
             done = self.handle(&path, event, asking)?;
-            if let Some(listener) = done.admitted.take() {
+            if let Some((listener, since)) = done.admitted.take() {
                 let listener = Some(listener);
-                let admitted = Attachment { listener, since: None, auth, ..attachment.clone() };
+                let admitted = Attachment { listener, since, auth, ..attachment.clone() };
                 bridge::attach(socket, &admitted.to_text())?;
             }
         }
         if let Some(paths) = done.lookup {
             return bridge::lookup(&paths);
         }
-        for frame in &done.frames {
-            let _ = socket.send(frame);
-        }
+        self.deliver(socket, &done.frames)?;
         if let Some(code) = done.close {
-            bridge::dismiss(socket, None, code)?;
+            bridge::dismiss(socket, None, code, "")?;
         }
         let frame = done.frame.as_deref();
         self.after_index(&path, &JsValue::UNDEFINED, done.index, frame)
+    }
+
+    /// Sends a socket what it is to start from.
+    fn deliver(&self, socket: &Socket, frames: &[String]) -> Result<(), JsValue> {
+        let (Some(state), now) = (&self.state, bridge::now()) else { return Ok(()) };
+        for frame in frames {
+            let text = JsValue::from(frame.as_str());
+            self.readers.send(state, socket, now, (&text, frame.len()), true)?;
+        }
+        if frames.is_empty() { Ok(()) } else { self.readers.keep(socket) }
+    }
+
+    /// The sockets that listen.
+    fn listeners(&self) -> Result<Array, JsValue> {
+        self.state.as_ref().map_or_else(|| Ok(Array::new()), bridge::listeners)
+    }
+
+    fn needs_its_object(&self) -> Result<JsValue, JsValue> {
+        self.needs_object.set(true);
+        Ok(JsValue::UNDEFINED)
+    }
+
+    /// Sends a frame to all who listen; closes the sockets of those who do not read.
+    fn broadcast(&self, frame: &str) -> Result<(), JsValue> {
+        let sockets = self.listeners()?;
+        let Some(state) = self.state.as_ref().filter(|_| sockets.length() > 0) else {
+            return Ok(());
+        };
+        let (now, text) = (bridge::now(), JsValue::from(frame));
+        for socket in sockets {
+            let message = (&text, frame.len());
+            let socket: &Socket = socket.unchecked_ref();
+            if self.readers.send(state, socket, now, message, false)?
+                && let Some(attachment) = attachment_of(socket)?
+            {
+                self.end(socket, &attachment, None, close_code(Code::Unavailable), UNREAD_REASON)?;
+            }
+        }
+        Ok(())
     }
 
     /// Ends a socket.
@@ -479,10 +538,12 @@ impl Document {
         &self,
         socket: &JsValue,
         attachment: &Attachment,
-        frame: &str,
+        frame: Option<&str>,
         code: u16,
+        reason: &str,
     ) -> Result<(), JsValue> {
-        bridge::dismiss(socket, Some(frame), code)?;
+        self.readers.closed(socket)?;
+        bridge::dismiss(socket, frame, code, reason)?;
         if let Some(listener) = attachment.listener.clone() {
             self.handle(&attachment.path, Event::Disconnect { listener }, Asking::nobody())?;
         }
@@ -496,16 +557,17 @@ impl Document {
             let collections = collections().map_err(|error| JsValue::from(error.detail))?;
             let settings = collections.of(path.collection().id());
             let mut made = Engine::new(path.clone()).under(settings);
-            let mut listeners = Vec::new();
-            for attachment in bridge::listening(&self.state)? {
-                let text = attachment.as_string().unwrap_or_default();
-                let attachment =
-                    Attachment::parse(&text).map_err(|error| JsValue::from(error.detail))?;
-                listeners.extend(attachment.map(|attachment| attachment.auth));
+            let (mut listeners, mut unborn) = (Vec::new(), None);
+            for socket in self.listeners()? {
+                if let Some(attachment) = attachment_of(&socket)? {
+                    listeners.push(attachment.auth);
+                    unborn = unborn.or(attachment.since.map(|(_, epoch)| epoch));
+                }
             }
             if !listeners.is_empty() {
                 let store = &mut *self.store.borrow_mut();
-                made.handle(store, bridge::now(), bridge::random(), Event::Woken { listeners });
+                let woken = Event::Woken { listeners, unborn };
+                made.handle(store, bridge::now(), bridge::random(), woken);
             }
             *engine = Some(made);
         }
@@ -531,8 +593,10 @@ impl Document {
         for effect in effects {
             match effect {
                 Effect::SetAlarm(at) => {
-                    self.store.borrow().count_alarm();
-                    bridge::set_alarm(&self.state, (at.micros() / 1_000) as f64)?;
+                    if let Some(state) = &self.state {
+                        self.store.borrow().count_alarm();
+                        bridge::set_alarm(state, (at.micros() / 1_000) as f64)?;
+                    }
                 }
                 Effect::Index { version, row } => done.index = Some((version, row)),
                 Effect::Answer(given) => done.answer = Some(given),
@@ -540,7 +604,9 @@ impl Document {
                     let paths: Vec<&str> = paths.iter().map(DocumentPath::as_str).collect();
                     done.lookup = Some(paths.join("//"));
                 }
-                Effect::Admit { listener } => done.admitted = Some(listener),
+                Effect::Admit { listener, unborn } => {
+                    done.admitted = Some((listener, unborn.map(|epoch| (0, epoch))));
+                }
                 Effect::Identify { token } => done.token = Some(token),
                 Effect::Send(text) if done.index.is_some() => done.frame = Some(text),
                 Effect::Send(text) => match origin {
@@ -556,9 +622,11 @@ impl Document {
                 },
                 Effect::Close { code } => done.close = Some(code),
                 Effect::End { listener, frame, code } => {
-                    bridge::end_listener(&self.state, &listener, frame.as_deref(), code)?;
+                    if let Some(state) = &self.state {
+                        bridge::end_listener(state, &listener, frame.as_deref(), code)?;
+                    }
                 }
-                Effect::Broadcast(text) => bridge::broadcast(&self.state, &text)?,
+                Effect::Broadcast(text) => self.broadcast(&text)?,
                 Effect::Audit { actor, act } => {
                     worker::console_log!("audit {}", audit_line(&actor, act, path));
                 }

@@ -41,8 +41,7 @@ const QUERY: u8 = 1;
 const OTHER_QUESTION: u8 = 2;
 
 /// The Worker's handler: a response, or a promise of one, or a number where [`ask`] is to be called, or a list of what
-/// else is to be done and with what (see `shim.js`). A document's answer is passed through as it is: not awaited, not
-/// taken apart. With `is_final` there are no fresher keys of issuers; unless `is_counted`, who asks is told first, for the
+/// else is to be done and with what (see `shim.js`). With `is_final` there are no fresher keys of issuers; unless `is_counted`, who asks is told first, for the
 /// request to be counted.
 ///
 /// # Errors
@@ -108,7 +107,7 @@ fn answer(
     let route = route.and_then(|()| find_route(summary.method(), summary.path()));
     if let (true, Ok(Route::Document(path))) = (is_counted, &route) {
         // Its object finds out who asks.
-        return bridge::forward(&env, path.as_str(), &request, None).map(JsValue::from);
+        return Ok(to_document(&path));
     }
     let auth = match who(&Incoming::credentials(&request)?, is_final) {
         Who::Known(auth) => auth,
@@ -125,7 +124,7 @@ fn answer(
     }
     let reply = match route {
         Ok(Route::Document(path)) => {
-            return bridge::forward(&env, path.as_str(), &request, None).map(JsValue::from);
+            return Ok(to_document(&path));
         }
         Ok(Route::Create(collection)) => {
             return create(&request, &env, &collection, auth.as_deref());
@@ -361,10 +360,15 @@ fn create(
     match document_request::new_document(collection, &incoming.request(), uid, fresh) {
         Ok(path) => {
             let url = format!("{}/v1/docs/{}", incoming.origin_of_url(), path.to_url());
-            bridge::forward(env, path.as_str(), request, Some(&url)).map(JsValue::from)
+            Ok(Array::of3(&"document".into(), &path.as_str().into(), &url.into()).into())
         }
         Err(error) => finish(error.into(), &incoming, env).map(JsValue::from),
     }
+}
+
+/// What makes the entry pass the request on to a document's object.
+fn to_document(path: &DocumentPath) -> JsValue {
+    Array::of2(&"document".into(), &path.as_str().into()).into()
 }
 
 /// Headers as `bridge.js` takes them.

@@ -5,13 +5,16 @@
 use crate::bridge::{self, Socket};
 use crate::collections::collections;
 use crate::incoming::Incoming;
+use crate::readers::Readers;
 use crate::respond::{count_rows, failed};
 use crate::sqlite::SqliteStore;
 use blaze_engine::http::query_request;
 use blaze_engine::index::live::Subscription;
 use blaze_engine::index::{Effect, Event, Index as Engine, shard};
+use blaze_engine::unread::UNREAD_REASON;
+use blaze_schema::changes::is_part_text;
 use blaze_schema::error::{Code, Error};
-use blaze_schema::message::{PING, PONG};
+use blaze_schema::message::{PING, PONG, close_code};
 use js_sys::Array;
 use std::cell::RefCell;
 use wasm_bindgen::prelude::*;
@@ -22,22 +25,31 @@ use worker::worker_sys::DurableObjectState;
 /// The class that the platform constructs, once per index and after every loss of memory.
 #[wasm_bindgen]
 pub struct Index {
-    state: DurableObjectState,
+    /// `None` for one that was never written: see `server/absent.js`.
+    state: Option<DurableObjectState>,
     /// `None` until the first event, which says which index this is.
     engine: RefCell<Option<Engine>>,
     store: RefCell<SqliteStore>,
+    readers: Readers,
 }
 
 #[wasm_bindgen]
 impl Index {
-    /// Reads nothing yet.
+    /// Reads nothing yet. Without a `state` it is an index that was never written, whose object is not to be made.
     ///
     /// # Errors
     /// When the object has no SQLite.
     #[wasm_bindgen(constructor)]
-    pub fn new(state: DurableObjectState, env: Env) -> Result<Index, JsValue> {
-        let store = RefCell::new(SqliteStore::new(&state, count_rows(&env))?);
-        Ok(Index { state, engine: RefCell::new(None), store })
+    pub fn new(state: Option<DurableObjectState>, env: Env) -> Result<Index, JsValue> {
+        let store = SqliteStore::of(state.as_ref(), count_rows(&env))?;
+        let (engine, store) = (RefCell::new(None), RefCell::new(store));
+        Ok(Index { state, engine, store, readers: Readers::new() })
+    }
+
+    /// Whether what was asked of an index that was never written takes its object.
+    #[wasm_bindgen(js_name = needsObject)]
+    pub fn needs_object(&self) -> bool {
+        self.store.borrow().was_written()
     }
 
     /// Takes a document's change: its row. Returns the rows read and written, where they are counted.
@@ -83,10 +95,11 @@ impl Index {
     #[wasm_bindgen(js_name = webSocketClose)]
     pub fn web_socket_close(&self, socket: &JsValue) {
         let closed = || -> Result<(), JsValue> {
+            self.readers.forget(socket);
             let text = bridge::attachment_of(socket)?;
             let (name, subscription) = text.split_once('\n').unwrap_or_default();
             let tag = Subscription::tag_of(subscription);
-            if !bridge::is_listened_to(&self.state, &tag, socket)? {
+            if !bridge::is_listened_to(self.state()?, &tag, socket)? {
                 self.handle(name, Event::Disconnect { tag }, None)?;
             }
             Ok(())
@@ -105,6 +118,12 @@ impl Index {
 }
 
 impl Index {
+    fn state(&self) -> Result<&DurableObjectState, JsValue> {
+        self.state
+            .as_ref()
+            .ok_or_else(|| JsValue::from("an index that was never written has no sockets"))
+    }
+
     fn answer(&self, name: &str, event: Event) -> Result<String, Error> {
         let answer = self.handle(name, event, None).map_err(|thrown| failed(&thrown))?;
         answer.unwrap_or_else(|| Err(Error::new(Code::Internal, "the index gave no answer")))
@@ -117,7 +136,7 @@ impl Index {
         let tag = Subscription::tag_of(&subscription);
         // Who is here already is woken first: the new socket is none of them.
         self.wake(name)?;
-        let accepted: Array = bridge::accept_tagged(&self.state, &attachment, &tag, PING, PONG)?;
+        let accepted: Array = bridge::accept_tagged(self.state()?, &attachment, &tag, PING, PONG)?;
         let socket: JsValue = accepted.get(1);
         self.handle(name, Event::Connect { subscription, resume }, Some(socket.unchecked_ref()))?;
         Ok(accepted.get(0).unchecked_into())
@@ -131,7 +150,8 @@ impl Index {
         let made = collections().and_then(|collections| shard::by_name(name, &collections));
         let (source, settings) = made.map_err(|error| JsValue::from(error.detail))?;
         self.engine.replace(Some(Engine::new(source, settings)));
-        let attachments = bridge::attachments(&self.state)?;
+        let Some(state) = &self.state else { return Ok(()) };
+        let attachments = bridge::attachments(state)?;
         let subscription = |attachment: JsValue| {
             let text = attachment.as_string()?;
             text.split_once('\n').map(|(_, subscription)| subscription.to_owned())
@@ -165,22 +185,42 @@ impl Index {
             engine.handle(&mut *self.store.borrow_mut(), bridge::now(), bridge::random(), event)
         };
         let mut answer = None;
+        let mut is_continued = false;
         for effect in effects {
             match effect {
                 Effect::Answer(given) => answer = Some(given),
                 Effect::Send(text) => {
                     if let Some(socket) = origin {
-                        // A socket that has gone meanwhile concerns nobody else.
-                        let _ = socket.send(&text);
+                        self.send(&Array::of1(socket), &text, is_continued)?;
                     }
+                    is_continued = is_part_text(&text);
                 }
-                Effect::Publish { tag, text } => bridge::publish(&self.state, &tag, &text)?,
+                Effect::Publish { tag, text } => {
+                    self.send(&bridge::tagged(self.state()?, &tag)?, &text, is_continued)?;
+                    is_continued = is_part_text(&text);
+                }
                 Effect::SetAlarm(at) => {
-                    self.store.borrow().count_alarm();
-                    bridge::set_alarm(&self.state, (at.micros() / 1_000) as f64)?;
+                    if let Some(state) = &self.state {
+                        self.store.borrow().count_alarm();
+                        bridge::set_alarm(state, (at.micros() / 1_000) as f64)?;
+                    }
                 }
             }
         }
         Ok(answer)
+    }
+
+    /// Sends a frame to sockets; closes those that are not read.
+    fn send(&self, sockets: &Array, frame: &str, is_continued: bool) -> Result<(), JsValue> {
+        let (now, text) = (bridge::now(), JsValue::from(frame));
+        for socket in sockets.iter() {
+            let socket: &Socket = socket.unchecked_ref();
+            let message = (&text, frame.len());
+            if self.readers.send(self.state()?, socket, now, message, is_continued)? {
+                self.readers.closed(socket)?;
+                bridge::close(socket, close_code(Code::Unavailable), UNREAD_REASON)?;
+            }
+        }
+        Ok(())
     }
 }

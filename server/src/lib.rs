@@ -28,5 +28,6 @@ mod incoming;
 mod index;
 mod limiter;
 mod listener;
+mod readers;
 mod respond;
 mod sqlite;

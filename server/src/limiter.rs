@@ -6,7 +6,7 @@ use crate::incoming::Incoming;
 use crate::respond::{allow_origin, response};
 use blaze_engine::access::configuration;
 use blaze_engine::http::security;
-use blaze_engine::rate::{Bucket, Grant, Kind, Lessee, Rates, Taken};
+use blaze_engine::rate::{Buckets, Grant, Kind, Lessee, Rates, Taken};
 use blaze_schema::error::{Code, Error};
 use blaze_schema::message::error_text;
 use std::cell::RefCell;
@@ -121,36 +121,36 @@ fn as_number(taken: Taken) -> f64 {
     }
 }
 
-/// The object that counts for one subject, in memory alone.
+/// The object that counts, in memory alone: for one subject, or for all of them where there is one machine.
 #[wasm_bindgen]
 #[derive(Default)]
 pub struct Limiter {
-    bucket: RefCell<Option<Bucket>>,
+    buckets: RefCell<Buckets>,
 }
 
 #[wasm_bindgen]
 impl Limiter {
-    /// Knows of nothing yet: a full bucket.
+    /// Knows of nothing yet: full buckets.
     #[wasm_bindgen(constructor)]
     pub fn new() -> Limiter {
         Limiter::default()
     }
 
     /// A lease of at most `want` requests: how many, for how long, and how long this must be remembered, in
-    /// microseconds. `name` is the object's, which says whose requests it counts.
+    /// microseconds. `subject` says whose requests are counted.
     ///
     /// # Errors
     /// When `access.json` is wrong.
-    pub fn lease(&self, name: &str, want: f64) -> Result<Vec<f64>, JsValue> {
-        let rate =
-            with_lessee(|lessee| Kind::of_subject(name).and_then(|kind| lessee.rates().of(kind)))
-                .map_err(|error| JsValue::from(error.detail))?;
+    pub fn lease(&self, subject: &str, want: f64) -> Result<Vec<f64>, JsValue> {
+        let rate = with_lessee(|lessee| {
+            Kind::of_subject(subject).and_then(|kind| lessee.rates().of(kind))
+        })
+        .map_err(|error| JsValue::from(error.detail))?;
         // An isolate of another version of the code may ask about a rate that there is no more.
         let Some(rate) = rate else { return Ok(vec![want.max(1.0), 1_000_000.0, 0.0]) };
-        let now = bridge::now();
-        let mut bucket = self.bucket.borrow_mut();
-        let bucket = bucket.get_or_insert_with(|| Bucket::new(rate, now));
-        let Grant { amount, micros } = bucket.lease(want as u32, now);
-        Ok(vec![f64::from(amount), micros as f64, bucket.memory_micros() as f64])
+        let mut buckets = self.buckets.borrow_mut();
+        let (grant, memory) = buckets.lease(subject, rate, want as u32, bridge::now());
+        let Grant { amount, micros } = grant;
+        Ok(vec![f64::from(amount), micros as f64, memory as f64])
     }
 }

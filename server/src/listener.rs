@@ -67,6 +67,11 @@ impl Listener {
         self.handle(Event::Message { text })
     }
 
+    /// A socket behind it is open.
+    pub fn opened(&self, upstream: f64) -> Array {
+        self.handle(Event::Opened { upstream: upstream as u64 })
+    }
+
     /// A socket behind it delivered a frame.
     pub fn frame(&self, upstream: f64, text: String) -> Array {
         self.handle(Event::Frame { upstream: upstream as u64, text })
@@ -111,11 +116,11 @@ fn described(effect: Effect) -> Option<JsValue> {
         Effect::Forward { upstream, text } => {
             Array::of3(&"forward".into(), &(upstream as f64).into(), &text.into())
         }
-        Effect::End { code } => Array::of2(&"end".into(), &code.into()),
         Effect::Log(line) => {
             log_refusal(&line);
             return None;
         }
+        Effect::End { code, reason } => Array::of3(&"end".into(), &code.into(), &reason.into()),
     };
     Some(list.into())
 }

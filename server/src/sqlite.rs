@@ -19,6 +19,10 @@ pub(crate) struct SqliteStore {
     counts: Float64Array,
     /// Whether anybody will look.
     is_counting: bool,
+    /// Whether there is no object behind it: it has no rows, and takes none.
+    is_absent: bool,
+    /// Whether it was given rows all the same.
+    was_written: bool,
 }
 
 impl SqliteStore {
@@ -34,7 +38,38 @@ impl SqliteStore {
             has_records: Cell::new(false),
             counts: Float64Array::new_with_length(2),
             is_counting,
+            is_absent: false,
+            was_written: false,
         })
+    }
+
+    /// The rows of an object, or of one that was never written.
+    ///
+    /// # Errors
+    /// When the object has no SQLite.
+    pub(crate) fn of(
+        state: Option<&DurableObjectState>,
+        is_counting: bool,
+    ) -> Result<Self, JsValue> {
+        state.map_or_else(|| Ok(Self::absent(is_counting)), |state| Self::new(state, is_counting))
+    }
+
+    fn absent(is_counting: bool) -> Self {
+        SqliteStore {
+            storage: JsValue::UNDEFINED,
+            sql: JsValue::UNDEFINED.unchecked_into(),
+            has_table: Cell::new(false),
+            has_records: Cell::new(false),
+            counts: Float64Array::new_with_length(2),
+            is_counting,
+            is_absent: true,
+            was_written: false,
+        }
+    }
+
+    /// Whether an absent object was given rows to keep: only the object itself can.
+    pub(crate) fn was_written(&self) -> bool {
+        self.was_written
     }
 
     /// Rows read and written since the last call, if they are counted.
@@ -79,7 +114,7 @@ impl SqliteStore {
     }
 
     fn has(&self, known: &Cell<bool>, table: &[u8]) -> Result<bool, StoreError> {
-        if !known.get() {
+        if !known.get() && !self.is_absent {
             known.set(!self.value_of(sql::EXISTS, table)?.is_null());
         }
         Ok(known.get())
@@ -150,6 +185,10 @@ impl Store for SqliteStore {
     }
 
     fn commit(&mut self, changes: &[Change<'_>]) -> Result<(), StoreError> {
+        if self.is_absent && !changes.is_empty() {
+            self.was_written = true;
+            return Err(StoreError("an object that is not there".to_owned()));
+        }
         // One statement is all or nothing by itself; that is all that documents need.
         let statement = match changes {
             [] => return Ok(()),

@@ -1,6 +1,6 @@
 //! A client of a live query that believes nothing: it does what every frame says, and says where a frame is wrong.
 
-use blaze_schema::changes::{Change, Changes, Content, QueryMessage, targeted};
+use blaze_schema::changes::{Change, Changes, Content, QueryMessage, join_parts, targeted};
 use blaze_schema::document::Document;
 use blaze_schema::error::Error;
 use blaze_schema::patch::apply_trusted;
@@ -14,6 +14,8 @@ pub struct LiveClient {
     held: Vec<(Document, String)>,
     /// What the last frame said of where to go on.
     resume: Option<String>,
+    /// The first frames of a result whose last one is not here yet.
+    parts: Option<Changes>,
 }
 
 /// What a frame was.
@@ -26,11 +28,21 @@ pub enum Received {
         /// How many documents were told.
         told: usize,
     },
+    /// More frames of the same result follow.
+    Part,
     /// The end.
     Ended(Error),
 }
 
 impl LiveClient {
+    /// Does what frames say, a line each; what the last one was.
+    ///
+    /// # Errors
+    /// What is wrong with one.
+    pub fn receive_all(&mut self, frames: &str) -> Result<Received, String> {
+        frames.lines().try_fold(Received::Part, |_, frame| self.receive(frame))
+    }
+
     /// Does what a frame says; one with a target or without.
     ///
     /// # Errors
@@ -45,6 +57,7 @@ impl LiveClient {
             };
         }
         let changes = Changes::from_json(value).ok_or("a frame that cannot be read")?;
+        let Some(changes) = join_parts(&mut self.parts, changes) else { return Ok(Received::Part) };
         match (changes.reset, self.resume.is_some()) {
             (false, false) => return Err("what comes first is not the whole result".to_owned()),
             (true, _) => self.held.clear(),

@@ -111,6 +111,16 @@ impl TestServer {
         fs::read_to_string(self.data.path().join(LOG)).expect("the server's log")
     }
 
+    /// How many objects of a class have a file.
+    pub fn objects(&self, class: &str) -> usize {
+        let folder = self.data.path().join("objects").join(class);
+        let Ok(files) = fs::read_dir(folder) else { return 0 };
+        let names = files.map(|file| file.expect("a file").file_name());
+        names
+            .filter(|name| name.to_string_lossy().ends_with(".sqlite") && name != "metadata.sqlite")
+            .count()
+    }
+
     /// `http://127.0.0.1:<port>`.
     pub fn url(&self) -> String {
         self.server.base_url()

@@ -76,7 +76,13 @@ impl Socket {
     }
 
     /// All messages until the server closes the socket, and the code that it closes it with.
-    pub fn ended(mut self) -> (Vec<Value>, u16) {
+    pub fn ended(self) -> (Vec<Value>, u16) {
+        let (messages, code, _) = self.closed();
+        (messages, code)
+    }
+
+    /// The same, and the reason.
+    pub fn closed(mut self) -> (Vec<Value>, u16, String) {
         let mut messages = Vec::new();
         self.inner.get_ref().set_read_timeout(Some(PATIENCE)).expect("a timeout");
         loop {
@@ -85,7 +91,10 @@ impl Socket {
                     messages.push(serde_json::from_str(&text).expect("a message of JSON"));
                 }
                 Ok(Message::Close(frame)) => {
-                    return (messages, frame.map_or(1005, |frame| frame.code.into()));
+                    let (code, reason) = frame.map_or((1005, String::new()), |it| {
+                        (it.code.into(), it.reason.to_string())
+                    });
+                    return (messages, code, reason);
                 }
                 Ok(_) => {}
                 Err(error) => panic!("no end, but {error}, after {messages:?}"),
@@ -131,6 +140,19 @@ impl Socket {
                         return None;
                     }
                 }
+                Err(error) => panic!("the socket broke: {error}"),
+            }
+        }
+    }
+
+    /// The next text frame; `None` when the server closes the socket instead.
+    pub fn text_or_end(&mut self) -> Option<String> {
+        self.inner.get_ref().set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        loop {
+            match self.inner.read() {
+                Ok(Message::Text(text)) => return Some(text.to_string()),
+                Ok(Message::Close(_)) => return None,
+                Ok(_) => {}
                 Err(error) => panic!("the socket broke: {error}"),
             }
         }
@@ -253,6 +275,8 @@ pub struct LiveResult {
     pub documents: Vec<Value>,
     /// What the last frame said of where to go on; `None` before the first.
     pub resume: Option<String>,
+    /// Whether the result is not whole: more frames of it follow.
+    pub is_partial: bool,
 }
 
 /// What a frame of a live query told.
@@ -269,7 +293,8 @@ impl LiveResult {
     pub fn apply(&mut self, frame: &Value) -> Told {
         assert_eq!(frame["type"], "changes", "{frame}");
         let reset = frame.get("reset") == Some(&json!(true));
-        assert!(reset || self.resume.is_some(), "the first frame is no reset: {frame}");
+        let goes_on = self.resume.is_some() || self.is_partial;
+        assert!(reset || goes_on, "the first frame is no reset: {frame}");
         if reset {
             self.documents.clear();
         }
@@ -281,7 +306,10 @@ impl LiveResult {
             let id = path.rsplit('/').next().unwrap_or_default();
             changes.push(format!("{} {id}", change["type"].as_str().unwrap_or_default()));
         }
-        self.resume = Some(frame["resume"].as_str().expect("a resume token").to_owned());
+        self.is_partial = frame.get("resume").is_none();
+        if let Some(resume) = frame.get("resume") {
+            self.resume = Some(resume.as_str().expect("a resume token").to_owned());
+        }
         Told { reset, changes }
     }
 
@@ -389,7 +417,11 @@ impl Session {
             what["resume"] = json!(resume);
         }
         self.listen(target, what);
-        result.apply(&self.next(target))
+        let mut told = result.apply(&self.next(target));
+        while result.is_partial {
+            told.changes.extend(result.apply(&self.next(target)).changes);
+        }
+        told
     }
 
     /// Sends a write; its answer.

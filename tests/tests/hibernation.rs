@@ -4,6 +4,7 @@
 //! reads it first. An index in memory reads the row of the document that changed, one that was constructed again reads
 //! its settings and the result of each live query too. With `COUNT_ROWS` the server says how many rows it read.
 
+use blaze_schema::limits::UNREAD_BYTES;
 use blaze_tests::client::{Client, JSON, Reply, documents, fresh, fresh_collection};
 use blaze_tests::server::TestServer;
 use blaze_tests::socket::{Listener, LiveResult, Session, Socket};
@@ -207,4 +208,28 @@ fn targets_outlive_the_memory_of_their_objects() {
         assert_eq!((rows_read(&reply), audience.has_slept(&reply)), (0, false));
         audience.come_back(&server);
     }
+}
+
+/// What a socket has not read is known on the other side of a hibernation.
+#[test]
+fn a_deaf_socket_is_cut_off_however_often_its_object_hibernates() {
+    const TEXT: usize = 500_000;
+    let server = TestServer::start_with(&[("COUNT_ROWS", "1")]);
+    let client = server.client();
+    let path = fresh("hibernation");
+    let write = |n: usize| {
+        let text = char::from(b'a' + (n % 26) as u8).to_string().repeat(TEXT);
+        client.put(&path, &json!({"n": n, "text": text})).send()
+    };
+    write(0);
+    let deaf = Socket::open(&server.url(), &path);
+    let half = UNREAD_BYTES / TEXT / 2 + 1;
+    (1..=half).for_each(|n| drop(write(n)));
+    thread::sleep(IDLE);
+    assert!(rows_read(&write(half + 1)) > 0, "the object has not hibernated");
+    (half + 2..=3 * half).for_each(|n| drop(write(n)));
+    let (messages, code, _) = deaf.closed();
+    let bytes: usize = messages.iter().map(|message| message.to_string().len()).sum();
+    assert!(bytes < UNREAD_BYTES + 2 * TEXT, "{bytes}");
+    assert_eq!(code, 1012);
 }

@@ -181,7 +181,12 @@ fn check_mirror(seed: u64, file: &Path) {
         let (now, bits) = (Timestamp::from_micros(1_000_000 * (step + 1)), random.wide());
         // The first event writes a row, and so gives the epoch.
         let event = match &epoch {
-            None => Event::Connect { since: None },
+            None => Event::Write {
+                operation: Operation::set(json!({})).unwrap(),
+                preconditions: Vec::new(),
+                idempotency: None,
+                return_data: true,
+            },
             Some(epoch) => some_event(&mut random, epoch),
         };
         epoch = epoch.or_else(|| Some(ulid(now, bits)));

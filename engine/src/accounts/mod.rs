@@ -109,6 +109,13 @@ pub enum Action {
     },
 }
 
+impl Action {
+    /// Whether it is about a session or a sign-in that has begun: an object without rows refuses it.
+    pub fn needs_session(&self) -> bool {
+        matches!(self, Action::Refresh { .. } | Action::SignOut { .. } | Action::Finish { .. })
+    }
+}
+
 /// What happens to an object.
 #[derive(Clone, Debug)]
 pub enum Event {

@@ -262,7 +262,7 @@ fn a_token_ends_its_sockets_at_its_time_and_a_new_one_keeps_them() {
     let end = bench.now + 60_000_000;
     let effects = bench.plainly(until("alice", Some(end)), connect());
     let admitted = |effects: &[Effect]| match effects.first() {
-        Some(Effect::Admit { listener }) => listener.clone(),
+        Some(Effect::Admit { listener, .. }) => listener.clone(),
         other => panic!("{other:?}"),
     };
     let first = admitted(&effects);
@@ -354,7 +354,7 @@ fn after_a_loss_of_memory_the_audience_is_what_the_sockets_say() {
     bench.status("alice", set(json!({"owner": "alice", "public": true})));
     bench.document = Document::new(DocumentPath::parse("docs/a").unwrap());
     let listeners = vec![somebody("alice"), somebody("bob"), None, None];
-    bench.by(None, Event::Woken { listeners });
+    bench.by(None, Event::Woken { listeners, unborn: None });
     let effects = bench.plainly(somebody("alice"), set(json!({"owner": "alice"})));
     let mut codes = ends(&effects);
     codes.sort_unstable();
@@ -368,7 +368,7 @@ fn sockets_are_limited_in_all_and_for_each_identity() {
     let mut listener = String::new();
     for _ in 0..IDENTITY_SOCKETS {
         let effects = bench.plainly(somebody("alice"), connect());
-        let Some(Effect::Admit { listener: admitted }) = effects.first() else {
+        let Some(Effect::Admit { listener: admitted, .. }) = effects.first() else {
             panic!("{effects:?}")
         };
         listener.clone_from(admitted);

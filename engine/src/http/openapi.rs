@@ -91,7 +91,10 @@ fn paths() -> Map<String, Value> {
             "operationId": "listen",
             "summary": "With Upgrade: websocket, the changes of many documents and queries on one socket",
             "parameters": [header("Sec-WebSocket-Protocol", SUBPROTOCOLS)],
-            "responses": with_problems(json!({"101": {"description": "A WebSocket of the targets that the client names"}}))
+            "responses": with_problems(json!({"101": {"description": format!(
+                "A WebSocket of the targets that the client names. {SOCKET_READS} A result above 1 MiB comes in several frames; only \
+                 the last has resume."
+            )}}))
         }},
         "/health": {"get": {
             "operationId": "health",
@@ -115,6 +118,10 @@ fn paths() -> Map<String, Value> {
     });
     paths.as_object().cloned().unwrap_or_default()
 }
+
+/// How long a socket stays open.
+const SOCKET_READS: &str = "Send {\"ping\":0} at least once in every MiB that you receive: a socket whose client has not sent \
+                            anything for 4 MiB is closed with 1012, and can be resumed.";
 
 fn document_path() -> Value {
     let mut patches = Map::new();
@@ -143,7 +150,7 @@ fn document_path() -> Value {
             "summary": "Read a document; with Upgrade: websocket, its changes",
             "parameters": get_parameters,
             "responses": with_problems(json!({
-                "101": {"description": "A WebSocket of the document's snapshot and patches"},
+                "101": {"description": format!("A WebSocket of the document's snapshot and patches. {SOCKET_READS}")},
                 "200": written("The document"),
                 "304": {"description": "Not modified"}
             }))

@@ -223,8 +223,9 @@ impl Index {
                 let subscription = Subscription::parse(&subscription)?;
                 self.check_source(subscription.source())?;
                 let resume = resume.as_deref();
-                let text = self.live.connect(store, meta.usable(), subscription, resume, random)?;
-                effects.push(Effect::Send(text));
+                let texts =
+                    self.live.connect(store, meta.usable(), subscription, resume, random)?;
+                effects.extend(texts.into_iter().map(Effect::Send));
             }
             // These have nothing to do with the rows.
             Event::Woken { .. } | Event::Disconnect { .. } => {}

@@ -7,7 +7,8 @@ use crate::index::live::steps::{Entry, Step, steps};
 use crate::index::live::{check_size, state_of};
 use crate::index::request::Request;
 use blaze_schema::changes::{
-    Change, Changes, Content, added_text, changes_text, modified_text, removed_text, replaced_text,
+    Change, Changes, Content, added_text, changes_texts, join_parts, modified_text, removed_text,
+    replaced_text,
 };
 use blaze_schema::document::Document;
 use blaze_schema::error::{Code, Error};
@@ -23,6 +24,8 @@ pub(super) struct Merge {
     request: Request<'static>,
     /// Documents by shard; `None` before the shard's first frame.
     parts: Vec<Option<Vec<Held>>>,
+    /// By shard, the first frames of a result whose last one is not there yet.
+    begun: Vec<Option<Changes>>,
     /// What the client has: paths, and what tells the states of the documents apart.
     shown: Vec<(String, u64)>,
     /// The digest of what the client came with; until all parts are there.
@@ -68,19 +71,22 @@ impl Merge {
         Ok(Merge {
             request: Request::owned(query)?,
             parts: (0..shards).map(|_| None).collect(),
+            begun: (0..shards).map(|_| None).collect(),
             shown: Vec::new(),
             resumed: resume.and_then(|resume| u64::from_str_radix(resume, 16).ok()),
             has_begun: false,
         })
     }
 
-    /// Takes a shard's frame. The client's, if it is to have one.
+    /// Takes a shard's frame. Returns the client's, none if nothing changes for it.
     ///
     /// # Errors
     /// `internal` for what no shard sends; `resource-exhausted` for a result that is too large, though no part of it is.
-    pub(super) fn frame(&mut self, part: usize, text: &str) -> Result<Option<String>, Error> {
+    pub(super) fn frame(&mut self, part: usize, text: &str) -> Result<Vec<String>, Error> {
         let frame: Value = serde_json::from_str(text).map_err(|_| broken())?;
         let changes = Changes::from_json(frame).ok_or_else(broken)?;
+        let begun = self.begun.get_mut(part).ok_or_else(broken)?;
+        let Some(changes) = join_parts(begun, changes) else { return Ok(Vec::new()) };
         let Some(place) = self.parts.get_mut(part) else { return Err(broken()) };
         if changes.reset {
             *place = Some(Vec::new());
@@ -91,13 +97,13 @@ impl Merge {
             told.extend(apply(&self.request, held, change)?);
         }
         if self.parts.iter().any(Option::is_none) {
-            return Ok(None);
+            return Ok(Vec::new());
         }
         self.show(&told, changes.reset && self.has_begun)
     }
 
     /// What the client is to see now, as changes of what it has.
-    fn show(&mut self, told: &[Told], reset: bool) -> Result<Option<String>, Error> {
+    fn show(&mut self, told: &[Told], reset: bool) -> Result<Vec<String>, Error> {
         let mut all: Vec<&Held> = self.parts.iter().flatten().flatten().collect();
         all.sort_by(|a, b| a.sort_key.cmp(&b.sort_key));
         if let Some(wanted) = self.request.wanted {
@@ -128,10 +134,13 @@ impl Merge {
             }
         }
         let resets = (is_first && !is_resumed) || reset;
-        let frame = (resets || is_first || !texts.is_empty())
-            .then(|| changes_text(resets, &texts, &format!("{digest:x}")));
+        let frames = if resets || is_first || !texts.is_empty() {
+            changes_texts(resets, &texts, &format!("{digest:x}"))
+        } else {
+            Vec::new()
+        };
         self.shown = next.into_iter().map(|(path, state)| (path.to_owned(), state)).collect();
-        Ok(frame)
+        Ok(frames)
     }
 
     fn text(&self, step: Step, old: &[Entry<'_>], seen: &[&Held], told: &[Told]) -> Option<String> {

@@ -3,6 +3,9 @@
 //! Behind each target is a socket of its own to the document's object, or to each index that has a part of the query.
 //! Their frames are passed on with the target's number; parts of a query are [`merge`]d. Nothing here outlives the
 //! socket: when anything behind it is lost, the client's socket ends too, and the client comes back with what it has.
+//!
+//! A client that does not read is cut off ([`Unread`]). The first results of many targets would look like that, so sockets
+//! behind it are opened a few at a time, and not while the client has much to read.
 
 mod merge;
 mod permission;
@@ -14,18 +17,21 @@ use crate::index::page::for_shard;
 use crate::index::settings::Collections;
 use crate::index::shard;
 use crate::rules::Lookups;
-use blaze_schema::changes::targeted;
+use crate::unread::{UNREAD_REASON, Unread};
+use blaze_schema::changes::{is_part_text, targeted};
 use blaze_schema::error::{Code, Error};
-use blaze_schema::limits::{BODY_BYTES, TARGETS};
+use blaze_schema::limits::{
+    ACKNOWLEDGE_BYTES, BODY_BYTES, OPENING_UPSTREAMS, TARGETS, UNREAD_BYTES,
+};
 use blaze_schema::message::{
-    ClientMessage, Listen, auth_text, close_code, error_text, pong_text, written_text,
+    ClientMessage, Listen, PING, PONG, auth_text, close_code, error_text, pong_text, written_text,
 };
 use blaze_schema::path::DocumentPath;
 use blaze_schema::query::Query;
 use blaze_schema::timestamp::Timestamp;
 use merge::Merge;
 use permission::Permission;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
 /// What happens to a listener.
@@ -52,6 +58,11 @@ pub enum Event {
     },
     /// Time has passed, or the rules have changed.
     Tick,
+    /// A socket behind a target is open.
+    Opened {
+        /// The socket's number.
+        upstream: u64,
+    },
     /// A socket behind a target delivered a frame.
     Frame {
         /// The socket's number.
@@ -113,6 +124,8 @@ pub enum Effect {
     End {
         /// The WebSocket close code.
         code: u16,
+        /// The close frame's reason; empty for none.
+        reason: &'static str,
     },
     /// Log why something was refused.
     Log(String),
@@ -151,9 +164,23 @@ pub struct Listener {
     /// The version of the rules that documents were opened under.
     version: Option<u64>,
     targets: BTreeMap<u64, Target>,
-    /// Upstream sockets, and their targets.
-    upstreams: BTreeMap<u64, u64>,
+    /// Upstream sockets, and what is known of each.
+    upstreams: BTreeMap<u64, Behind>,
     last_upstream: u64,
+    /// Upstream sockets that are not to be opened yet.
+    waiting: VecDeque<(u64, Upstream)>,
+    /// Those that are being opened.
+    opening: BTreeSet<u64>,
+    /// What the client has not been seen to read.
+    unread: Unread,
+}
+
+/// A socket behind a target.
+#[derive(Debug)]
+struct Behind {
+    target: u64,
+    /// The bytes it delivered that were not acknowledged to it.
+    unacknowledged: usize,
 }
 
 #[derive(Debug)]
@@ -163,6 +190,8 @@ struct Target {
     upstreams: Vec<u64>,
     /// What makes one result of several parts.
     merge: Option<Merge>,
+    /// Whether more frames of the result follow whose first ones were sent.
+    is_continued: bool,
 }
 
 impl Listener {
@@ -178,6 +207,9 @@ impl Listener {
             targets: BTreeMap::new(),
             upstreams: BTreeMap::new(),
             last_upstream: 0,
+            waiting: VecDeque::new(),
+            opening: BTreeSet::new(),
+            unread: Unread::default(),
         }
     }
 
@@ -196,6 +228,7 @@ impl Listener {
         let mut effects = Vec::new();
         match event {
             Event::Message { text } => {
+                self.unread.acknowledged();
                 if let Err(error) = self.message(text, &mut effects) {
                     effects.push(Effect::Send(error_text(&error)));
                 }
@@ -203,14 +236,29 @@ impl Listener {
             Event::Identified { token, auth } => self.identified(token, auth, &mut effects),
             Event::LookedUp { target, lookups } => self.looked_up(target, lookups, &mut effects),
             Event::Tick => self.tick(&mut effects),
+            Event::Opened { upstream } => {
+                self.opening.remove(&upstream);
+            }
             Event::Frame { upstream, text } => self.frame(upstream, &text, &mut effects),
             Event::Lost { upstream } => {
                 if self.upstreams.contains_key(&upstream) {
-                    effects.push(Effect::End { code: close_code(Code::Unavailable) });
+                    effects.push(Effect::End { code: close_code(Code::Unavailable), reason: "" });
                 }
             }
         }
+        self.open_waiting(&mut effects);
         effects
+    }
+
+    /// Opens sockets that wait, as many as may be opened now.
+    fn open_waiting(&mut self, effects: &mut Vec<Effect>) {
+        while self.opening.len() < OPENING_UPSTREAMS
+            && self.unread.bytes <= UNREAD_BYTES / 2
+            && let Some((upstream, object)) = self.waiting.pop_front()
+        {
+            self.opening.insert(upstream);
+            effects.push(Effect::Open { upstream, object });
+        }
     }
 
     fn message(&mut self, text: String, effects: &mut Vec<Effect>) -> Result<(), Error> {
@@ -239,7 +287,7 @@ impl Listener {
     /// Tells the client that a target has ended, and why.
     fn fail(&mut self, target: u64, error: &Error, effects: &mut Vec<Effect>) {
         self.close(target, effects);
-        effects.push(Effect::Send(targeted(target, &error_text(error))));
+        self.send(target, &[error_text(error)], effects);
     }
 
     fn listen(
@@ -254,14 +302,18 @@ impl Listener {
         }
         match what {
             Listen::Document { path, since } => {
-                self.open(target, None, vec![Upstream::Document { path, since }], None, effects);
+                self.open(target, None, vec![Upstream::Document { path, since }], None);
             }
             Listen::Query { query, resume } => {
                 // What is wrong with it is said before it is asked whether it may be asked.
                 self.query((*query).clone(), resume.clone())?;
                 let permission = Permission::new(*query, resume);
-                let waiting =
-                    Target { permission: Some(permission), upstreams: Vec::new(), merge: None };
+                let waiting = Target {
+                    permission: Some(permission),
+                    upstreams: Vec::new(),
+                    merge: None,
+                    is_continued: false,
+                };
                 self.targets.insert(target, waiting);
                 self.decide(target, effects);
             }
@@ -275,17 +327,17 @@ impl Listener {
         permission: Option<Permission>,
         objects: Vec<Upstream>,
         merge: Option<Merge>,
-        effects: &mut Vec<Effect>,
     ) {
         let mut upstreams = Vec::new();
         for object in objects {
             self.last_upstream = self.last_upstream.wrapping_add(1);
             let upstream = self.last_upstream;
-            self.upstreams.insert(upstream, target);
+            self.upstreams.insert(upstream, Behind { target, unacknowledged: 0 });
             upstreams.push(upstream);
-            effects.push(Effect::Open { upstream, object });
+            self.waiting.push_back((upstream, object));
         }
-        self.targets.insert(target, Target { permission, upstreams, merge });
+        let opened = Target { permission, upstreams, merge, is_continued: false };
+        self.targets.insert(target, opened);
     }
 
     fn query(
@@ -317,29 +369,60 @@ impl Listener {
         if let Some(closed) = self.targets.remove(&target) {
             for upstream in closed.upstreams {
                 self.upstreams.remove(&upstream);
-                effects.push(Effect::Close { upstream });
+                self.opening.remove(&upstream);
+                let waiting = self.waiting.iter().position(|(waiting, _)| *waiting == upstream);
+                if waiting.and_then(|place| self.waiting.remove(place)).is_none() {
+                    effects.push(Effect::Close { upstream });
+                }
             }
         }
     }
 
     fn frame(&mut self, upstream: u64, text: &str, effects: &mut Vec<Effect>) {
         // A socket that was closed may still deliver.
-        let Some(number) = self.upstreams.get(&upstream).copied() else { return };
+        let Some(behind) = self.upstreams.get_mut(&upstream) else { return };
+        let number = behind.target;
+        behind.unacknowledged = behind.unacknowledged.saturating_add(text.len());
+        if behind.unacknowledged >= ACKNOWLEDGE_BYTES {
+            behind.unacknowledged = 0;
+            effects.push(Effect::Forward { upstream, text: PING.to_owned() });
+        }
+        if text == PONG {
+            return;
+        }
         if text.starts_with("{\"type\":\"error\"") {
             self.close(number, effects);
-            effects.push(Effect::Send(targeted(number, text)));
+            self.send(number, &[text.to_owned()], effects);
             return;
         }
         let Some(target) = self.targets.get_mut(&number) else { return };
         match &mut target.merge {
-            None => effects.push(Effect::Send(targeted(number, text))),
+            None => self.send(number, &[text.to_owned()], effects),
             Some(merge) => {
                 let part = target.upstreams.iter().position(|one| *one == upstream).unwrap_or(0);
                 match merge.frame(part, text) {
-                    Ok(Some(frame)) => effects.push(Effect::Send(targeted(number, &frame))),
-                    Ok(None) => {}
+                    Ok(frames) => self.send(number, &frames, effects),
                     Err(error) => self.fail(number, &error, effects),
                 }
+            }
+        }
+    }
+
+    /// Sends a target's frames to the client, or cuts off a client that does not read.
+    fn send(&mut self, number: u64, frames: &[String], effects: &mut Vec<Effect>) {
+        let mut target = self.targets.get_mut(&number);
+        let mut is_continued = target.as_ref().is_some_and(|target| target.is_continued);
+        for frame in frames {
+            let text = targeted(number, frame);
+            if !self.unread.send(self.now, text.len(), is_continued, || None) {
+                let code = close_code(Code::Unavailable);
+                effects.push(Effect::End { code, reason: UNREAD_REASON });
+                return;
+            }
+            effects.push(Effect::Send(text));
+            is_continued = is_part_text(frame);
+            if let Some(target) = &mut target {
+                target.is_continued = is_continued;
             }
         }
     }

@@ -72,7 +72,7 @@ impl Listener {
         let Some(found) = self.targets.remove(&target) else { return };
         let Some(permission) = found.permission else { return };
         match self.query(permission.query.clone(), permission.resume.clone()) {
-            Ok((objects, merge)) => self.open(target, Some(permission), objects, merge, effects),
+            Ok((objects, merge)) => self.open(target, Some(permission), objects, merge),
             Err(error) => self.fail(target, &error, effects),
         }
     }
@@ -113,8 +113,13 @@ impl Listener {
                     self.decide(target, effects);
                 }
                 None => {
+                    // A socket that is not opened yet will be opened with the token.
+                    let is_waiting = |upstream: &u64| {
+                        self.waiting.iter().any(|(waiting, _)| waiting == upstream)
+                    };
                     let text = auth_text(&self.token);
-                    effects.extend(found.upstreams.iter().map(|upstream| Effect::Forward {
+                    let opened = found.upstreams.iter().filter(|upstream| !is_waiting(upstream));
+                    effects.extend(opened.map(|upstream| Effect::Forward {
                         upstream: *upstream,
                         text: text.clone(),
                     }));
@@ -152,6 +157,6 @@ impl Listener {
     /// Ends the client's socket.
     fn refuse(&mut self, error: &Error, effects: &mut Vec<Effect>) {
         effects.push(Effect::Send(error_text(error)));
-        effects.push(Effect::End { code: close_code(error.code) });
+        effects.push(Effect::End { code: close_code(error.code), reason: "" });
     }
 }

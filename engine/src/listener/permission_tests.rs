@@ -68,8 +68,8 @@ fn told(effects: &[Effect]) -> String {
         Effect::Lookup { target, paths } => format!("look up {} for {target}", paths.len()),
         Effect::Forward { upstream, text } => format!("forward {text} to {upstream}"),
         Effect::Write { .. } => "write".to_owned(),
-        Effect::End { code } => format!("end {code}"),
         Effect::Log(line) => format!("log {line}"),
+        Effect::End { code, .. } => format!("end {code}"),
     };
     effects.iter().map(short).collect::<Vec<_>>().join(", ")
 }

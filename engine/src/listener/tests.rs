@@ -1,8 +1,8 @@
 use super::*;
 
-use blaze_schema::changes::{added_text, changes_text};
+use blaze_schema::changes::{QueryMessage, added_text, changes_text, changes_texts};
 use blaze_schema::document::document_text;
-use blaze_schema::limits::{ANSWER_BYTES, LIVE_DOCUMENTS};
+use blaze_schema::limits::{ANSWER_BYTES, FRAME_BYTES, LIVE_DOCUMENTS};
 
 const NOW: Timestamp = Timestamp::MIN;
 
@@ -73,7 +73,7 @@ fn a_query_goes_to_its_index_or_to_all_its_shards() {
     );
     assert_eq!(
         listener.handle(NOW, &Guard::Open, Event::Lost { upstream: 2 }),
-        [Effect::End { code: 1012 }]
+        [Effect::End { code: 1012, reason: "" }]
     );
 }
 
@@ -138,10 +138,8 @@ fn a_result_of_shards_is_no_larger_than_that_of_one_index() {
             &mut listener,
             &format!(r#"{{"listen":{{"target":1,"query":{{"from":"big"{limit}}}}}}}"#),
         );
-        assert_eq!(
-            listener.handle(NOW, &Guard::Open, Event::Frame { upstream: 1, text: first }),
-            []
-        );
+        let effects = delivered(&mut listener, 1, &first);
+        assert!(sent(&effects).is_empty(), "{limit}");
         let effects =
             listener.handle(NOW, &Guard::Open, Event::Frame { upstream: 2, text: second });
         let frames = sent(&effects);
@@ -158,7 +156,9 @@ fn targets_are_limited() {
     for target in 0..TARGETS {
         let effects =
             said(&mut listener, &format!(r#"{{"listen":{{"target":{target},"document":"a/b"}}}}"#));
-        assert_eq!(effects.len(), 1);
+        let [Effect::Open { upstream, .. }] = effects.as_slice() else { panic!("{effects:?}") };
+        let opened = Event::Opened { upstream: *upstream };
+        assert_eq!(listener.handle(NOW, &Guard::Open, opened), []);
     }
     let effects = said(&mut listener, r#"{"listen":{"target":9999,"document":"a/b"}}"#);
     assert!(sent(&effects)[0].contains("resource-exhausted"));
@@ -167,4 +167,141 @@ fn targets_are_limited() {
         matches!(effects.as_slice(), [Effect::Close { .. }, Effect::Open { .. }]),
         "in place of itself"
     );
+}
+
+fn delivered(listener: &mut Listener, upstream: u64, text: &str) -> Vec<Effect> {
+    let event = Event::Frame { upstream, text: text.to_owned() };
+    listener.handle(NOW, &Guard::Open, event)
+}
+
+/// A document's frame that has so many bytes once it has the number of its target, a digit.
+fn frame_of(bytes: usize) -> String {
+    let frame = |text: &str| format!("{{\"type\":\"patch\",\"patch\":\"{text}\"}}");
+    let rest = targeted(1, &frame("")).len();
+    frame(&"x".repeat(bytes - rest))
+}
+
+#[test]
+fn a_client_that_does_not_read_is_cut_off() {
+    for (first, is_cut) in [(UNREAD_BYTES, false), (UNREAD_BYTES + 1, true)] {
+        let mut listener = listener("{}");
+        for target in [1, 2] {
+            let listen = format!(r#"{{"listen":{{"target":{target},"document":"a/b"}}}}"#);
+            said(&mut listener, &listen);
+        }
+        let effects = delivered(&mut listener, 1, &frame_of(first));
+        assert_eq!(sent(&effects).len(), 1, "whatever its size");
+        // The other target is on the same socket.
+        let effects = delivered(&mut listener, 2, &frame_of(100));
+        let end = Effect::End { code: 1012, reason: UNREAD_REASON };
+        assert_eq!(effects.contains(&end), is_cut);
+        assert_eq!(sent(&effects).is_empty(), is_cut);
+    }
+}
+
+#[test]
+fn a_client_that_reads_says_so_by_any_message() {
+    let mut listener = listener("{}");
+    said(&mut listener, r#"{"listen":{"target":1,"document":"a/b"}}"#);
+    for round in 0..100 {
+        let effects = delivered(&mut listener, 1, &frame_of(UNREAD_BYTES + 1));
+        assert_eq!(sent(&effects).len(), 1, "{round}");
+        assert_eq!(sent(&said(&mut listener, PING)), [PONG]);
+    }
+}
+
+#[test]
+fn the_frames_of_one_result_get_through_together() {
+    let mut listener = listener("{}");
+    said(&mut listener, r#"{"listen":{"target":1,"query":{"from":"a"}}}"#);
+    said(&mut listener, r#"{"listen":{"target":2,"document":"a/b"}}"#);
+    let document = document_text(
+        &DocumentPath::parse("a/b").unwrap(),
+        1,
+        "c",
+        "u",
+        Some(&format!("{{\"t\":\"{}\"}}", "x".repeat(FRAME_BYTES / 2))),
+    );
+    let added = |n| added_text(&DocumentPath::parse("a/b").unwrap(), n, &document);
+    let changes: Vec<String> = (0..15).map(added).collect();
+    let texts = changes_texts(true, &changes, "r");
+    assert!(texts.len() > 10);
+    for text in &texts {
+        assert_eq!(sent(&delivered(&mut listener, 1, text)).len(), 1);
+    }
+    let effects = delivered(&mut listener, 2, "{}");
+    assert!(matches!(effects.as_slice(), [Effect::End { .. }]), "then it counts");
+}
+
+#[test]
+fn a_result_of_shards_is_split_and_waits_for_whole_parts() {
+    let document = |n: usize| {
+        let path = DocumentPath::parse(&format!("big/a{n}")).unwrap();
+        let data = format!("{{\"t\":\"{}\"}}", "x".repeat(FRAME_BYTES / 2));
+        (document_text(&path, 1, "c", "u", Some(&data)), path)
+    };
+    let added: Vec<String> = (0..5)
+        .map(|n| {
+            let (text, path) = document(n);
+            added_text(&path, n, &text)
+        })
+        .collect();
+    let texts = changes_texts(true, &added, "r");
+    assert_eq!(texts.len(), 5);
+    let mut listener = listener(r#"{"big":{"shards":2}}"#);
+    said(&mut listener, r#"{"listen":{"target":1,"query":{"from":"big"}}}"#);
+    assert_eq!(delivered(&mut listener, 2, &changes_text(true, &[], "r")), []);
+    let mut frames = Vec::new();
+    for text in &texts {
+        assert!(frames.is_empty(), "not before the part is whole");
+        let effects = delivered(&mut listener, 1, text);
+        frames = sent(&effects).into_iter().map(str::to_owned).collect();
+    }
+    let mut parts = None;
+    let mut whole = None;
+    for frame in &frames {
+        let frame = QueryMessage::from_json(serde_json::from_str(frame).unwrap());
+        let Ok(QueryMessage::Changes { changes, .. }) = frame else { panic!() };
+        whole = blaze_schema::changes::join_parts(&mut parts, changes);
+    }
+    assert_eq!((frames.len(), whole.map(|whole| whole.changes.len())), (5, Some(5)));
+}
+
+#[test]
+fn sockets_behind_a_listener_are_acknowledged() {
+    let mut listener = listener("{}");
+    said(&mut listener, r#"{"listen":{"target":1,"document":"a/b"}}"#);
+    let ping = Effect::Forward { upstream: 1, text: PING.to_owned() };
+    let text = "x".repeat(ACKNOWLEDGE_BYTES - 1);
+    for _ in 0..3 {
+        assert!(!delivered(&mut listener, 1, &text).contains(&ping));
+        assert!(delivered(&mut listener, 1, "x").contains(&ping));
+        said(&mut listener, PING);
+    }
+    assert_eq!(delivered(&mut listener, 1, PONG), [], "not a frame of the target");
+}
+
+#[test]
+fn sockets_are_opened_a_few_at_a_time_and_not_while_much_is_unread() {
+    let opened = |effects: &[Effect]| {
+        effects.iter().filter(|effect| matches!(effect, Effect::Open { .. })).count()
+    };
+    let listen = |target: usize| format!(r#"{{"listen":{{"target":{target},"document":"a/b"}}}}"#);
+    let mut listener = listener("{}");
+    let mut count = 0;
+    for target in 0..=OPENING_UPSTREAMS + 2 {
+        count += opened(&said(&mut listener, &listen(target)));
+        assert_eq!(count, (target + 1).min(OPENING_UPSTREAMS));
+    }
+    // One that waits is closed without having been opened.
+    let last = OPENING_UPSTREAMS + 2;
+    assert_eq!(said(&mut listener, &format!(r#"{{"unlisten":{last}}}"#)), []);
+    let open = |listener: &mut Listener, upstream| {
+        opened(&listener.handle(NOW, &Guard::Open, Event::Opened { upstream }))
+    };
+    assert_eq!(open(&mut listener, 1), 1);
+    delivered(&mut listener, 1, &frame_of(UNREAD_BYTES / 2 + 1));
+    assert_eq!(open(&mut listener, 2), 0, "the client has much to read");
+    assert_eq!(opened(&said(&mut listener, PING)), 1);
+    assert_eq!(open(&mut listener, 3), 0, "there are no more");
 }

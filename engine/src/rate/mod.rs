@@ -9,9 +9,11 @@
 //! same subject.
 
 mod bucket;
+mod buckets;
 mod lessee;
 
 pub use bucket::{Bucket, Grant};
+pub use buckets::Buckets;
 pub use lessee::{Lessee, Taken};
 
 use crate::hash;

@@ -139,8 +139,24 @@ impl History {
         last
     }
 
+    /// The document has this epoch. One that it was never written in may have been forgotten.
+    fn begin(&mut self, name: &str) {
+        if self.present().is_some_and(|epoch| epoch.name == name) {
+            return;
+        }
+        let may = self.present().is_none_or(|epoch| epoch.wiped || epoch.version() == 0);
+        assert!(may, "another history: {name}");
+        let states = vec![Value::Null];
+        self.epochs.push(Epoch { name: name.to_owned(), states, ..Epoch::default() });
+    }
+
     /// Looks at the row after a step, which was a write under `key` or something else.
     pub(super) fn observe(&mut self, store: &MemoryStore, key: Option<&str>, effects: &[Effect]) {
+        for effect in effects {
+            if let Effect::Admit { unborn: Some(epoch), .. } = effect {
+                self.begin(epoch);
+            }
+        }
         let row = store.get(b"d").expect("memory does not fail");
         let Some(record) = row.map(|row| Record::from_row(row).expect("a row is readable")) else {
             let done = key.filter(|_| is_done(effects));
@@ -151,11 +167,7 @@ impl History {
             .data
             .as_deref()
             .map_or(Value::Null, |text| serde_json::from_str(text).expect("data is JSON"));
-        if self.present().is_none_or(|epoch| epoch.name != record.epoch) {
-            assert!(self.present().is_none_or(|epoch| epoch.wiped), "another history: {record:?}");
-            let states = vec![Value::Null];
-            self.epochs.push(Epoch { name: record.epoch, states, ..Epoch::default() });
-        }
+        self.begin(&record.epoch);
         let epoch = self.epochs.last_mut().expect("there is one");
         let (before, version) = (epoch.version(), record.version);
         assert!(version == before || version == before + 1, "from version {before} to {version}");

@@ -68,6 +68,7 @@ pub(super) enum LinkReport {
 
 /// What a socket behind it tells the Worker.
 pub(super) enum PipeReport {
+    Opened,
     Frame(String, Expected),
     Lost,
 }
@@ -235,8 +236,9 @@ impl World {
     pub(super) fn pipe_opens(&mut self, pipe: u64) {
         let Pipe { end, cut, .. } = &self.pipes[&pipe];
         // One that was closed before it was open is accepted, and then hung up.
-        let closed = *cut;
-        match end.clone() {
+        let (closed, end) = (*cut, end.clone());
+        self.report_to_listener(pipe, PipeReport::Opened);
+        match end {
             Upstream::Index { name, subscription, resume } => {
                 self.wake(&name);
                 self.index(&name).sockets.insert(pipe, subscription.clone());
@@ -349,7 +351,10 @@ impl World {
             PipeReport::Frame(text, expected) if !cut => {
                 self.tell_listener(link, Event::Frame { upstream, text }, expected);
             }
-            PipeReport::Frame(..) => {}
+            PipeReport::Opened if !cut => {
+                self.tell_listener(link, Event::Opened { upstream }, None);
+            }
+            PipeReport::Frame(..) | PipeReport::Opened => {}
             PipeReport::Lost => {
                 let known = self.links.get(&link).and_then(|link| link.pipes.get(&upstream));
                 if known == Some(&pipe) {

@@ -22,6 +22,8 @@ pub(super) struct Object {
     pub(super) history: History,
     /// The sockets that it accepted.
     pub(super) sockets: BTreeSet<u64>,
+    /// The epoch of a document that was never written, as these keep it.
+    pub(super) unborn: Option<String>,
     /// How far its clock is off, in microseconds; another one after every start.
     pub(super) clock: i64,
     /// How often it has started.
@@ -44,6 +46,7 @@ impl Object {
             before: MemoryStore::default(),
             history: History::default(),
             sockets: BTreeSet::new(),
+            unborn: None,
             clock: 0,
             starts: 0,
             is_awake: false,
@@ -65,19 +68,29 @@ impl Object {
         let now = Timestamp::from_micros(now + self.clock);
         let effects = self.document.handle(&mut self.disk, now, random, event);
         self.history.observe(&self.disk.rows, key, &effects);
+        for effect in &effects {
+            if let Effect::Admit { unborn, .. } = effect {
+                self.unborn.clone_from(unborn);
+            }
+        }
         effects
     }
 
-    /// Its memory is gone.
+    /// Its memory is gone, but for what its sockets keep.
     pub(super) fn forget(&mut self) {
         self.document = Document::new(self.path.clone()).under(self.settings.clone());
         self.is_awake = false;
+        if !self.sockets.is_empty() {
+            let woken = Event::Woken { listeners: Vec::new(), unborn: self.unborn.clone() };
+            self.document.handle(&mut self.disk, Timestamp::MIN, 0, woken);
+        }
     }
 
     /// Everything it stored is gone.
     pub(super) fn wipe(&mut self) {
         self.disk.rows = MemoryStore::default();
         self.alarm = None;
+        self.unborn = None;
         self.history.wipe();
         self.forget();
     }

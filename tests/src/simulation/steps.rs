@@ -383,6 +383,8 @@ impl World {
         if self.sabotage == Some(Sabotage::LoseCommits) {
             self.objects[object].undo_last_step();
         }
+        // Its sockets go too.
+        self.objects[object].unborn = None;
         self.objects[object].forget();
         self.objects[object].starts += 1;
         if !self.objects[object].history.is_lost() {

@@ -6,6 +6,7 @@ mod open;
 mod queries;
 mod random;
 mod resume;
+mod unread;
 mod write;
 
 use blaze_tests::client::{Client, documents as documents_of, fresh_collection};

@@ -133,7 +133,7 @@ fn what_is_no_token_of_the_query_gets_everything() {
         for token in
             ["", "x", "0.0.0", "ffffffffffffffff.1.ffffffffffffffff", "é", of_other.as_str()]
         {
-            let mut result = LiveResult { documents: Vec::new(), resume: Some(token.to_owned()) };
+            let mut result = LiveResult { resume: Some(token.to_owned()), ..LiveResult::default() };
             let (reset, changes) = come_back(&query, &mut result);
             assert!(reset, "{token}");
             assert_eq!(changes.len(), 4);

@@ -92,22 +92,23 @@ impl Bench {
         self.update(row).unwrap()
     }
 
-    /// What a socket for the query gets first.
+    /// What a socket for the query gets first: frames, a line each.
     pub(crate) fn connect(&mut self, query: &str, resume: Option<&str>) -> String {
         let resume = resume.map(str::to_owned);
         let event = Event::Connect { subscription: query.to_owned(), resume };
-        match self.handle(event).pop() {
-            Some(Effect::Send(text)) => text,
+        let text = |effect| match effect {
+            Effect::Send(text) => text,
             other => panic!("{other:?}"),
-        }
+        };
+        self.handle(event).into_iter().map(text).collect::<Vec<_>>().join("\n")
     }
 
     /// A client of the query, for the first time.
     pub(crate) fn listen(&mut self, query: &str) -> Result<LiveClient, Error> {
         let (mut client, frame) = (LiveClient::default(), self.connect(query, None));
-        match client.receive(&frame).unwrap() {
+        match client.receive_all(&frame).unwrap() {
             Received::Changes { reset: true, .. } => Ok(client),
-            Received::Changes { .. } => panic!("{frame}"),
+            Received::Changes { .. } | Received::Part => panic!("{frame}"),
             Received::Ended(error) => Err(error),
         }
     }
@@ -115,11 +116,12 @@ impl Bench {
     /// The client has another socket: what it got, and whether it has what it should.
     pub(crate) fn resume(&mut self, query: &str, client: &mut LiveClient) -> (bool, usize) {
         let frame = self.connect(query, client.resume().map(str::to_owned).as_deref());
-        match client.receive(&frame).unwrap() {
+        match client.receive_all(&frame).unwrap() {
             Received::Changes { reset, told } => {
                 self.check(query, client);
                 (reset, told)
             }
+            Received::Part => panic!("{frame}"),
             Received::Ended(error) => panic!("{error}"),
         }
     }

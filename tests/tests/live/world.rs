@@ -365,6 +365,7 @@ impl World {
                 return is_fault(&error);
             }
             Received::Ended(error) => return Err(error.to_string()),
+            Received::Part => return Err("a small result in several frames".to_owned()),
         };
         listener.connected = true;
         listener.memory = losses;
@@ -463,6 +464,7 @@ impl World {
                     listener.memory = losses;
                     self.seen.live_resets += u64::from(reset);
                 }
+                Received::Part => return Err(format!("a part: {frame}")),
                 Received::Ended(error) => {
                     is_fault(&error)?;
                     listener.connected = false;

@@ -5,6 +5,7 @@ mod frames;
 mod open;
 mod replay;
 mod resume;
+mod unread;
 mod write;
 
 use blaze_tests::client::Client;

@@ -66,6 +66,8 @@ fn services(service: &Service, storage: &Path) -> Result<Vec<String>> {
         )
         .to_owned(),
         format!(r#"(name = "objects", disk = (path = {}, writable = true))"#, path_text(storage)?),
+        // For the Worker to see which objects there are: see server/absent.js.
+        format!(r#"(name = "files", disk = (path = {}))"#, path_text(storage)?),
     ];
     if let Some(assets) = &service.assets {
         services.push(format!(
@@ -111,7 +113,8 @@ fn bindings(service: &Service) -> Vec<String> {
         .assets
         .iter()
         .map(|assets| format!(r#"(name = {}, service = "assets")"#, text(&assets.binding)));
-    objects.chain(vars).chain(assets).collect()
+    let files = std::iter::once(r#"(name = "FILES", service = "files")"#.to_owned());
+    objects.chain(files).chain(vars).chain(assets).collect()
 }
 
 /// List elements, one a line.
@@ -177,6 +180,8 @@ mod tests {
             config(&service(), ([127, 0, 0, 1], 0).into(), Path::new("/data/objects")).unwrap();
         for part in [
             r#"(name = "objects", disk = (path = "/data/objects", writable = true))"#,
+            r#"(name = "files", disk = (path = "/data/objects"))"#,
+            r#"(name = "FILES", service = "files")"#,
             r#"(name = "assets", disk = (path = "/b/demo"))"#,
             r#"(name = "http", address = "127.0.0.1:0", http = (), service = "main")"#,
             r#"compatibilityFlags = [ "one", "two" ]"#,

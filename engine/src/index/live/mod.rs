@@ -20,7 +20,7 @@ pub(crate) use window::{check_size, state_of};
 use super::row::Parsed;
 use super::settings::Settings;
 use crate::store::Store;
-use blaze_schema::changes::changes_text;
+use blaze_schema::changes::changes_texts;
 use blaze_schema::error::Error;
 use blaze_schema::message::error_text;
 use difference::Difference;
@@ -97,7 +97,7 @@ impl Live {
         }
     }
 
-    /// The first frame of a socket: the whole result, or what has changed since `resume`.
+    /// The first frames of a socket: the whole result, or what has changed since `resume`.
     ///
     /// # Errors
     /// The store's; `resource-exhausted` for a result that is too large to be listened to.
@@ -108,7 +108,7 @@ impl Live {
         subscription: Subscription,
         resume: Option<&str>,
         random: u128,
-    ) -> Result<String, Error> {
+    ) -> Result<Vec<String>, Error> {
         let log = self.log.get_or_insert_with(|| Log::new(random as u64));
         let had = resume.and_then(Token::read);
         let token = |digest| Token { log: log.name, count: log.count, digest };
@@ -117,7 +117,7 @@ impl Live {
             && known.window.is_some()
             && known.digest == had.digest
         {
-            return Ok(changes_text(false, &[], &token(had.digest).to_string()));
+            return Ok(changes_texts(false, &[], &token(had.digest).to_string()));
         }
         let reading = Reading::read(store, settings, &subscription.request, 0)?;
         let digest = subscription.digest_of(&reading.window);
@@ -135,14 +135,14 @@ impl Live {
             Some(changes) => (false, changes),
             None => (true, reading.whole(&subscription.request)?),
         };
-        let frame = changes_text(reset, &changes, &token(digest).to_string());
+        let frames = changes_texts(reset, &changes, &token(digest).to_string());
         let id = self.add(subscription);
         if let Some(subscription) = self.subscriptions.get_mut(&id)
             && !subscription.is_stale
         {
             subscription.hold(reading.window);
         }
-        Ok(frame)
+        Ok(frames)
     }
 
     /// The live queries that a change concerns: to be asked before the change is written.
@@ -209,8 +209,8 @@ impl Live {
                 Ok(told) if !told.reset && told.changes.is_empty() => {}
                 Ok(told) => {
                     let token = Token { log, count, digest: subscription.digest };
-                    let text = changes_text(told.reset, &told.changes, &token.to_string());
-                    frames.push(Frame { tag, text });
+                    let texts = changes_texts(told.reset, &told.changes, &token.to_string());
+                    frames.extend(texts.into_iter().map(|text| Frame { tag: tag.clone(), text }));
                 }
                 Err(error) => {
                     self.disconnect(&tag);
