@@ -91,8 +91,9 @@ pub const UNREAD_BYTES: usize = 4 * 1_024 * 1_024;
 /// Bytes received on a socket after which a peer that reads sends a ping: a quarter of [`UNREAD_BYTES`], so that three
 /// quarters may be on the way.
 pub const ACKNOWLEDGE_BYTES: usize = UNREAD_BYTES / 4;
-/// Sockets to objects that one listener opens at a time. Cloudflare: Workers limits, "simultaneous outgoing connections".
-pub const OPENING_UPSTREAMS: usize = 6;
+/// Sockets to objects that one listener opens at a time, until each has delivered its first result: so many of
+/// [`ANSWER_BYTES`] may be sent at once. Cloudflare opens six connections at a time.
+pub const OPENING_UPSTREAMS: usize = 4;
 /// Targets of one socket on `/v1/listen`.
 pub const TARGETS: usize = 200;
 /// Field paths in a query's `select`. Each is looked up in every document of the answer: without this bound one request

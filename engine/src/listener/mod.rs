@@ -169,8 +169,8 @@ pub struct Listener {
     last_upstream: u64,
     /// Upstream sockets that are not to be opened yet.
     waiting: VecDeque<(u64, Upstream)>,
-    /// Those that are being opened.
-    opening: BTreeSet<u64>,
+    /// Those that are being opened or owe their first frame, and whether it may be that there is none to come.
+    opening: BTreeMap<u64, bool>,
     /// What the client has not been seen to read.
     unread: Unread,
 }
@@ -190,7 +190,8 @@ struct Target {
     upstreams: Vec<u64>,
     /// What makes one result of several parts.
     merge: Option<Merge>,
-    /// Whether more frames of the result follow whose first ones were sent.
+    /// Whether the next frame belongs to the first result, or to one whose first frames were sent: it gets through even to a
+    /// client that is far behind. How much of that there can be is bounded by [`OPENING_UPSTREAMS`].
     is_continued: bool,
 }
 
@@ -208,7 +209,7 @@ impl Listener {
             upstreams: BTreeMap::new(),
             last_upstream: 0,
             waiting: VecDeque::new(),
-            opening: BTreeSet::new(),
+            opening: BTreeMap::new(),
             unread: Unread::default(),
         }
     }
@@ -237,7 +238,9 @@ impl Listener {
             Event::LookedUp { target, lookups } => self.looked_up(target, lookups, &mut effects),
             Event::Tick => self.tick(&mut effects),
             Event::Opened { upstream } => {
-                self.opening.remove(&upstream);
+                if self.opening.get(&upstream) == Some(&true) {
+                    self.opening.remove(&upstream);
+                }
             }
             Event::Frame { upstream, text } => self.frame(upstream, &text, &mut effects),
             Event::Lost { upstream } => {
@@ -256,7 +259,8 @@ impl Listener {
             && self.unread.bytes <= UNREAD_BYTES / 2
             && let Some((upstream, object)) = self.waiting.pop_front()
         {
-            self.opening.insert(upstream);
+            let may_be_silent = matches!(object, Upstream::Document { since: Some(_), .. });
+            self.opening.insert(upstream, may_be_silent);
             effects.push(Effect::Open { upstream, object });
         }
     }
@@ -312,7 +316,7 @@ impl Listener {
                     permission: Some(permission),
                     upstreams: Vec::new(),
                     merge: None,
-                    is_continued: false,
+                    is_continued: true,
                 };
                 self.targets.insert(target, waiting);
                 self.decide(target, effects);
@@ -336,7 +340,7 @@ impl Listener {
             upstreams.push(upstream);
             self.waiting.push_back((upstream, object));
         }
-        let opened = Target { permission, upstreams, merge, is_continued: false };
+        let opened = Target { permission, upstreams, merge, is_continued: true };
         self.targets.insert(target, opened);
     }
 
@@ -382,6 +386,7 @@ impl Listener {
         // A socket that was closed may still deliver.
         let Some(behind) = self.upstreams.get_mut(&upstream) else { return };
         let number = behind.target;
+        self.opening.remove(&upstream);
         behind.unacknowledged = behind.unacknowledged.saturating_add(text.len());
         if behind.unacknowledged >= ACKNOWLEDGE_BYTES {
             behind.unacknowledged = 0;
