@@ -1,6 +1,7 @@
 //! Many sockets, many targets, and some that are lost.
 
 use crate::{client, now, places, put, server, session};
+use blaze_schema::message::PING;
 use blaze_tests::client::fresh_collection;
 use blaze_tests::socket::{LiveResult, Session};
 use serde_json::{Value, json};
@@ -102,12 +103,17 @@ fn a_socket_that_never_reads_does_not_hold_up_the_others() {
         });
         for _ in 0..writes {
             result.apply(&witness.next(1));
+            witness.socket.send_text(PING);
         }
     });
     assert_eq!(result.documents, now(&query));
-    // What it has not read waits for it.
+    // What it was sent before it was cut off waits for it, and it goes on from there.
     let mut late = LiveResult::default();
-    slow.follow(1, &mut late, &result.documents);
+    for frame in slow.socket.ended().0 {
+        late.apply(&frame);
+    }
+    session().go_on(1, &query, &mut late);
+    assert_eq!(late.documents, result.documents);
 }
 
 #[test]
