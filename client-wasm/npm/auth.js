@@ -1,40 +1,107 @@
 // Accounts: who is signed in, kept between visits and shared by the tabs of an origin. A tab that renews the session holds
 // a lock, and looks first whether another one has: the server ends a session whose refresh token is used twice.
-import { BlazeError, guarded } from "./index.js";
+import { BlazeError, applied, callbackOf, guarded, strict, textOf } from "./errors.js";
+import { isMap } from "./values.js";
 
 /** An access token that ends within so many milliseconds is as good as ended. */
 const MARGIN = 30_000;
 /** What the server says of a session that is no more. */
 const OVER = ["unauthenticated", "permission-denied", "invalid-argument"];
 
-/** What keeps nothing beyond the page. */
-class Memory extends Map {
-  getItem(key) {
-    return this.get(key) ?? null;
-  }
-  setItem(key, value) {
-    this.set(key, value);
-  }
-  removeItem(key) {
-    this.delete(key);
-  }
-}
+/** The place of the session's text: the browser's storage, or this page's memory where that is full or forbidden. */
+class Store {
+  #key;
+  #kept;
+  #text = null;
 
-function storage(persistence) {
-  try {
-    const kept = { local: "localStorage", session: "sessionStorage" }[persistence];
-    return (kept && globalThis.window?.[kept]) || new Memory();
-  } catch {
-    // The browser forbids it.
-    return new Memory();
+  constructor(persistence, key) {
+    this.#key = key;
+    const name = { local: "localStorage", session: "sessionStorage" }[persistence];
+    this.#attempt(() => (this.#kept = (name && globalThis.window?.[name]) || undefined));
+  }
+  /** True if other pages can see the text. */
+  get isShared() {
+    return this.#kept !== undefined;
+  }
+  read() {
+    this.#attempt((kept) => (this.#text = kept ? kept.getItem(this.#key) : this.#text));
+    return this.#text;
+  }
+  /** Keeps a text; `null` removes it. */
+  write(text) {
+    this.#text = text;
+    const kept = this.#kept;
+    if (this.#attempt(() => (text === null ? kept?.removeItem(this.#key) : kept?.setItem(this.#key, text)))) return;
+    try {
+      // The text that stood there before must not come back.
+      kept.removeItem(this.#key);
+    } catch {}
+  }
+  /** Tries something with the storage; after an exception, of which there is one warning, the memory stands in for it. */
+  #attempt(call) {
+    try {
+      call(this.#kept);
+      return true;
+    } catch (error) {
+      this.#kept = undefined;
+      console.warn("Blaze: the session is kept in this page's memory only:", error);
+      return false;
+    }
   }
 }
 
 /** The claims of a token: nobody has verified them here. */
 function claimsOf(token) {
   const binary = atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/"));
-  return JSON.parse(new TextDecoder().decode(Uint8Array.from(binary, (character) => character.charCodeAt(0))));
+  const text = new TextDecoder().decode(Uint8Array.from(binary, (character) => character.charCodeAt(0)));
+  // All readers of a user share them.
+  return JSON.parse(text, (_, value) => Object.freeze(value));
 }
+
+/** The session that a value is; `null` for what is none, such as one that another version kept. */
+function sessionOf(value) {
+  const { uid, accessToken, refreshToken, ends } = value;
+  const isOne = areTexts(uid, accessToken, refreshToken) && Number.isFinite(ends);
+  return isOne && isMap(claimsOf(accessToken)) ? { uid, accessToken, refreshToken, ends } : null;
+}
+
+/** The session that the server answered. */
+function answeredSession(answer) {
+  const text = JSON.stringify({ ...answer, ends: Date.now() + answer?.expiresIn * 1000 });
+  const session = parsed(text, sessionOf);
+  if (!session) throw strange();
+  return session;
+}
+
+/** The sign-in with a provider that was begun in this tab, if one was. */
+function begunOf(storage, key) {
+  const isOne = (begun) => areTexts(begun.provider, begun.state) && begun;
+  return parsed(storage.getItem(key), isOne);
+}
+
+const areTexts = (...values) => values.every((value) => typeof value === "string");
+
+/** Reads a JSON text; `null` for one that `read` makes nothing of. */
+function parsed(text, read) {
+  try {
+    return read(JSON.parse(text)) || null;
+  } catch {
+    return null;
+  }
+}
+
+const strange = () => new BlazeError("unavailable", "the answer is none to what was asked", 503);
+
+/** The parts of the page that a redirect needs. */
+function page() {
+  return applied("a sign-in with a redirect needs a page with sessionStorage", () => {
+    const { location, history, sessionStorage } = globalThis;
+    if (!(location && history && sessionStorage)) throw new Error("there is none");
+    return { location, history, sessionStorage };
+  });
+}
+
+const credentialsOf = (email, password) => ({ email: textOf(email, "email"), password: textOf(password, "password") });
 
 function userOf(session) {
   if (!session) return null;
@@ -59,7 +126,7 @@ export class Auth {
   constructor(url, persistence, setToken) {
     this.#url = `${url.replace(/\/+$/, "")}/v1/accounts/`;
     this.#key = `blaze:${this.#url}`;
-    this.#store = storage(persistence);
+    this.#store = new Store(persistence, this.#key);
     this.#setToken = setToken;
     this.#listener = ({ key }) => {
       if (key === this.#key || key === null) this.#become(this.#read());
@@ -72,18 +139,19 @@ export class Auth {
   }
 
   onAuthStateChanged(callback) {
+    callbackOf(callback, "onAuthStateChanged");
     const told = { call: guarded(callback) };
     this.#callbacks.add(told);
     queueMicrotask(() => this.#tell(told));
     return () => this.#callbacks.delete(told) && undefined;
   }
 
-  signUp(email, password) {
-    return this.#begin("signUp", { email, password });
+  async signUp(email, password) {
+    return this.#begin("signUp", credentialsOf(email, password));
   }
 
-  signIn(email, password) {
-    return this.#begin("signIn", { email, password });
+  async signIn(email, password) {
+    return this.#begin("signIn", credentialsOf(email, password));
   }
 
   async signOut() {
@@ -93,27 +161,34 @@ export class Auth {
     if (refreshToken) await this.#post("signOut", { refreshToken }).catch(() => {});
   }
 
-  async signInWithRedirect(provider, redirectUri = location.origin + location.pathname) {
-    const { authorizationUrl, state, secret } = await this.#post(`oidc/${provider}/start`, { redirectUri });
-    sessionStorage.setItem(this.#key, JSON.stringify({ provider, redirectUri, state, secret }));
+  async signInWithRedirect(provider, redirectUri) {
+    textOf(provider, "signInWithRedirect: provider");
+    const { location, sessionStorage } = page();
+    redirectUri = redirectUri === undefined ? location.origin + location.pathname : textOf(redirectUri, "redirectUri");
+    const path = `oidc/${encodeURIComponent(provider)}/start`;
+    const { authorizationUrl, state, secret } = (await this.#post(path, { redirectUri })) ?? {};
+    if (typeof authorizationUrl !== "string") throw strange();
+    const begun = JSON.stringify({ provider, redirectUri, state, secret });
+    applied("signInWithRedirect: sessionStorage", () => sessionStorage.setItem(this.#key, begun));
     location.assign(authorizationUrl);
   }
 
   async completeSignIn() {
+    const { location, history, sessionStorage } = page();
     const url = new URL(location.href);
-    const begun = JSON.parse(sessionStorage.getItem(this.#key) ?? "{}");
+    const begun = begunOf(sessionStorage, this.#key);
     const [state, code, error, iss, why] = ["state", "code", "error", "iss", "error_description"].map((name) => {
       const value = url.searchParams.get(name) ?? undefined;
       url.searchParams.delete(name);
       return value;
     });
-    if (!begun.state || !state || !(code || error)) return null;
+    if (!begun || !state || !(code || error)) return null;
     sessionStorage.removeItem(this.#key);
     history.replaceState(history.state, "", url);
     if (state !== begun.state) throw new BlazeError("failed-precondition", "This sign-in was not begun in this tab", 409);
     if (error) throw new BlazeError("permission-denied", `${begun.provider}: ${why ?? error}`, 403);
     const { provider, redirectUri, secret } = begun;
-    return this.#begin(`oidc/${provider}/finish`, { state, code, redirectUri, secret, iss });
+    return this.#begin(`oidc/${encodeURIComponent(provider)}/finish`, { state, code, redirectUri, secret, iss });
   }
 
   /** Goes on with the session that was kept, if there is one. */
@@ -127,29 +202,19 @@ export class Auth {
   }
 
   async #begin(path, body) {
-    const answer = await this.#post(path, body);
+    const session = answeredSession(await this.#post(path, body));
     this.#session = null;
-    this.#keep(answer);
+    this.#keep(session);
     return this.#user;
   }
 
   #read() {
-    try {
-      return JSON.parse(this.#store.getItem(this.#key));
-    } catch {
-      return null;
-    }
+    return parsed(this.#store.read(), sessionOf);
   }
 
-  /** Keeps what the server answered; `null` is nobody. */
-  #keep(answer) {
-    if (answer === null) {
-      this.#store.removeItem(this.#key);
-      return this.#become(null);
-    }
-    const { uid, accessToken, refreshToken, expiresIn } = answer;
-    const session = { uid, accessToken, refreshToken, ends: Date.now() + expiresIn * 1000 };
-    this.#store.setItem(this.#key, JSON.stringify(session));
+  /** Keeps a session; `null` is nobody. */
+  #keep(session) {
+    this.#store.write(session && JSON.stringify(session));
     this.#become(session);
   }
 
@@ -180,12 +245,12 @@ export class Auth {
     const session = this.#read();
     if (session && !isGood(session)) {
       const { refreshToken } = session;
-      const answer = await this.#post("refresh", { refreshToken }).catch((error) => {
+      const renewed = await this.#post("refresh", { refreshToken }).then(answeredSession, (error) => {
         if (!OVER.includes(error.code)) throw error;
         return null;
       });
       // Unless somebody has signed in or out meanwhile.
-      if (this.#read()?.refreshToken === refreshToken) return this.#keep(answer);
+      if (this.#read()?.refreshToken === refreshToken) return this.#keep(renewed);
     }
     this.#become(this.#read());
   }
@@ -193,7 +258,7 @@ export class Auth {
   #locked(work) {
     // Pages without TLS have no locks; there the server overlooks a second use within a few seconds.
     const locks = globalThis.navigator?.locks;
-    return locks && !(this.#store instanceof Memory) ? locks.request(this.#key, work) : work();
+    return locks && this.#store.isShared ? locks.request(this.#key, work) : work();
   }
 
   async #post(path, body) {
@@ -208,6 +273,11 @@ export class Auth {
       throw unavailable();
     });
     if (response.ok) return answer;
-    throw new BlazeError(answer.code ?? "unavailable", answer.detail ?? "", response.status);
+    throw new BlazeError(answer?.code ?? "unavailable", answer?.detail ?? "", response.status);
   }
 }
+
+strict(Auth, {
+  direct: { onAuthStateChanged: 1, resume: 0, close: 0 },
+  promised: { signUp: 2, signIn: 2, signOut: 0, signInWithRedirect: 2, completeSignIn: 0 },
+});

@@ -10,7 +10,7 @@ export type Value =
   | Date
   | Uint8Array
   | GeoPoint
-  | DocumentReference<any>
+  | DocumentReference<any, any>
   | Value[]
   | { [field: string]: Value };
 
@@ -20,7 +20,7 @@ export type DocumentData = { [field: string]: any };
 /** `T`, where each field may also be a change that the server computes. */
 export type WithFieldValue<T> =
   | T
-  | (T extends Date | Uint8Array | GeoPoint | DocumentReference<any> | readonly unknown[]
+  | (T extends Leaf
       ? FieldValue
       : T extends object
         ? { [Key in keyof T]: WithFieldValue<T[Key]> | FieldValue }
@@ -29,16 +29,71 @@ export type WithFieldValue<T> =
 /** As `WithFieldValue`, with any of the fields. */
 export type PartialWithFieldValue<T> =
   | Partial<T>
-  | (T extends Date | Uint8Array | GeoPoint | DocumentReference<any> | readonly unknown[]
+  | (T extends Leaf
       ? FieldValue
       : T extends object
         ? { [Key in keyof T]?: PartialWithFieldValue<T[Key]> | FieldValue }
         : FieldValue);
 
-/** The data of an update: fields, or dotted paths to them. */
-export type UpdateData<T> = { [Key in keyof T]?: WithFieldValue<T[Key]> | FieldValue } & {
-  [path: `${string}.${string}` | `\`${string}`]: any;
-};
+/** The values that are no maps. */
+type Leaf =
+  | null
+  | undefined
+  | boolean
+  | number
+  | bigint
+  | string
+  | Date
+  | Uint8Array
+  | GeoPoint
+  | DocumentReference<any, any>
+  | readonly unknown[];
+
+/** The paths of the fields of `T`'s maps, such as `address.city`; five levels of them are looked at. */
+type NestedPath<T, Levels extends unknown[] = []> = {
+  [Key in keyof T & string]-?: PathBelow<Key, T[Key], Levels>;
+}[keyof T & string];
+
+type PathBelow<Key extends string, Field, Levels extends unknown[]> = unknown extends Field
+  ? `${Key}.${string}`
+  : Field extends Leaf
+    ? never
+    : Levels["length"] extends 5
+      ? `${Key}.${string}`
+      : `${Key}.${keyof Field & string}` | `${Key}.${NestedPath<Field, [...Levels, unknown]>}`;
+
+/** The type of the field at a path. */
+type FieldAt<T, Path> = T extends Leaf
+  ? never
+  : Path extends keyof T
+    ? T[Path]
+    : Path extends `${infer Key}.${infer Rest}`
+      ? Key extends keyof T
+        ? FieldAt<T[Key], Rest>
+        : any
+      : any;
+
+/** The data of an update: fields, or dotted paths to fields of maps. A key between backticks is not checked. */
+export type UpdateData<T> = string extends keyof T
+  ? { [path: string]: any }
+  : { [Key in keyof T]?: WithFieldValue<T[Key]> | FieldValue } & {
+      [Path in NestedPath<T>]?: WithFieldValue<FieldAt<T, Path>> | FieldValue;
+    } & { [path: `${string}\`${string}`]: any };
+
+/** Options of a `set`: with `merge` it changes the fields of its data, with `mergeFields` only those that are named. */
+export type SetOptions =
+  | { readonly merge?: boolean; readonly mergeFields?: undefined }
+  | { readonly mergeFields: readonly string[]; readonly merge?: undefined };
+
+/** Options of `data()`: none yet. */
+export interface SnapshotOptions {}
+
+/** Converts between an application's objects and the data of documents. */
+export interface FirestoreDataConverter<T, D = DocumentData> {
+  toFirestore(object: WithFieldValue<T>): WithFieldValue<D>;
+  toFirestore(object: PartialWithFieldValue<T>, options: SetOptions): PartialWithFieldValue<D>;
+  fromFirestore(snapshot: QueryDocumentSnapshot<DocumentData>, options?: SnapshotOptions): T;
+}
 
 /** What went wrong, as one of Firestore's codes. */
 export type ErrorCode =
@@ -54,9 +109,12 @@ export type ErrorCode =
   | "unavailable"
   | "internal";
 
-/** What every promise of this package is rejected with, and what an error callback gets. */
+/**
+ * The error that every promise of this package is rejected with, that its calls throw, and that error callbacks get. An
+ * exception of the application's own code is its `cause`.
+ */
 export class BlazeError extends Error {
-  constructor(code: ErrorCode, message: string, status: number);
+  constructor(code: ErrorCode, message: string, status: number, options?: { cause?: unknown });
   readonly name: "BlazeError";
   /** What kind of error it is. */
   readonly code: ErrorCode;
@@ -70,6 +128,19 @@ export class GeoPoint {
   readonly latitude: number;
   readonly longitude: number;
   isEqual(other: GeoPoint): boolean;
+}
+
+/**
+ * A timestamp with all its microseconds, of which a `Date` by itself keeps three digits less. Every timestamp that is read is
+ * one. It is written back and compared exactly, unless a setter of `Date` has changed it.
+ */
+export class Timestamp extends Date {
+  /** Reads a date and time of RFC 3339, such as `2026-11-21T10:00:00.123456Z`. */
+  constructor(text: string);
+  /** Microseconds since 1970. */
+  readonly microseconds: bigint;
+  /** RFC 3339 with all its digits. */
+  readonly text: string;
 }
 
 /** A change that the server computes from the field's present value. */
@@ -113,68 +184,89 @@ export interface SnapshotMetadata {
 }
 
 /** A document as it was at one moment. */
-export class DocumentSnapshot<T = DocumentData> {
+export class DocumentSnapshot<T = DocumentData, D = T> {
   protected constructor();
-  readonly ref: DocumentReference<T>;
+  readonly ref: DocumentReference<T, D>;
   readonly id: string;
-  /** The version; 0 when the document never existed. */
+  /** The version; of a deleted document that of its delete, and 0 when it never existed. */
   readonly version: number;
   readonly metadata: SnapshotMetadata;
   /** Known after `get`, and in a query's result. */
-  readonly createTime: Date | undefined;
+  readonly createTime: Timestamp | undefined;
   /** Known after `get`, and in a query's result. */
-  readonly updateTime: Date | undefined;
-  exists(): boolean;
-  /** The fields; `undefined` when the document does not exist. */
-  data(): T | undefined;
-  /** One field, by its path: `address.city`, with backticks around a key that holds a dot. */
+  readonly updateTime: Timestamp | undefined;
+  exists(): this is QueryDocumentSnapshot<T, D>;
+  /** The fields, a copy for every call; `undefined` when the document does not exist. */
+  data(options?: SnapshotOptions): T | undefined;
+  /** One field, a copy for every call, by its path: `address.city`, with backticks around a key that holds a dot. */
   get(fieldPath: string): any;
 }
 
-/** A document of a query's result: it exists. */
-export class QueryDocumentSnapshot<T = DocumentData> extends DocumentSnapshot<T> {
+/** A document that exists, such as one of a query's result. */
+export class QueryDocumentSnapshot<T = DocumentData, D = T> extends DocumentSnapshot<T, D> {
   private constructor();
-  data(): T;
+  data(options?: SnapshotOptions): T;
 }
 
 /** Ends a subscription. */
 export type Unsubscribe = () => void;
 
-/** Callbacks of `onUpdate`. */
+/** Callbacks of `onUpdate`. An exception of one is reported as uncaught, and keeps no other from being called. */
 export interface Observer<S> {
-  next?: (snapshot: S) => void;
+  next: (snapshot: S) => void;
   error?: (error: BlazeError) => void;
+  /** Never called: listening has no end but an error. */
+  complete?: () => void;
 }
 
-/** A document, whether it exists or not. */
-export class DocumentReference<T = DocumentData> {
+/** Options of listening. */
+export interface ListenOptions {
+  /** Also calls back when only metadata changed: `hasPendingWrites`, and `version`. */
+  readonly includeMetadataChanges?: boolean;
+}
+
+/** Calls `next` with the present state, and again whenever it changes, until an error ends it. */
+export interface Listen<S> {
+  (next: (snapshot: S) => void, error?: (error: BlazeError) => void): Unsubscribe;
+  (observer: Observer<S>): Unsubscribe;
+  (options: ListenOptions, next: (snapshot: S) => void, error?: (error: BlazeError) => void): Unsubscribe;
+  (options: ListenOptions, observer: Observer<S>): Unsubscribe;
+}
+
+/**
+ * A document, whether it exists or not. `T` is what the application has, `D` what is stored; they differ only with a
+ * converter.
+ */
+export class DocumentReference<T = DocumentData, D = T> {
   private constructor();
   readonly firestore: Blaze;
   readonly path: string;
   readonly id: string;
-  readonly parent: CollectionReference<T>;
+  readonly converter: FirestoreDataConverter<T, D> | null;
+  readonly parent: CollectionReference<T, D>;
+  /** The same document, read and written through `converter`; `null` takes it away. */
+  withConverter<U, E = DocumentData>(converter: FirestoreDataConverter<U, E>): DocumentReference<U, E>;
+  withConverter(converter: null): DocumentReference;
   /** The collection `id` under this document. */
   collection<U = DocumentData>(id: string): CollectionReference<U>;
-  isEqual(other: DocumentReference<any>): boolean;
+  isEqual(other: DocumentReference<any, any>): boolean;
   /** Reads it, after the writes that this client made before. */
-  get(): Promise<DocumentSnapshot<T>>;
-  /** Replaces it, or creates it; with `merge`, changes only the given fields. */
+  get(): Promise<DocumentSnapshot<T, D>>;
+  /** Replaces it, or creates it; with options, changes only the given fields. */
   set(data: WithFieldValue<T>): Promise<WriteResult>;
-  set(data: PartialWithFieldValue<T>, options: { merge?: boolean }): Promise<WriteResult>;
+  set(data: PartialWithFieldValue<T>, options: SetOptions): Promise<WriteResult>;
   /** Changes some of its fields; refused with `not-found` when it does not exist. */
-  update(data: UpdateData<T>): Promise<WriteResult>;
+  update(data: UpdateData<D>): Promise<WriteResult>;
   update(fieldPath: string, value: unknown, ...more: unknown[]): Promise<WriteResult>;
   /** Applies a JSON Patch (RFC 6902), all or nothing. */
   patch(operations: PatchOperation[]): Promise<WriteResult>;
   /** Creates it; refused with `already-exists` when it exists. */
   create(data: WithFieldValue<T>): Promise<WriteResult>;
   delete(): Promise<WriteResult>;
-  /** Calls `next` with the document as it is, and again whenever it changes. An error ends it. */
-  onUpdate(
-    next: (snapshot: DocumentSnapshot<T>) => void,
-    error?: (error: BlazeError) => void,
-  ): Unsubscribe;
-  onUpdate(observer: Observer<DocumentSnapshot<T>>): Unsubscribe;
+  /** Listens to the document. */
+  readonly onUpdate: Listen<DocumentSnapshot<T, D>>;
+  /** The same as `onUpdate`. */
+  readonly onSnapshot: Listen<DocumentSnapshot<T, D>>;
 }
 
 /** How a filter compares a field. `in`, `not-in` and `array-contains-any` take an array of values. */
@@ -223,39 +315,44 @@ export function sum(fieldPath: string): AggregateField<number | bigint>;
 export function average(fieldPath: string): AggregateField<number | null>;
 
 /**
- * A query. It never changes: each call returns another one. What is wrong with it is said by the call that uses it.
+ * A query. It never changes: each call returns another one. Arguments of a wrong type are refused at once; what else is
+ * wrong with it, the server says to the call that uses it.
  *
  * Documents that lack a field that is compared or ordered by are not in the result.
  */
-export class Query<T = DocumentData> {
+export class Query<T = DocumentData, D = T> {
   protected constructor();
   readonly firestore: Blaze;
-  where(fieldPath: string, op: WhereFilterOp, value: unknown): Query<T>;
-  where(filter: Filter): Query<T>;
-  orderBy(fieldPath: string, direction?: OrderByDirection): Query<T>;
+  readonly converter: FirestoreDataConverter<T, D> | null;
+  /** The same query, its documents read through `converter`; `null` takes it away. */
+  withConverter<U, E = DocumentData>(converter: FirestoreDataConverter<U, E>): Query<U, E>;
+  withConverter(converter: null): Query;
+  where(fieldPath: string, op: WhereFilterOp, value: unknown): Query<T, D>;
+  where(filter: Filter): Query<T, D>;
+  orderBy(fieldPath: string, direction?: OrderByDirection): Query<T, D>;
   /** The first so many. */
-  limit(count: number): Query<T>;
+  limit(count: number | bigint): Query<T, D>;
   /** The last so many, in the query's order; it needs `orderBy`. */
-  limitToLast(count: number): Query<T>;
+  limitToLast(count: number | bigint): Query<T, D>;
   /** Without the first so many. */
-  offset(count: number): Query<T>;
+  offset(count: number | bigint): Query<T, D>;
   /** From a document on, or from values of the fields that are ordered by. */
-  startAt(snapshot: DocumentSnapshot<any>): Query<T>;
-  startAt(...values: unknown[]): Query<T>;
+  startAt(snapshot: DocumentSnapshot<any, any>): Query<T, D>;
+  startAt(...values: unknown[]): Query<T, D>;
   /** As `startAt`, without what is there. */
-  startAfter(snapshot: DocumentSnapshot<any>): Query<T>;
-  startAfter(...values: unknown[]): Query<T>;
+  startAfter(snapshot: DocumentSnapshot<any, any>): Query<T, D>;
+  startAfter(...values: unknown[]): Query<T, D>;
   /** Up to a document, or to values of the fields that are ordered by. */
-  endAt(snapshot: DocumentSnapshot<any>): Query<T>;
-  endAt(...values: unknown[]): Query<T>;
+  endAt(snapshot: DocumentSnapshot<any, any>): Query<T, D>;
+  endAt(...values: unknown[]): Query<T, D>;
   /** As `endAt`, without what is there. */
-  endBefore(snapshot: DocumentSnapshot<any>): Query<T>;
-  endBefore(...values: unknown[]): Query<T>;
+  endBefore(snapshot: DocumentSnapshot<any, any>): Query<T, D>;
+  endBefore(...values: unknown[]): Query<T, D>;
   /** Only these fields of each document. */
-  select(...fieldPaths: string[]): Query<Partial<T>>;
-  isEqual(other: Query<any>): boolean;
+  select(...fieldPaths: string[]): Query<Partial<T>, D>;
+  isEqual(other: Query<any, any>): boolean;
   /** Reads the result, after the writes that this client made before. */
-  get(): Promise<QuerySnapshot<T>>;
+  get(): Promise<QuerySnapshot<T, D>>;
   count(): Promise<number>;
   sum(fieldPath: string): Promise<number | bigint>;
   /** `null` if there are no numbers. */
@@ -264,37 +361,36 @@ export class Query<T = DocumentData> {
   aggregate<F extends { [name: string]: AggregateField<any> }>(
     fields: F,
   ): Promise<{ [Name in keyof F]: F[Name] extends AggregateField<infer R> ? R : never }>;
-  /** Calls `next` with the result as it is, and again whenever it changes. An error ends it. */
-  onUpdate(
-    next: (snapshot: QuerySnapshot<T>) => void,
-    error?: (error: BlazeError) => void,
-  ): Unsubscribe;
-  onUpdate(observer: Observer<QuerySnapshot<T>>): Unsubscribe;
+  /** Listens to the result. */
+  readonly onUpdate: Listen<QuerySnapshot<T, D>>;
+  /** The same as `onUpdate`. */
+  readonly onSnapshot: Listen<QuerySnapshot<T, D>>;
 }
 
 /** A query's result as it was at one moment. */
-export class QuerySnapshot<T = DocumentData> {
+export class QuerySnapshot<T = DocumentData, D = T> {
   private constructor();
-  readonly query: Query<T>;
+  readonly query: Query<T, D>;
   readonly metadata: SnapshotMetadata;
   /** The documents, in the query's order. */
-  readonly docs: QueryDocumentSnapshot<T>[];
+  readonly docs: QueryDocumentSnapshot<T, D>[];
   readonly size: number;
   readonly empty: boolean;
-  forEach(callback: (doc: QueryDocumentSnapshot<T>) => void, thisArg?: unknown): void;
+  forEach(callback: (doc: QueryDocumentSnapshot<T, D>) => void, thisArg?: unknown): void;
   /**
    * What changed since the listener's snapshot before; in the first one, and after `get`, everything is added. First what
    * was removed, then what was added, then what was modified. A document of which only the version or
-   * `hasPendingWrites` changed is not among them.
+   * `hasPendingWrites` changed is not among them, or with `includeMetadataChanges`, for which the listener must have been
+   * begun with it, as modified after the others.
    */
-  docChanges(): DocumentChange<T>[];
+  docChanges(options?: ListenOptions): DocumentChange<T, D>[];
 }
 
 /** A change of a query's result. */
-export interface DocumentChange<T = DocumentData> {
+export interface DocumentChange<T = DocumentData, D = T> {
   readonly type: "added" | "modified" | "removed";
   /** The document as it is now; as it was, if it was removed. */
-  readonly doc: QueryDocumentSnapshot<T>;
+  readonly doc: QueryDocumentSnapshot<T, D>;
   /** Its place before, where the earlier changes are applied; -1 if it was added. */
   readonly oldIndex: number;
   /** Its place after; -1 if it was removed. */
@@ -302,14 +398,20 @@ export interface DocumentChange<T = DocumentData> {
 }
 
 /** Some documents, by their ids, and the query for all of them. */
-export class CollectionReference<T = DocumentData> extends Query<T> {
+export class CollectionReference<T = DocumentData, D = T> extends Query<T, D> {
   private constructor();
   readonly path: string;
   readonly id: string;
-  /** The document `id`; a new one without. */
-  doc(id?: string): DocumentReference<T>;
+  /** The document that it lies under; `null` at the root. */
+  readonly parent: DocumentReference | null;
+  withConverter<U, E = DocumentData>(converter: FirestoreDataConverter<U, E>): CollectionReference<U, E>;
+  withConverter(converter: null): CollectionReference;
+  /** A document with a new id. */
+  doc(): DocumentReference<T, D>;
+  /** The document `id`. */
+  doc(id: string): DocumentReference<T, D>;
   /** Creates a document under a new id. */
-  add(data: WithFieldValue<T>): Promise<DocumentReference<T>>;
+  add(data: WithFieldValue<T>): Promise<DocumentReference<T, D>>;
 }
 
 /** Whether the server can be reached, over all documents and queries that are listened to. */
@@ -400,5 +502,5 @@ export class Blaze {
   close(): void;
 }
 
-/** The database at `url`. Makes no request to it. */
-export function connect(url: string, options?: ConnectOptions): Promise<Blaze>;
+/** The database at `url`, a text or a `URL`. Makes no request to it. */
+export function connect(url: string | { readonly href: string }, options?: ConnectOptions): Promise<Blaze>;

@@ -2,7 +2,7 @@
 // file beside this module, or else from a module that has the same bytes inside. The last is for tools that bundle
 // modules and leave the file behind, and for where `fetch` reads no files.
 import init, { initSync } from "./blaze_client.js";
-import { BlazeError } from "./index.js";
+import { BlazeError } from "./errors.js";
 
 let isLoaded = false;
 /** The attempt that is being made to load it from where the package has it. */
@@ -68,7 +68,5 @@ async function read(response) {
 
 function unavailable(error) {
   const message = `the client's WebAssembly could not be loaded: ${error?.message ?? error}`;
-  const problem = new BlazeError("unavailable", message, 503);
-  problem.cause = error;
-  return problem;
+  return new BlazeError("unavailable", message, 503, { cause: error });
 }

@@ -49,8 +49,8 @@ impl Blaze {
     /// The database at `url`, such as `http://localhost:8787`. Makes no request.
     ///
     /// # Errors
-    /// `invalid-argument` for another scheme than `http` and `https`, and for a token with characters that neither a
-    /// JWT nor an API key has (RFC 9110, "token").
+    /// `invalid-argument` for another scheme than `http` and `https`, for a URL without a host or with a query or a
+    /// fragment, and for a token with characters that neither a JWT nor an API key has (RFC 9110, "token").
     pub fn connect(url: &str, options: ConnectOptions) -> Result<Blaze, Error> {
         let origin = url.trim_end_matches('/');
         let rest = origin
@@ -60,6 +60,10 @@ impl Blaze {
             let detail = format!("url: {url:?} begins with neither http:// nor https://");
             return Err(Error::invalid(detail));
         };
+        if rest.ends_with(':') || rest.contains(['?', '#']) || rest.contains(char::is_whitespace) {
+            let detail = format!("url: {url:?} has no host, or spaces, a query or a fragment");
+            return Err(Error::invalid(detail));
+        }
         let socket_origin = format!("ws{rest}");
         let inner = Rc::new_cyclic(|inner: &Weak<Inner>| {
             let inner = inner.clone();

@@ -18,6 +18,8 @@ pub enum ChangeKind {
     Modified,
     /// It left the result.
     Removed,
+    /// Its data is the same; writes that the server has not confirmed came or went.
+    Metadata,
 }
 
 /// One change of a result.
@@ -46,6 +48,26 @@ pub fn document_changes(old: &[Rc<Row>], new: &[Rc<Row>]) -> Vec<RowChange> {
     let mut diff = Diff { offset: head, tracker: old.to_vec(), changes: Vec::new() };
     diff.run(old, new);
     diff.changes
+}
+
+/// The documents of which nothing changed but whether writes are pending. The indexes are those of `new`, as if the
+/// [`document_changes`] had been applied before.
+pub fn metadata_changes(old: &[Rc<Row>], new: &[Rc<Row>]) -> Vec<RowChange> {
+    let places = Places::of(old);
+    let mut changes = Vec::new();
+    for (index, row) in new.iter().enumerate() {
+        let before = places.find(&row.path).and_then(|place| old.get(place));
+        if before.is_some_and(|before| unchanged(before, row) && before.pending != row.pending) {
+            let (kind, row) = (ChangeKind::Metadata, Rc::clone(row));
+            changes.push(RowChange { kind, row, old_index: Some(index), new_index: Some(index) });
+        }
+    }
+    changes
+}
+
+/// Returns true if two results hold the same documents with the same data; versions and pending writes do not count.
+pub fn same_documents(old: &[Rc<Row>], new: &[Rc<Row>]) -> bool {
+    old.len() == new.len() && old.iter().zip(new).all(|(a, b)| unchanged(a, b))
 }
 
 fn unchanged(a: &Rc<Row>, b: &Rc<Row>) -> bool {
@@ -222,7 +244,19 @@ pub(crate) mod tests {
         let old = rows("a1 b2");
         let mut again = (*old[0]).clone();
         (again.version, again.pending) = (2, true);
-        assert_eq!(document_changes(&old, &[Rc::new(again), Rc::clone(&old[1])]), []);
+        let new = [Rc::new(again), Rc::clone(&old[1])];
+        assert_eq!(document_changes(&old, &new), []);
+        assert!(same_documents(&old, &new) && !same_documents(&old, &new[..1]));
+        let told: Vec<_> = metadata_changes(&old, &new)
+            .into_iter()
+            .map(|change| (change.kind, change.row.path.to_string(), change.new_index))
+            .collect();
+        assert_eq!(told, [(ChangeKind::Metadata, "c/a".to_owned(), Some(0))]);
+        assert_eq!(metadata_changes(&old, &old), []);
+        // Of a document whose data changed too, the other list tells.
+        let mut changed = (*row('a', 7)).clone();
+        changed.pending = true;
+        assert_eq!(metadata_changes(&old, &[Rc::new(changed)]), []);
     }
 
     /// A sorted list of some of 26 documents.

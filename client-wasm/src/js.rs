@@ -7,20 +7,18 @@ use crate::credentials::TokenSource;
 use crate::event::ConnectionState;
 use crate::json;
 use crate::platform::{now, random};
+use crate::reference::{ListenOptions, field_paths};
 use crate::snapshot::DocumentSnapshot;
+use crate::spelling::data_text;
 use blaze_schema::error::{Code, Error};
 use blaze_schema::field_path::FieldPath;
 use blaze_schema::id::ulid;
 use blaze_schema::path::{CollectionPath, DocumentPath};
-use blaze_schema::value::{Map, typed};
 use js_sys::{Array, Function, Promise};
 use serde_json::Value;
 use std::pin::Pin;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, future_to_promise};
-
-/// The integers that a JavaScript number holds exactly end here.
-const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 
 /// The npm package's allocator: small. A page in Rust has its own.
 #[cfg(target_arch = "wasm32")]
@@ -76,19 +74,26 @@ impl Client {
         Ok(promise(async move { read.await.map(|snapshot| parts(&snapshot)).map_err(thrown) }))
     }
 
-    /// Begins a write: a promise of the version after it. `kind` is the operation's name, `json` its data.
+    /// Begins a write: a promise of the version after it. `kind` is the operation's name, `json` its data, `fields` the
+    /// field paths of a `mergeFields` as JSON.
     ///
     /// # Errors
     /// For what is no path.
-    pub fn write(&self, path: &str, kind: &str, json: &str) -> Result<Promise, JsValue> {
-        let write = self.blaze.doc(path).map_err(thrown)?.write(change(kind, json));
+    pub fn write(
+        &self,
+        path: &str,
+        kind: &str,
+        json: &str,
+        fields: &str,
+    ) -> Result<Promise, JsValue> {
+        let write = self.blaze.doc(path).map_err(thrown)?.write(change(kind, json, fields));
         Ok(promise(async move {
             write.await.map(|result| (result.version as f64).into()).map_err(thrown)
         }))
     }
 
-    /// Calls `next` with the [`parts`] of every snapshot, and `error` with what was [`thrown`] when listening was refused.
-    /// Neither throws.
+    /// Calls `next` with the [`parts`] of every snapshot, with `metadata` also where only those changed, and `error` with
+    /// what was [`thrown`] when listening was refused. Neither throws.
     ///
     /// # Errors
     /// For what is no path.
@@ -97,8 +102,10 @@ impl Client {
         path: &str,
         next: Function,
         error: Function,
+        metadata: bool,
     ) -> Result<Subscription, JsValue> {
-        let subscription = self.blaze.doc(path).map_err(thrown)?.on_update(
+        let subscription = self.blaze.doc(path).map_err(thrown)?.on_update_with(
+            ListenOptions { include_metadata_changes: metadata },
             move |snapshot| call2(&next, &parts(&snapshot), &JsValue::UNDEFINED),
             move |problem| call2(&error, &thrown(problem), &JsValue::UNDEFINED),
         );
@@ -196,7 +203,7 @@ pub(crate) fn thrown(error: Error) -> JsValue {
     Array::of3(&error.code.as_str().into(), &error.detail.into(), &error.status.into()).into()
 }
 
-fn change(kind: &str, text: &str) -> Result<Change, Error> {
+fn change(kind: &str, text: &str, fields: &str) -> Result<Change, Error> {
     if kind == "delete" {
         return Ok(Change::delete());
     }
@@ -205,6 +212,11 @@ fn change(kind: &str, text: &str) -> Result<Change, Error> {
         "create" => Change::create(data),
         "set" => Change::set(data),
         "merge" => Change::merge(data),
+        "mergeFields" => {
+            let fields = json::parse(fields)?;
+            let fields = fields.as_array().into_iter().flatten().filter_map(Value::as_str);
+            Change::merge_fields(data, &field_paths(fields)?)
+        }
         "update" => Change::update(data),
         "patch" => Change::patch(data),
         _ => Err(Error::invalid(format!("{kind:?} is no write"))),
@@ -224,49 +236,4 @@ pub(crate) fn parts(snapshot: &DocumentSnapshot) -> JsValue {
     );
     parts.push(&snapshot.path().into());
     parts.into()
-}
-
-/// Data as JSON text. An integer that no JavaScript number holds stands as `{"$number":"9007199254740993"}`.
-fn data_text(data: &Map) -> String {
-    json::print_object(&spelled(data))
-}
-
-fn is_big_integer(value: &Value) -> bool {
-    value.as_i64().is_some_and(|integer| integer.unsigned_abs() > MAX_SAFE_INTEGER)
-}
-
-fn spelled(map: &Map) -> Map {
-    let mut spelled = Map::new();
-    spelled.extend(map.iter().map(|(key, value)| (key.clone(), spelled_value(value))));
-    spelled
-}
-
-fn spelled_value(value: &Value) -> Value {
-    match value {
-        Value::Array(values) => values.iter().map(spelled_value).collect(),
-        Value::Object(map) => Value::Object(spelled(map)),
-        _ if is_big_integer(value) => typed("$number", json::print(value).into()),
-        other => other.clone(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn integers_beyond_2_to_the_53_are_spelled_out() {
-        for (data, text) in [
-            (
-                r#"{"a":[9007199254740991,-9007199254740991,0.5]}"#,
-                r#"{"a":[9007199254740991,-9007199254740991,0.5]}"#,
-            ),
-            (
-                r#"{"a":[{"b":9007199254740992}],"c":-9223372036854775808,"d":9.3e18}"#,
-                r#"{"a":[{"b":{"$number":"9007199254740992"}}],"c":{"$number":"-9223372036854775808"},"d":9300000000000000000.0}"#,
-            ),
-        ] {
-            assert_eq!(data_text(&serde_json::from_str(data).unwrap()), text);
-        }
-    }
 }

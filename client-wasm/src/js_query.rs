@@ -1,12 +1,14 @@
 //! What the npm package's `index.js` calls for queries, which cross as JSON text. Documents cross as in [`crate::js`].
 
-use crate::document_changes::{ChangeKind, document_changes};
+use crate::document_changes::{ChangeKind, document_changes, metadata_changes};
 use crate::js::{Client, Subscription, call2, parts, promise, thrown};
 use crate::json;
 use crate::query::{Query, cursor};
 use crate::query_snapshot::QuerySnapshot;
+use crate::reference::ListenOptions;
 use crate::row::Row;
 use crate::snapshot::DocumentSnapshot;
+use crate::spelling::{unspelled, value_text};
 use blaze_schema::Error;
 use blaze_schema::path::DocumentPath;
 use js_sys::{Array, Function, Promise};
@@ -30,7 +32,7 @@ impl Client {
         }))
     }
 
-    /// Computes something over a query's result: a promise of the answer, JSON as `aggregates` is.
+    /// Computes something over a query's result: a promise of `[name, value, name, value, …]`, each value as [`value_text`].
     ///
     /// # Errors
     /// For what is no JSON.
@@ -39,12 +41,17 @@ impl Client {
         let answer = query.aggregated(json::parse(aggregates).map_err(thrown)?);
         Ok(promise(async move {
             let answer = answer.await.map_err(thrown)?;
-            Ok(json::print_object(&answer).into())
+            let list = Array::new();
+            for (name, value) in &answer {
+                list.push(&name.into());
+                list.push(&value_text(value).into());
+            }
+            Ok(list.into())
         }))
     }
 
-    /// Calls `next` with the [`parts`] of each document of a query's result and with what changed, and `error` with what
-    /// was [`thrown`] when listening was refused. Neither throws.
+    /// Calls `next` with the [`parts`] of each document of a query's result and with what changed, with `metadata` also
+    /// where only those changed, and `error` with what was [`thrown`] when listening was refused. Neither throws.
     ///
     /// # Errors
     /// For what is no JSON.
@@ -54,11 +61,13 @@ impl Client {
         query: &str,
         next: Function,
         error: Function,
+        metadata: bool,
     ) -> Result<Subscription, JsValue> {
         let told = Told::default();
-        let subscription = self.query(query).map_err(thrown)?.on_update(
+        let subscription = self.query(query).map_err(thrown)?.on_update_with(
+            ListenOptions { include_metadata_changes: metadata },
             move |snapshot| {
-                let changes = told.changes(&snapshot);
+                let changes = told.changes(&snapshot, metadata);
                 call2(&next, &told.rows(&snapshot), &changes);
             },
             move |problem| call2(&error, &thrown(problem), &JsValue::UNDEFINED),
@@ -71,15 +80,16 @@ impl Client {
     }
 }
 
-/// The values that place a document in a query's result, as JSON.
+/// The values that place a document in a query's result, as JSON. `data` is the text of [`parts`], which holds every digit.
 ///
 /// # Errors
 /// For a document that has no place there.
 #[wasm_bindgen(js_name = cursorOf)]
 pub fn cursor_of(query: &str, path: &str, data: &str) -> Result<String, JsValue> {
     let values = || {
-        let (query, data) = (json::parse_object(query)?, json::parse_object(data)?);
-        cursor(&query, &DocumentPath::parse(path)?, Some(&data))
+        let (query, mut data) = (json::parse_object(query)?, json::parse(data)?);
+        unspelled(&mut data);
+        cursor(&query, &DocumentPath::parse(path)?, data.as_object())
     };
     values().map(|values| json::print(&Value::Array(values))).map_err(thrown)
 }
@@ -118,14 +128,19 @@ impl Told {
     }
 
     /// What changed since: for each change its kind, the document's parts, and its places before and after, -1 for none.
-    fn changes(&self, snapshot: &QuerySnapshot) -> JsValue {
+    fn changes(&self, snapshot: &QuerySnapshot, metadata: bool) -> JsValue {
         let before: Vec<_> = self.rows.borrow().iter().map(|(row, _)| Rc::clone(row)).collect();
         let list = Array::new();
-        for change in document_changes(&before, snapshot.rows()) {
+        let mut changes = document_changes(&before, snapshot.rows());
+        if metadata {
+            changes.extend(metadata_changes(&before, snapshot.rows()));
+        }
+        for change in changes {
             let kind = match change.kind {
                 ChangeKind::Added => "added",
                 ChangeKind::Modified => "modified",
                 ChangeKind::Removed => "removed",
+                ChangeKind::Metadata => "metadata",
             };
             let place = |index: Option<usize>| index.map_or(-1.0, |index| index as f64);
             list.push(&kind.into());

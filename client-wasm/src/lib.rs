@@ -67,6 +67,8 @@ mod query_snapshot;
 mod reference;
 mod snapshot;
 mod socket;
+#[cfg(feature = "js")]
+mod spelling;
 mod transforms;
 mod work;
 
@@ -83,7 +85,7 @@ pub use event::ConnectionState;
 pub use filter::{Filter, and, or, where_};
 pub use query::{DOCUMENT_ID, Position, Query};
 pub use query_snapshot::{DocumentChange, QuerySnapshot};
-pub use reference::{CollectionReference, DocumentReference, WriteResult};
+pub use reference::{CollectionReference, DocumentReference, ListenOptions, WriteResult};
 pub use serde_json::Value;
 pub use snapshot::DocumentSnapshot;
 pub use transforms::{

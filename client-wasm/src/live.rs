@@ -250,10 +250,11 @@ impl Live {
     /// Adds a listener. It is told the present state, if there is one, and every later one; not from here.
     pub(crate) fn listen(
         self: &Rc<Self>,
+        metadata: bool,
         next: Box<dyn Fn(DocumentSnapshot)>,
         error: Box<dyn Fn(Error)>,
     ) -> Subscription {
-        let entry = self.audience.add(next, error);
+        let entry = self.audience.add(metadata, next, error);
         if self.listening.replace(true) {
             self.tell_soon();
         } else {

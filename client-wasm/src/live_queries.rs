@@ -175,6 +175,7 @@ impl LiveQueries {
         self: &Rc<Self>,
         json: &Map,
         query: Query,
+        metadata: bool,
         next: Box<dyn Fn(Rows)>,
         error: Box<dyn Fn(Error)>,
     ) -> Subscription {
@@ -183,7 +184,7 @@ impl LiveQueries {
         let found = self.targets.borrow().iter().find(same).cloned();
         let target =
             found.unwrap_or_else(|| self.begin(text, query, json::print_object(&asked(json))));
-        let entry = target.audience.add(next, error);
+        let entry = target.audience.add(metadata, next, error);
         self.tell_soon();
         let live = Rc::clone(self);
         Subscription::new(move || {

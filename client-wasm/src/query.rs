@@ -10,6 +10,7 @@ use crate::json;
 use crate::platform::spawn;
 use crate::query_json::read;
 use crate::query_snapshot::QuerySnapshot;
+use crate::reference::ListenOptions;
 use crate::row::Rows;
 use crate::snapshot::DocumentSnapshot;
 use blaze_schema::error::{Code, Error};
@@ -277,6 +278,17 @@ impl Query {
         next: impl Fn(QuerySnapshot) + 'static,
         error: impl Fn(Error) + 'static,
     ) -> Subscription {
+        self.on_update_with(ListenOptions::default(), next, error)
+    }
+
+    /// As [`Query::on_update`], with options.
+    pub fn on_update_with(
+        &self,
+        options: ListenOptions,
+        next: impl Fn(QuerySnapshot) + 'static,
+        error: impl Fn(Error) + 'static,
+    ) -> Subscription {
+        let metadata = options.include_metadata_changes;
         let live = self.blaze.inner.live_queries();
         if let (Ok(live), None, Some(query)) = (live, &self.error, self.understood()) {
             let told = RefCell::new(None);
@@ -285,7 +297,7 @@ impl Query {
                 let before = told.replace(Some(Rc::clone(&rows)));
                 next(QuerySnapshot::new(asked.clone(), rows, before));
             };
-            return live.listen(&self.json, query, Box::new(next), Box::new(error));
+            return live.listen(&self.json, query, metadata, Box::new(next), Box::new(error));
         }
         // What is wrong with it, the server knows.
         let refusal = self.get();

@@ -8,6 +8,7 @@ use crate::platform::{now, random, spawn};
 use crate::query::Query;
 use crate::snapshot::DocumentSnapshot;
 use blaze_schema::Error;
+use blaze_schema::field_path::FieldPath;
 use blaze_schema::id::ulid;
 use blaze_schema::message::ServerMessage;
 use blaze_schema::path::{CollectionPath, DocumentPath};
@@ -20,6 +21,13 @@ use std::ops::Deref;
 pub struct WriteResult {
     /// The document's version after it. A write that changed nothing leaves the version as it was.
     pub version: u64,
+}
+
+/// Options of listening.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ListenOptions {
+    /// Also tells of changes of metadata alone: the version, and whether writes are pending.
+    pub include_metadata_changes: bool,
 }
 
 /// A collection, and the query for all that is in it. Cloning is cheap.
@@ -146,6 +154,22 @@ impl DocumentReference {
         self.write(Change::merge(data))
     }
 
+    /// Takes these fields from the data, each as a whole, into the document, or creates it; the rest of the data is not
+    /// looked at.
+    ///
+    /// # Errors
+    /// As [`DocumentReference::set`]; also for a field that the data lacks.
+    pub fn merge_fields(
+        &self,
+        data: Value,
+        fields: &[&str],
+    ) -> impl Future<Output = Result<WriteResult, Error>> + use<> {
+        self.write(
+            field_paths(fields.iter().copied())
+                .and_then(|fields| Change::merge_fields(data, &fields)),
+        )
+    }
+
     /// Changes fields, named by their paths (`address.city`), of a document that exists.
     ///
     /// # Errors
@@ -196,8 +220,19 @@ impl DocumentReference {
         next: impl Fn(DocumentSnapshot) + 'static,
         error: impl Fn(Error) + 'static,
     ) -> Subscription {
+        self.on_update_with(ListenOptions::default(), next, error)
+    }
+
+    /// As [`DocumentReference::on_update`], with options.
+    pub fn on_update_with(
+        &self,
+        options: ListenOptions,
+        next: impl Fn(DocumentSnapshot) + 'static,
+        error: impl Fn(Error) + 'static,
+    ) -> Subscription {
+        let metadata = options.include_metadata_changes;
         match self.blaze.inner.live(&self.path) {
-            Ok(live) => live.listen(Box::new(next), Box::new(error)),
+            Ok(live) => live.listen(metadata, Box::new(next), Box::new(error)),
             Err(closed) => {
                 spawn(async move { error(closed) });
                 Subscription::new(|| {})
@@ -213,6 +248,17 @@ impl DocumentReference {
             Err(_) => Subscription::new(|| {}),
         }
     }
+}
+
+/// The field paths of a `mergeFields`.
+pub(crate) fn field_paths<'a>(
+    fields: impl IntoIterator<Item = &'a str>,
+) -> Result<Vec<FieldPath>, Error> {
+    let mut paths = Vec::new();
+    for field in fields {
+        paths.push(FieldPath::parse(field).map_err(|error| error.at("mergeFields"))?);
+    }
+    Ok(paths)
 }
 
 impl fmt::Debug for CollectionReference {

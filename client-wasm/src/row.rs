@@ -1,5 +1,7 @@
 //! The documents of a query's result.
 
+use crate::audience::Snapshot;
+use crate::document_changes::same_documents;
 use blaze_schema::document::Document;
 use blaze_schema::field_path::FieldPath;
 use blaze_schema::patch::{Patch, apply_trusted};
@@ -11,6 +13,12 @@ use std::rc::Rc;
 
 /// The documents of a result, in its order.
 pub type Rows = Rc<Vec<Rc<Row>>>;
+
+impl Snapshot for Rows {
+    fn has_content_of(&self, other: &Self) -> bool {
+        Rc::ptr_eq(self, other) || same_documents(self, other)
+    }
+}
 
 /// One document of a result.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! A document as it was at one moment.
 
+use crate::audience::Snapshot;
 use crate::http::Found;
 use crate::row::{Row, Times};
 use crate::view::Visible;
@@ -95,6 +96,12 @@ impl DocumentSnapshot {
     /// When it last changed, RFC 3339. Known as [`DocumentSnapshot::create_time`] is.
     pub fn update_time(&self) -> Option<&str> {
         self.times.as_deref().map(|times| times.updated.as_str())
+    }
+}
+
+impl Snapshot for DocumentSnapshot {
+    fn has_content_of(&self, other: &Self) -> bool {
+        self.visible.data == other.visible.data
     }
 }
 

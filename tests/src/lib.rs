@@ -13,6 +13,7 @@ pub mod generate_queries;
 pub mod identity_provider;
 pub mod indexes;
 pub mod live_client;
+pub mod npm_package;
 pub mod query_oracle;
 pub mod random;
 pub mod readme;

@@ -8,7 +8,9 @@ use crate::model::changes::Changes;
 use crate::model::field::field_path;
 use crate::model::log::Log;
 use crate::model::view::View;
-use blaze_client::{DocumentReference, DocumentSnapshot, Error, WriteResult, delete_field};
+use blaze_client::{
+    DocumentReference, DocumentSnapshot, Error, ListenOptions, WriteResult, delete_field,
+};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use serde_json::{Value, json};
@@ -64,7 +66,8 @@ impl OpenDocument {
             reference.on_message(move |message| {
                 document.log.update(|log| log.push(time_of_day(), message));
             }),
-            reference.on_update(
+            reference.on_update_with(
+                ListenOptions { include_metadata_changes: true },
                 move |snapshot| document.follow(&snapshot),
                 move |error| document.refused.set(Some(error.detail)),
             ),

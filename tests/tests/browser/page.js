@@ -17,6 +17,7 @@ window.db = await connect(location.origin);
 window.listen = (doc) => {
   const seen = [];
   seen.stop = doc.onUpdate(
+    { includeMetadataChanges: true },
     (snapshot) => seen.push(snapshot),
     (error) => (seen.error = error),
   );
@@ -27,6 +28,7 @@ window.listen = (doc) => {
 window.follow = (query) => {
   const told = { results: [], changes: [], list: [], pending: [], wrong: [] };
   told.stop = query.onUpdate(
+    { includeMetadataChanges: true },
     (snapshot) => {
       // What an application does that draws only what has changed.
       for (const { type, doc, oldIndex, newIndex } of snapshot.docChanges()) {

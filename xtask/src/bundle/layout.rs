@@ -43,7 +43,7 @@ pub(super) fn server(workspace: &Workspace, glue: &Path) -> Result<()> {
 pub(super) fn client(workspace: &Workspace, glue: &Path) -> Result<Tree> {
     let mut tree = Tree::of(glue)?;
     tree.add_tree("", Tree::of(&workspace.path("client-wasm/npm"))?);
-    for module in ["index.js", "auth.js", "load.js"] {
+    for module in ["index.js", "auth.js", "errors.js", "load.js", "values.js"] {
         tree.add(module, shorter(workspace, module)?);
     }
     tree.add("wasm.js", wasm_module(workspace, &glue.join("blaze_client_bg.wasm"))?);

@@ -38,7 +38,7 @@ fn esbuild(workspace: &Workspace, script: &Path, options: &[&str]) -> Result<()>
     let types = script.with_extension("d.ts");
     // Those that only other modules of the package import have none.
     let types = types.file_name().and_then(|name| name.to_str());
-    if let Some(types) = types.filter(|types| !["auth.d.ts", "load.d.ts"].contains(types)) {
+    if let Some(types) = types.filter(|types| *types == "index.d.ts") {
         command.arg(format!("--banner:js=/* @ts-self-types=\"./{types}\" */"));
     }
     let mut outfile = std::ffi::OsString::from("--outfile=");
