@@ -50,7 +50,6 @@ struct Country {
     borders: Vec<String>,
     /// km²; negative where it is not known.
     area: Number,
-    flag: String,
 }
 
 #[derive(Deserialize)]
@@ -76,7 +75,6 @@ impl Country {
         json!({
             "name": self.name.common,
             "official": self.name.official,
-            "flag": self.flag,
             "capital": self.capital,
             "region": self.region,
             "subregion": self.subregion,
@@ -144,7 +142,7 @@ pub(crate) fn load(workspace: &Workspace, base_url: &str, key: &str) -> Result<(
 fn index(countries: &[Country]) -> Value {
     let mut sorted: Vec<&Country> = countries.iter().collect();
     sorted.sort_by_key(|country| &country.name.common);
-    let entry = |country: &&Country| json!({"id": country.cca3, "name": country.name.common, "flag": country.flag, "region": country.region});
+    let entry = |country: &&Country| json!({"id": country.cca3, "name": country.name.common, "region": country.region});
     let languages: BTreeSet<&String> =
         countries.iter().flat_map(|country| country.languages.values()).collect();
     json!({
@@ -252,7 +250,7 @@ mod tests {
             "cca2": "FR", "cca3": code, "independent": null, "unMember": true, "tld": [".fr"],
             "capital": ["Paris"], "region": "Europe", "subregion": "Western Europe",
             "languages": {"fra": "French"}, "currencies": {"EUR": {"name": "Euro", "symbol": "€"}},
-            "latlng": [46, 2.5], "landlocked": false, "borders": ["AND"], "area": 551695, "flag": "🇫🇷",
+            "latlng": [46, 2.5], "landlocked": false, "borders": ["AND"], "area": 551695,
             "translations": {},
         }))
         .unwrap()
@@ -261,7 +259,7 @@ mod tests {
     #[test]
     fn a_country_becomes_a_document_for_people() {
         let expected = json!({
-            "name": "France", "official": "French Republic", "flag": "🇫🇷", "capital": ["Paris"],
+            "name": "France", "official": "French Republic", "capital": ["Paris"],
             "region": "Europe", "subregion": "Western Europe", "languages": ["French"],
             "currencies": [{"code": "EUR", "name": "Euro", "symbol": "€"}], "population": 66_987_244,
             "area": 551695, "borders": ["AND"], "latlng": {"$geopoint": [46, 2.5]},
@@ -291,8 +289,8 @@ mod tests {
     fn the_index_is_sorted_by_name() {
         let list = index(&[country("Zambia", "ZMB"), country("Albania", "ALB")]);
         let expected = json!([
-            {"id": "ALB", "name": "Albania", "flag": "🇫🇷", "region": "Europe"},
-            {"id": "ZMB", "name": "Zambia", "flag": "🇫🇷", "region": "Europe"},
+            {"id": "ALB", "name": "Albania", "region": "Europe"},
+            {"id": "ZMB", "name": "Zambia", "region": "Europe"},
         ]);
         assert_eq!(list["countries"], expected);
         assert_eq!(list["languages"], json!(["French"]));

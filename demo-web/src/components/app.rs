@@ -32,14 +32,14 @@ pub(crate) fn App() -> impl IntoView {
     let current = move |is_here: bool| is_here.then_some("page");
     view! {
         <header class="topbar">
-            <a class="brand" href="#">
+            <a class="brand" href="/">
                 <img src="/favicon.svg" alt="" width="28" height="28" />
                 <span class="brand-name">"Blaze"</span>
                 <span class="brand-line">"live country atlas"</span>
             </a>
             <nav class="tabs" aria-label="Views">
-                <a href="#" aria-current=move || current(!is_table())>"Atlas"</a>
-                <a href=move || atlas.table_hash() aria-current=move || current(is_table()) data-testid="table">
+                <a href="/" aria-current=move || current(!is_table())>"Atlas"</a>
+                <a href=move || atlas.table_address() aria-current=move || current(is_table()) data-testid="table">
                     "Table"
                 </a>
             </nav>

@@ -1,5 +1,7 @@
 //! The countries: type to find one, arrow keys and Enter to open it.
 
+use super::command::Command;
+use super::flag::Flag;
 use super::focus::focus_on_slash;
 use crate::model::countries::{self, Country};
 use crate::state::atlas::{Atlas, Countries};
@@ -29,12 +31,13 @@ pub(crate) fn CountryList() -> impl IntoView {
 #[component]
 fn NoCountries() -> impl IntoView {
     let atlas = expect_context::<Atlas>();
-    move || match atlas.countries.get() {
+    move || {
+        match atlas.countries.get() {
         Countries::Missing => view! {
             <div class="notice" data-testid="no-atlas">
                 <p><strong>"There are no countries in this database yet."</strong></p>
                 <p>"Stop the server and start it with the atlas loaded:"</p>
-                <pre class="command">"cargo xtask serve --demo"</pre>
+                <Command text="cargo xtask serve --demo" name="Start it with the atlas" testid="start-command" />
                 <p>"Until then, any document can be opened by its path."</p>
             </div>
         }
@@ -45,6 +48,7 @@ fn NoCountries() -> impl IntoView {
         }
         _ => view! { <p class="notice quiet" aria-busy="true">"Loading the countries…"</p> }
             .into_any(),
+    }
     }
 }
 
@@ -176,7 +180,7 @@ fn CountryOption(finding: Finding, country: Country) -> impl IntoView {
     let path = country.path();
     let id = country.id.clone();
     let is_active = Memo::new(move |_| finding.active_id().as_deref() == Some(id.as_str()));
-    let own_path = path.clone();
+    let (own_path, flag) = (path.clone(), path.clone());
     let is_open =
         Memo::new(move |_| finding.atlas.path.with(|open| open.as_ref() == Some(&own_path)));
     view! {
@@ -189,7 +193,7 @@ fn CountryOption(finding: Finding, country: Country) -> impl IntoView {
             data-testid=format!("country-{}", country.id)
             on:click=move |_| finding.atlas.open(&path)
         >
-            <span class="flag" aria-hidden="true">{country.flag}</span>
+            <Flag path=flag />
             <span class="country-name">{country.name}</span>
             <span class="country-region">{country.region}</span>
         </li>

@@ -1,5 +1,6 @@
 //! Which document is open, and in what state.
 
+use super::flag::Flag;
 use super::focus::focus;
 use crate::model::countries;
 use crate::state::atlas::Atlas;
@@ -15,7 +16,6 @@ pub(crate) fn DocumentHeader(document: OpenDocument, path: String) -> impl IntoV
     let view = document.view;
     let own_path = path.clone();
     let title = Memo::new(move |_| view.with(|view| view.title(&own_path)));
-    let flag = Memo::new(move |_| view.with(|view| view.text("flag")));
     let may_delete = Memo::new(move |_| {
         view.with(|view| view.exists) && document.access.with(|access| access.may_replace)
     });
@@ -36,9 +36,7 @@ pub(crate) fn DocumentHeader(document: OpenDocument, path: String) -> impl IntoV
         <header class="document-header">
             <Back />
             <div class="headline">
-                <Show when=move || flag.with(|flag| !flag.is_empty())>
-                    <span class="big-flag" aria-hidden="true">{move || flag.get()}</span>
-                </Show>
+                <Flag path=path.clone() />
                 <div class="titles">
                     <h1 id=TITLE tabindex="-1">{move || title.get()}</h1>
                     <p class="facts">
@@ -72,7 +70,7 @@ pub(crate) fn DocumentHeader(document: OpenDocument, path: String) -> impl IntoV
 pub(crate) fn Back() -> impl IntoView {
     let atlas = expect_context::<Atlas>();
     let label = move || if atlas.is_table.get() { "← The table" } else { "← All countries" };
-    view! { <a class="back" href=move || atlas.hash_at(None) data-testid="back">{label}</a> }
+    view! { <a class="back" href=move || atlas.address_at(None) data-testid="back">{label}</a> }
 }
 
 /// Links to the countries that the field `borders` names.
@@ -91,11 +89,11 @@ fn Neighbours(document: OpenDocument) -> impl IntoView {
                     each=move || neighbours.get()
                     key=|country| country.id.clone()
                     children=move |country| {
-                        let path = country.path();
-                        let href = move || atlas.hash_at(Some(&path));
+                        let (path, flag) = (country.path(), country.path());
+                        let href = move || atlas.address_at(Some(&path));
                         view! {
                             <a href=href>
-                                <span aria-hidden="true">{country.flag}</span>
+                                <Flag path=flag />
                                 " "
                                 {country.name}
                             </a>

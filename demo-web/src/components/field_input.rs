@@ -182,7 +182,7 @@ fn ReferenceInput(editing: Editing) -> impl IntoView {
     view! {
         <div class="joined">
             <LineInput editing is_code=true />
-            <a class="button" href=move || atlas.hash_at(Some(&editing.text()))>"Open"</a>
+            <a class="button" href=move || atlas.address_at(Some(&editing.text()))>"Open"</a>
         </div>
     }
 }

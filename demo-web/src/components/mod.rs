@@ -4,12 +4,14 @@
 pub(crate) mod account_control;
 pub(crate) mod add_field;
 pub(crate) mod app;
+pub(crate) mod command;
 pub(crate) mod connection_badge;
 pub(crate) mod country_list;
 pub(crate) mod document_header;
 pub(crate) mod document_view;
 pub(crate) mod field_editor;
 pub(crate) mod field_input;
+pub(crate) mod flag;
 pub(crate) mod flip;
 pub(crate) mod focus;
 pub(crate) mod open_path;

@@ -1,5 +1,7 @@
 //! The table's rows, which come, change, move and go with the documents.
 
+use super::command::Command;
+use super::flag::Flag;
 use super::flip::Places;
 use crate::model::row::Cell;
 use crate::model::rows::{Entry, Rows};
@@ -104,14 +106,13 @@ fn CountryRow(shown: RwSignal<Rows>, id: String) -> impl IntoView {
     let text = move |cell: Cell| {
         entry.with(|entry| entry.as_ref().map(|entry| entry.row.text(cell).to_owned()))
     };
-    let flag = move || entry.with(|entry| entry.as_ref().map(|entry| entry.row.flag.clone()));
     // What has no column of its own on a narrow screen.
     let below = move || {
         let parts = [Cell::Region, Cell::Languages].map(|cell| text(cell).unwrap_or_default());
         let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
         parts.join(" · ")
     };
-    let own = path.clone();
+    let (own, flag) = (path.clone(), path.clone());
     let is_open = Memo::new(move |_| atlas.path.with(|open| open.as_ref() == Some(&own)));
     let is_new = untrack(|| has(|entry| entry.is_new));
     let name = Memo::new(move |_| changes(entry, Cell::Name));
@@ -129,8 +130,8 @@ fn CountryRow(shown: RwSignal<Rows>, id: String) -> impl IntoView {
                 class:flash-odd=move || flashes(name.get(), 1)
                 class:flash-even=move || flashes(name.get(), 0)
             >
-                <a id=link.clone() data-testid=link href=move || atlas.hash_at(Some(&path)) aria-current=move || is_open.get().then_some("true")>
-                    <span class="flag" aria-hidden="true">{flag}</span>
+                <a id=link.clone() data-testid=link href=move || atlas.address_at(Some(&path)) aria-current=move || is_open.get().then_some("true")>
+                    <Flag path=flag />
                     <span class="row-name">{move || text(Cell::Name)}</span>
                 </a>
                 <span class="below">{below}</span>
@@ -244,7 +245,7 @@ fn Nothing(table: LiveTable) -> impl IntoView {
         Some((true, false)) => view! {
             <div class="notice quiet" data-testid="nothing">
                 <p>"There are no countries in this database yet. Stop the server and start it with the atlas loaded:"</p>
-                <pre class="command">"cargo xtask serve --demo"</pre>
+                <Command text="cargo xtask serve --demo" name="Start it with the atlas" testid="start-command" />
             </div>
         }
         .into_any(),

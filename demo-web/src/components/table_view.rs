@@ -1,5 +1,6 @@
 //! All countries as a table: a query, and its result as it changes.
 
+use super::command::Command;
 use super::focus::focus;
 use super::table_filters::TableFilters;
 use super::table_rows::{TableRows, link_id};
@@ -53,9 +54,9 @@ fn Commands(table: LiveTable) -> impl IntoView {
         <details class="commands">
             <summary>"From a terminal"</summary>
             <h2>"The same query"</h2>
-            <pre class="command" tabindex="0" data-testid="query-command">{query}</pre>
+            <Command text=Signal::derive(query) name="The same query" testid="query-command" />
             <h2>"A change to watch"</h2>
-            <pre class="command" tabindex="0">{growth}</pre>
+            <Command text=Signal::derive(growth) name="A change to watch" testid="change-command" />
         </details>
     }
 }

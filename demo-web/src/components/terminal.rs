@@ -1,5 +1,6 @@
 //! The same document from a terminal.
 
+use super::command::Command;
 use crate::model::route::resource_of;
 use crate::state::atlas::origin;
 use crate::state::open_document::OpenDocument;
@@ -26,7 +27,7 @@ pub(crate) fn Terminal(document: OpenDocument, path: String) -> impl IntoView {
     view! {
         <section class="terminal" aria-labelledby="terminal-title">
             <h2 id="terminal-title">"From a terminal"</h2>
-            <pre class="command" tabindex="0">{command}</pre>
+            <Command text=Signal::derive(command) name="From a terminal" testid="terminal" />
         </section>
     }
 }

@@ -1,5 +1,6 @@
 //! What the page shows before a document is picked.
 
+use super::flag::Flag;
 use crate::model::access::Viewer;
 use crate::state::account::Account;
 use crate::state::atlas::Atlas;
@@ -50,12 +51,12 @@ pub(crate) fn Welcome() -> impl IntoView {
                     each=move || picks.get()
                     key=|country| country.clone()
                     children=move |country| {
-                        let path = country.path();
-                        let href = move || atlas.hash_at(Some(&path));
+                        let (path, flag) = (country.path(), country.path());
+                        let href = move || atlas.address_at(Some(&path));
                         view! {
                             <li>
                                 <a class="pick" href=href>
-                                    <span aria-hidden="true">{country.flag}</span>
+                                    <Flag path=flag />
                                     <strong>{country.name}</strong>
                                     <span>{country.region}</span>
                                 </a>

@@ -10,8 +10,6 @@ pub(crate) struct Country {
     pub(crate) id: String,
     /// Its common name.
     pub(crate) name: String,
-    /// The flag's emoji.
-    pub(crate) flag: String,
     /// The part of the world.
     pub(crate) region: String,
 }
@@ -22,7 +20,6 @@ impl Country {
         Some(Country {
             id: text("id")?,
             name: text("name")?,
-            flag: text("flag").unwrap_or_default(),
             region: text("region").unwrap_or_default(),
         })
     }
@@ -48,6 +45,13 @@ impl Country {
             starts(&folded(&self.region)).then_some(4)
         }
     }
+}
+
+/// The address of the picture of a country's flag. `None` for what has no path as countries have it.
+pub(crate) fn flag(path: &str) -> Option<String> {
+    let code = path.strip_prefix("countries/")?;
+    let is_code = code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_uppercase());
+    is_code.then(|| format!("/flags/{}.svg", code.to_lowercase()))
 }
 
 /// The countries of the document `atlas/index`. An entry that is none is left out.
@@ -106,7 +110,8 @@ mod tests {
     use serde_json::json;
 
     fn atlas() -> Vec<Country> {
-        let country = |id: &str, name: &str, region: &str| json!({"id": id, "name": name, "flag": "🏳", "region": region});
+        let country =
+            |id: &str, name: &str, region: &str| json!({"id": id, "name": name, "region": region});
         let index = json!({"countries": [
             country("ALA", "Åland Islands", "Europe"),
             country("FRA", "France", "Europe"),
@@ -131,6 +136,16 @@ mod tests {
         assert_eq!(found("oce"), ["PYF", "NZL"]);
         assert_eq!(found("").len(), 5);
         assert!(found("xyz").is_empty());
+    }
+
+    #[test]
+    fn flags_are_those_of_countries() {
+        assert_eq!(flag("countries/FRA").as_deref(), Some("/flags/fra.svg"));
+        for other in
+            ["countries/FR", "countries/fra", "countries/FRA/x/1", "users/FRA", "countries/ÄÖ"]
+        {
+            assert_eq!(flag(other), None, "{other}");
+        }
     }
 
     #[test]

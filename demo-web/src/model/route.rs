@@ -1,4 +1,4 @@
-//! What a page's address names: a document (`#countries/FRA`), or the table (`#table?region=Europe&sort=-population`).
+//! The meaning of a page's address: a document (`/countries/FRA`), or the table (`/table?region=Europe&sort=-population`).
 
 use super::wish::{Column, MOST, Sort, Wish};
 use blaze_client::Direction;
@@ -10,6 +10,10 @@ const ENCODED: &AsciiSet =
 
 /// The table's name. It is no document's path: that has two segments or more.
 const TABLE: &str = "table";
+
+/// Collections whose documents have no address of that form, as the server has something else there: they are named by
+/// the fragment (`/#v1/x`).
+const TAKEN: [&str; 2] = ["v1", "client"];
 
 /// Where the page is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,17 +32,21 @@ pub(crate) enum Place {
 }
 
 impl Place {
-    /// The place that the address's fragment names.
-    pub(crate) fn of(hash: &str) -> Self {
-        let encoded = hash.strip_prefix('#').unwrap_or(hash);
-        // A document's path has no plain question mark: it is encoded.
-        let (name, parameters) = encoded.split_once('?').unwrap_or((encoded, ""));
-        if name == TABLE {
-            return Self::of_parameters(parameters);
-        }
-        match decoded(encoded) {
-            path if path.is_empty() => Place::Home,
-            path => Place::Document(path),
+    /// The place that an address names: its path, its query with the `?`, its fragment with the `#`. What stands in the
+    /// fragment counts, as in the addresses of earlier versions.
+    pub(crate) fn of(path: &str, query: &str, fragment: &str) -> Self {
+        let fragment = fragment.strip_prefix('#').unwrap_or(fragment);
+        let (name, parameters) = match fragment {
+            "" => {
+                (path.strip_prefix('/').unwrap_or(path), query.strip_prefix('?').unwrap_or(query))
+            }
+            // A document's path has no plain question mark: it is encoded.
+            fragment => fragment.split_once('?').unwrap_or((fragment, "")),
+        };
+        match name {
+            TABLE => Self::of_parameters(parameters),
+            "" => Place::Home,
+            name => Place::Document(decoded(name)),
         }
     }
 
@@ -66,15 +74,16 @@ impl Place {
         Place::Table { wish, open }
     }
 
-    /// The fragment that names the place.
-    pub(crate) fn hash(&self) -> String {
+    /// The address that names the place, from its path on.
+    pub(crate) fn address(&self) -> String {
         match self {
-            Place::Home => "#".to_owned(),
-            Place::Document(path) => format!("#{}", encoded(path)),
+            Place::Home => "/".to_owned(),
+            Place::Document(path) if is_taken(path) => format!("/#{}", encoded(path)),
+            Place::Document(path) => format!("/{}", encoded(path)),
             Place::Table { wish, open } => {
                 let parameters = parameters(wish, open.as_deref());
                 let mark = if parameters.is_empty() { "" } else { "?" };
-                format!("#{TABLE}{mark}{}", parameters.join("&"))
+                format!("/{TABLE}{mark}{}", parameters.join("&"))
             }
         }
     }
@@ -106,6 +115,12 @@ impl Place {
             (_, None) => Place::Home,
         }
     }
+}
+
+fn is_taken(path: &str) -> bool {
+    let collection = path.split('/').next().unwrap_or(path);
+    // One that is empty would make an address of another host.
+    collection.is_empty() || TAKEN.contains(&collection) || path == TABLE
 }
 
 /// The URL's path of the document's resource.
@@ -158,27 +173,53 @@ fn decoded(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn table(hash: &str) -> Wish {
-        Place::of(hash).wish().unwrap().clone()
+    /// The place at an address.
+    fn at(address: &str) -> Place {
+        let (rest, fragment) = address.split_once('#').unwrap_or((address, ""));
+        let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+        Place::of(path, query, fragment)
+    }
+
+    fn table(address: &str) -> Wish {
+        at(address).wish().unwrap().clone()
     }
 
     #[test]
     fn paths_survive_the_address() {
-        for path in ["countries/FRA", "a b/ü#?%2F", "x/y/z/1", "table?region/Asia", "table/x"] {
+        for path in [
+            "countries/FRA",
+            "a b/ü#?%2F",
+            "x/y/z/1",
+            "table?region/Asia",
+            "table/x",
+            "v1/docs",
+            "client/x/y/z",
+        ] {
             let place = Place::Document(path.to_owned());
-            assert_eq!(Place::of(&place.hash()), place);
+            assert_eq!(at(&place.address()), place);
             assert_eq!(place.document(), Some(path));
         }
-        assert_eq!(Place::Document("countries/FRA".to_owned()).hash(), "#countries/FRA");
+        let address = |path: &str| Place::Document(path.to_owned()).address();
+        assert_eq!(address("countries/FRA"), "/countries/FRA");
+        assert_eq!(address("v1/docs"), "/#v1/docs");
+        assert_eq!(address("clients/a"), "/clients/a");
+        assert!(!address("/evil.example/x").starts_with("//"));
         assert_eq!(resource_of("a b/c"), "/v1/docs/a%20b/c");
     }
 
     #[test]
-    fn an_empty_fragment_names_nothing() {
-        for hash in ["", "#"] {
-            assert_eq!(Place::of(hash), Place::Home);
+    fn earlier_addresses_are_understood() {
+        assert_eq!(at("/#countries/FRA"), Place::Document("countries/FRA".to_owned()));
+        assert_eq!(at("/countries/DEU#countries/FRA"), at("/countries/FRA"));
+        assert_eq!(at("/#table?region=Asia").address(), "/table?region=Asia");
+    }
+
+    #[test]
+    fn an_empty_address_names_nothing() {
+        for address in ["", "/", "/#", "/?x=1"] {
+            assert_eq!(at(address), Place::Home);
         }
-        assert_eq!(Place::of(&Place::Home.hash()).document(), None);
+        assert_eq!(Place::Home.address(), "/");
     }
 
     #[test]
@@ -195,27 +236,27 @@ mod tests {
         for open in [None, Some("countries/FRA".to_owned())] {
             for wish in [Wish::default(), wish.clone()] {
                 let place = Place::Table { wish, open: open.clone() };
-                assert_eq!(Place::of(&place.hash()), place);
+                assert_eq!(at(&place.address()), place);
             }
         }
-        assert_eq!(Place::of("#table").hash(), "#table");
-        let hash = "#table?region=Europe&sort=-population&open=countries/FRA";
-        assert_eq!(Place::of(hash).hash(), hash);
+        assert_eq!(at("/table").address(), "/table");
+        let address = "/table?region=Europe&sort=-population&open=countries/FRA";
+        assert_eq!(at(address).address(), address);
     }
 
     #[test]
     fn what_an_address_says_wrongly_is_left_out() {
-        let odd = "#table?min=many&max=&sort=flag&show=0&region=&starts&x=1&&=";
+        let odd = "/table?min=many&max=&sort=flag&show=0&region=&starts&x=1&&=";
         assert_eq!(table(odd), Wish { limit: 1, ..Wish::default() });
-        assert_eq!(table("#table?show=999999").limit, MOST);
-        assert_eq!(table("#table?"), Wish::default());
+        assert_eq!(table("/table?show=999999").limit, MOST);
+        assert_eq!(table("/table?"), Wish::default());
     }
 
     #[test]
     fn the_table_stays_when_a_document_is_opened() {
-        let table = Place::of("#table?region=Asia");
+        let table = at("/table?region=Asia");
         let beside = table.at(Some("countries/JPN"));
-        assert_eq!(beside.hash(), "#table?region=Asia&open=countries/JPN");
+        assert_eq!(beside.address(), "/table?region=Asia&open=countries/JPN");
         assert_eq!(beside.document(), Some("countries/JPN"));
         assert_eq!(beside.at(None), table);
         let alone = Place::Home.at(Some("countries/JPN"));

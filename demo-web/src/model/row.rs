@@ -5,8 +5,8 @@ use super::numbers;
 use serde_json::{Map, Value};
 
 /// The fields that a row shows: no others are asked for.
-pub(crate) const FIELDS: [&str; 7] =
-    ["name", "flag", "region", "population", "area", "languages", "capital"];
+pub(crate) const FIELDS: [&str; 6] =
+    ["name", "region", "population", "area", "languages", "capital"];
 
 /// How much is shown of a value that is not what it should be.
 const ODD: usize = 24;
@@ -16,8 +16,6 @@ const ODD: usize = 24;
 pub(crate) struct Row {
     /// The document's id.
     pub(crate) id: String,
-    /// The flag's emoji, or nothing.
-    pub(crate) flag: String,
     cells: [String; Cell::ALL.len()],
 }
 
@@ -53,7 +51,6 @@ impl Row {
         };
         Row {
             id: id.to_owned(),
-            flag: data.get("flag").and_then(Value::as_str).unwrap_or_default().to_owned(),
             cells: [
                 name,
                 list(data.get("region")),
@@ -97,13 +94,13 @@ mod tests {
     #[test]
     fn a_country_becomes_texts() {
         let data = json!({
-            "name": "France", "flag": "🇫🇷", "region": "Europe", "population": 66_987_244, "area": 551_695.5,
+            "name": "France", "region": "Europe", "population": 66_987_244, "area": 551_695.5,
             "languages": ["French", "Breton"], "capital": ["Paris"], "more": 1,
         });
         let expected = ["France", "Europe", "66,987,244", "551,695.5", "French, Breton", "Paris"];
         assert_eq!(texts(data.clone()), expected);
         let row = Row::read("FRA", data.as_object().unwrap());
-        assert_eq!((row.id.as_str(), row.flag.as_str()), ("FRA", "🇫🇷"));
+        assert_eq!(row.id, "FRA");
     }
 
     #[test]

@@ -45,11 +45,6 @@ impl View {
             _ => id.to_owned(),
         }
     }
-
-    /// The text of a field of strings, or nothing.
-    pub(crate) fn text(&self, name: &str) -> String {
-        self.last.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
-    }
 }
 
 #[cfg(test)]
@@ -61,16 +56,13 @@ mod tests {
     fn a_deleted_document_is_remembered() {
         let mut view = View::default();
         assert!(!view.loaded);
-        let data = json!({"name": "France", "flag": "🇫🇷"});
+        let data = json!({"name": "France", "area": 1});
         view.follow(3, true, data.as_object());
         assert!(view.loaded && view.exists && view.pending);
         view.follow(4, false, None);
         assert!(!view.exists && view.data.is_empty());
         assert_eq!(Value::from(view.last.clone()), data);
-        assert_eq!(
-            (view.title("countries/FRA"), view.text("flag")),
-            ("France".into(), "🇫🇷".into())
-        );
+        assert_eq!(view.title("countries/FRA"), "France");
     }
 
     #[test]
@@ -79,6 +71,5 @@ mod tests {
         assert_eq!(view.title("countries/FRA"), "FRA");
         view.follow(1, false, json!({"name": 7}).as_object());
         assert_eq!(view.title("countries/FRA"), "FRA");
-        assert_eq!(view.text("name"), "");
     }
 }

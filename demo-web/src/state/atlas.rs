@@ -1,14 +1,13 @@
 //! What every component shares: the database, the list of countries, and where the page is.
 
+use super::address;
 use crate::model::countries::{self, Country};
 use crate::model::route::Place;
 use crate::model::wish::Wish;
 use blaze_client::{
     Blaze, CollectionReference, ConnectOptions, ConnectionState, DocumentReference, Error,
 };
-use leptos::ev;
 use leptos::prelude::*;
-use wasm_bindgen::JsValue;
 
 /// The document that lists the countries.
 const INDEX: &str = "atlas/index";
@@ -85,8 +84,7 @@ impl Atlas {
             ),
         );
         StoredValue::new_local(subscriptions);
-        let hash = window_event_listener(ev::hashchange, move |_| place.set(current_place()));
-        on_cleanup(move || hash.remove());
+        address::follow(move || place.set(current_place()));
         Ok(atlas)
     }
 
@@ -111,20 +109,20 @@ impl Atlas {
         self.db.with_value(|db| db.collection(COUNTRIES))
     }
 
-    /// Opens the document at `path` by way of the address, so that it can be shared, reloaded and gone back from.
+    /// Opens the document at `path`, under an address that can be shared, reloaded and gone back from.
     pub(crate) fn open(self, path: &str) {
-        // Only a detached window refuses, and there is nobody to tell then.
-        let _ = location().set_hash(&untrack(|| self.hash_at(Some(path))));
+        address::go(&untrack(|| self.address_at(Some(path))));
+        self.place.set(current_place());
     }
 
     /// The address where the document at `path` is open, or none: the table stays if it is on show.
-    pub(crate) fn hash_at(self, path: Option<&str>) -> String {
-        self.place.with(|place| place.at(path).hash())
+    pub(crate) fn address_at(self, path: Option<&str>) -> String {
+        self.place.with(|place| place.at(path).address())
     }
 
     /// The address of the table, as it is or was.
-    pub(crate) fn table_hash(self) -> String {
-        Place::Table { wish: self.wish.get(), open: None }.hash()
+    pub(crate) fn table_address(self) -> String {
+        Place::Table { wish: self.wish.get(), open: None }.address()
     }
 
     /// Has the table show something else. To go back leads to where the page was before the table, not to every key
@@ -135,12 +133,7 @@ impl Atlas {
         if self.place.with_untracked(|before| *before == place) {
             return;
         }
-        let history = window().history();
-        let replaced = history.and_then(|history| {
-            history.replace_state_with_url(&JsValue::NULL, "", Some(&place.hash()))
-        });
-        // A browser refuses a hundred of them in a few seconds: then the address stays behind.
-        drop(replaced);
+        address::replace(&place.address());
         self.place.set(place);
     }
 
@@ -158,6 +151,12 @@ pub(crate) fn origin() -> String {
     location().origin().unwrap_or_default()
 }
 
+/// The place that the address names, which becomes the one that the place has: earlier versions had others.
 fn current_place() -> Place {
-    Place::of(&location().hash().unwrap_or_default())
+    let [path, query, fragment] = address::parts();
+    let place = Place::of(&path, &query, &fragment);
+    if !fragment.is_empty() {
+        address::replace(&place.address());
+    }
+    place
 }

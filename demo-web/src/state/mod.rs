@@ -1,8 +1,10 @@
 //! What changes while the page is open: signals, fed by the database.
 
 pub(crate) mod account;
+pub(crate) mod address;
 pub(crate) mod atlas;
 pub(crate) mod auth;
+pub(crate) mod clipboard;
 pub(crate) mod editing;
 pub(crate) mod fetch;
 pub(crate) mod live_table;

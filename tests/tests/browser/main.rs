@@ -3,6 +3,7 @@
 mod atlas;
 mod home;
 mod identity;
+mod layout;
 mod npm;
 mod optimism;
 mod queries;
