@@ -106,15 +106,18 @@ export function listen(shell, protocol, credential) {
         end(1011);
       }
     },
-    async write(path, text) {
+    async write(path, text, token, within) {
+      let timer, answer;
+      const late = new Promise((_, reject) => (timer = setTimeout(reject, within, "a write without an answer")));
       try {
-        const frame = (object, ...more) => object.frame(path, text, credential, ...more);
-        perform.send(await shell.reach(env, "DOCUMENT", path, (object) => frame(object), frame));
+        const frame = (object, ...more) => object.frame(path, text, token, ...more);
+        const reached = shell.reach(env, "DOCUMENT", path, (object) => frame(object), frame);
+        answer = await Promise.race([reached, late]);
       } catch (error) {
-        // Nobody knows whether the write was done. The client, told nothing, would wait for ever.
         console.error("listener: " + error);
-        end(1011);
       }
+      clearTimeout(timer);
+      tell((listener) => listener.written(answer));
     },
     end,
   };

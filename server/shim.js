@@ -220,6 +220,8 @@ const NOTHING = [];
 
 export class Document extends durableObject("Document") {
   #turn = Promise.resolve();
+  /** What is being done with the last message of a socket, while it waits for something. */
+  #busy = new WeakMap();
 
   fetch(request) {
     if (!isFresh()) return refresh(env).then(() => this.#fetch(request));
@@ -296,12 +298,19 @@ export class Document extends durableObject("Document") {
     this.#turn = counted.catch(() => {});
     return counted;
   }
+  /** Handles a socket's messages one after the other; several may wait for the indexes. */
   async webSocketMessage(socket, message) {
-    if (isLimited && !(await this.#isCounted(socket))) return;
-    if (!isFresh()) await refresh(env);
-    const call = (found, isFinal) => this.current().webSocketMessage(socket, message, found, isFinal);
-    let outcome = guarded(() => call(NOTHING, false));
-    if (lacks(outcome)) outcome = await complete(outcome, call);
+    const before = this.#busy.get(socket);
+    const decided = before === undefined ? this.#decide(socket, message) : before.then(() => this.#decide(socket, message));
+    if (decided instanceof Promise) {
+      const done = decided.then(
+        () => {},
+        () => {},
+      );
+      this.#busy.set(socket, done);
+      done.then(() => this.#busy.get(socket) === done && this.#busy.delete(socket));
+    }
+    const outcome = await decided;
     if (outcome === undefined) return;
     await this.#tell(outcome);
     if (outcome.frame === undefined) return;
@@ -310,6 +319,20 @@ export class Document extends durableObject("Document") {
     } catch {
       // The socket has gone meanwhile.
     }
+  }
+  /** What a message comes to: a promise if something must be fetched first. */
+  #decide(socket, message) {
+    const call = (found, isFinal) => this.current().webSocketMessage(socket, message, found, isFinal);
+    const decide = () => {
+      const outcome = guarded(() => call(NOTHING, false));
+      return lacks(outcome) ? complete(outcome, call) : outcome;
+    };
+    if (!isLimited && isFresh()) return decide();
+    return (async () => {
+      if (isLimited && !(await this.#isCounted(socket))) return undefined;
+      if (!isFresh()) await refresh(env);
+      return decide();
+    })();
   }
   webSocketClose(socket, code, reason) {
     answerClose(socket, code, reason);

@@ -25,7 +25,7 @@ use blaze_schema::error::{Code, Error};
 use blaze_schema::id::ulid;
 use blaze_schema::limits::BODY_BYTES;
 use blaze_schema::message::{
-    ClientMessage, close_code, error_text, pong_text, snapshot_text, written_text,
+    ClientMessage, Repeatable, close_code, error_text, pong_text, snapshot_text, written_text,
 };
 use blaze_schema::path::DocumentPath;
 use blaze_schema::timestamp::Timestamp;
@@ -605,10 +605,10 @@ impl Step<'_> {
                 "message: this socket is of one document; targets are listened to on /v1/listen",
             )
             .into()),
-            ClientMessage::Write { id, write } => {
+            ClientMessage::Write { id, repeatable, write } => {
                 let write = write.and_then(|write| self.check_expiry().map(|()| write));
                 let outcome = match write {
-                    Ok(write) => self.write_here(store, write),
+                    Ok(write) => self.write_here(store, write, repeatable),
                     Err(error) => Err(error.into()),
                 };
                 let (result, outcome, mut effects) = match outcome {
@@ -637,11 +637,22 @@ impl Step<'_> {
         Ok(())
     }
 
-    /// A write that came as a frame: of this document, or of none.
-    fn write_here(&mut self, store: &mut impl Store, write: Write) -> Result<Outcome, Stop> {
+    /// A write that came as a frame: of this document, or of none. With a key it is a commit of its own, whichever way
+    /// it comes.
+    fn write_here(
+        &mut self,
+        store: &mut impl Store,
+        write: Write,
+        repeatable: Option<Repeatable>,
+    ) -> Result<Outcome, Stop> {
         let edits = self.edits(vec![write])?;
-        let wants = Wants::Resource { with_data: false };
-        self.write(store, Request { edits, idempotency: None, wants })
+        let wants = match &repeatable {
+            Some(_) => Wants::Commit,
+            None => Wants::Resource { with_data: false },
+        };
+        let idempotency =
+            repeatable.map(|Repeatable { key, body }| Idempotency::of_commit(key, &body));
+        self.write(store, Request { edits, idempotency, wants })
     }
 
     fn epoch(&self) -> String {

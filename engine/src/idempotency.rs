@@ -32,6 +32,11 @@ impl Idempotency {
         Idempotency { key, fingerprint, owner: String::new() }
     }
 
+    /// The key of a commit of one document, given its body: the same whether it came by HTTP or as a frame.
+    pub fn of_commit(key: String, body: &str) -> Self {
+        Self::new(key, &[b"commit", body.as_bytes()])
+    }
+
     /// The same, asked by somebody.
     #[must_use]
     pub fn by(mut self, uid: &str) -> Self {

@@ -37,9 +37,13 @@ pub fn split(body: &[u8]) -> Result<Vec<Part>, Error> {
             None => parts.push((path, vec![value])),
         }
     }
-    let part =
-        |(path, writes)| Part { path, body: json!({"writes": Value::Array(writes)}).to_string() };
+    let part = |(path, writes)| Part { path, body: text_of(writes) };
     Ok(parts.into_iter().map(part).collect())
+}
+
+/// The body of a commit of these writes.
+pub(crate) fn text_of(writes: Vec<Value>) -> String {
+    json!({"writes": Value::Array(writes)}).to_string()
 }
 
 fn read_write((number, value): (usize, Value)) -> Result<Write, Error> {

@@ -101,6 +101,16 @@ pub const PAGE_DOCUMENTS: usize = 100;
 pub const TARGETS: usize = 200;
 /// Pings of one socket on `/v1/listen` on their way: each becomes a message to every object behind the socket.
 pub const LISTENER_PINGS: usize = 4;
+/// Writes of one socket on `/v1/listen` that wait for the one before them.
+pub const WAITING_WRITES: usize = 5_000;
+/// Bytes of those writes: two of the largest messages.
+pub const WAITING_WRITE_BYTES: usize = 2 * BODY_BYTES;
+/// A write of a socket on `/v1/listen` whose outcome is not known after so long is given up, and the socket with it, in
+/// milliseconds: half a minute. An answer waits ten seconds for the indexes at most.
+pub const LISTENER_WRITE_MS: u32 = 30_000;
+/// Requests to objects that one socket on `/v1/listen` makes before it ends for the client to open another: the platform
+/// lets one invocation of a Worker make 10,000, and 1,000 are left for a step that makes many.
+pub const LISTENER_REQUESTS: u32 = 9_000;
 /// Field paths in a query's `select`. Each is looked up in every document of the answer: without this bound one request
 /// could ask for millions.
 pub const QUERY_SELECT: usize = 1_000;

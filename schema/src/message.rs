@@ -1,8 +1,9 @@
 //! The frames of a document's socket, both ways: JSON texts.
 
+use crate::commit;
 use crate::document::push_json_string;
 use crate::error::{Code, Error};
-use crate::limits::WRITE_ID_BYTES;
+use crate::limits::{IDEMPOTENCY_KEY_BYTES, WRITE_ID_BYTES};
 use crate::patch::{Patch, read};
 use crate::path::DocumentPath;
 use crate::query::Query;
@@ -37,10 +38,12 @@ pub fn close_code(code: Code) -> u16 {
 /// What a client sends.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ClientMessage {
-    /// `{"write":{"id":"w1", …one write…}}`
+    /// `{"write":{"id":"w1","idempotencyKey":"…"?, …one write…}}`
     Write {
         /// The client's name for the write, in the answer.
         id: String,
+        /// Under which key it may be repeated.
+        repeatable: Option<Repeatable>,
         /// The write, or why it cannot be read.
         write: Result<Write, Error>,
     },
@@ -57,6 +60,15 @@ pub enum ClientMessage {
     },
     /// `{"unlisten":n}`: only on `/v1/listen`.
     Unlisten(u64),
+}
+
+/// A write that is done once, however often it is sent: on any socket, or as a commit of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repeatable {
+    /// The client's key.
+    pub key: String,
+    /// The write as the body of a commit: the same key with another one is refused.
+    pub body: String,
 }
 
 /// What a target is.
@@ -123,8 +135,28 @@ impl ClientMessage {
                 )));
             }
         };
-        Ok(ClientMessage::Write { id, write: Write::from_json(Value::Object(write), "write") })
+        match repeatable(&mut write) {
+            Ok(repeatable) => {
+                let write = Write::from_json(Value::Object(write), "write");
+                Ok(ClientMessage::Write { id, repeatable, write })
+            }
+            Err(error) => Ok(ClientMessage::Write { id, repeatable: None, write: Err(error) }),
+        }
     }
+}
+
+/// Takes the key out of a write, if it has one.
+fn repeatable(write: &mut Map) -> Result<Option<Repeatable>, Error> {
+    let key = match write.remove("idempotencyKey") {
+        None => return Ok(None),
+        Some(Value::String(key)) if (1..=IDEMPOTENCY_KEY_BYTES).contains(&key.len()) => key,
+        Some(_) => {
+            let detail =
+                format!("write: idempotencyKey: a string of 1 to {IDEMPOTENCY_KEY_BYTES} bytes");
+            return Err(Error::invalid(detail));
+        }
+    };
+    Ok(Some(Repeatable { key, body: commit::text_of(vec![Value::Object(write.clone())]) }))
 }
 
 fn target(value: Option<&Value>) -> Result<u64, Error> {
@@ -438,6 +470,32 @@ mod tests {
     }
 
     #[test]
+    fn a_write_is_repeatable_as_a_commit_of_its_own() {
+        let read = |key: Value| {
+            let write =
+                json!({"write": {"id": "w", "idempotencyKey": key, "set": "a/b", "data": {}}});
+            match ClientMessage::parse(&write.to_string()) {
+                Ok(ClientMessage::Write { repeatable, write, .. }) => {
+                    write.map(|_| repeatable.unwrap())
+                }
+                other => panic!("{other:?}"),
+            }
+        };
+        let longest = "k".repeat(IDEMPOTENCY_KEY_BYTES);
+        let body = br#"{"writes":[{"set":"a/b","data":{}}]}"#;
+        let body = commit::split(body).unwrap().remove(0).body;
+        for key in ["k", &longest] {
+            assert_eq!(
+                read(json!(key)),
+                Ok(Repeatable { key: key.to_owned(), body: body.clone() })
+            );
+        }
+        for key in [json!(""), json!(format!("{longest}k")), json!(1), json!(null)] {
+            assert!(read(key.clone()).unwrap_err().detail.contains("idempotencyKey"), "{key}");
+        }
+    }
+
+    #[test]
     fn client_messages_are_read_strictly() {
         assert_eq!(ClientMessage::parse(PING), Ok(ClientMessage::Ping(0)));
         assert_eq!(
@@ -445,7 +503,9 @@ mod tests {
             Ok(ClientMessage::Auth("t".to_owned()))
         );
         let text = r#"{"write":{"id":"w1","delete":"a/b"}}"#;
-        let Ok(ClientMessage::Write { id, write: Ok(write) }) = ClientMessage::parse(text) else {
+        let Ok(ClientMessage::Write { id, repeatable: None, write: Ok(write) }) =
+            ClientMessage::parse(text)
+        else {
             panic!()
         };
         assert_eq!((id.as_str(), write.operation), ("w1", Operation::Delete));

@@ -13,6 +13,7 @@ use blaze_engine::http::reply::Reply;
 use blaze_engine::http::security;
 use blaze_engine::listener::{Effect, Event, Listener as Engine, Upstream};
 use blaze_schema::error::Error;
+use blaze_schema::limits::LISTENER_WRITE_MS;
 use blaze_schema::message::{close_code, error_text};
 use js_sys::Array;
 use std::cell::RefCell;
@@ -77,6 +78,11 @@ impl Listener {
         self.handle(Event::Frame { upstream: upstream as u64, text })
     }
 
+    /// A write came to this frame, or to an unknown outcome.
+    pub fn written(&self, answer: Option<String>) -> Array {
+        self.handle(Event::Written { answer })
+    }
+
     /// A socket behind it was closed, or could not be opened.
     pub fn lost(&self, upstream: f64) -> Array {
         self.handle(Event::Lost { upstream: upstream as u64 })
@@ -105,9 +111,13 @@ fn described(effect: Effect) -> Option<JsValue> {
             )
         }
         Effect::Close { upstream } => Array::of2(&"close".into(), &(upstream as f64).into()),
-        Effect::Write { path, text } => {
-            Array::of3(&"write".into(), &path.as_str().into(), &text.into())
-        }
+        Effect::Write { path, text, token } => Array::of5(
+            &"write".into(),
+            &path.as_str().into(),
+            &text.into(),
+            &token.into(),
+            &LISTENER_WRITE_MS.into(),
+        ),
         Effect::Identify { token } => Array::of2(&"identify".into(), &token.into()),
         Effect::Lookup { target, paths } => {
             let paths: Array = paths.iter().map(|path| JsValue::from(path.as_str())).collect();

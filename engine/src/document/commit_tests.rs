@@ -5,6 +5,7 @@ use crate::guard::Explain;
 use crate::rules::{Lookups, Rules};
 use crate::store::memory::MemoryStore;
 use blaze_schema::commit;
+use blaze_schema::message::ServerMessage;
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -359,5 +360,43 @@ proptest! {
         } else {
             prop_assert_eq!(together.store.rows_written(), 0);
         }
+    }
+}
+
+#[test]
+fn a_write_is_done_once_whichever_ways_it_comes() {
+    let write = |n: u64| json!({"merge": "a/b", "data": {"n": {"$increment": n}}});
+    let framed = |bench: &mut Bench, n: u64, key: Option<&str>| {
+        let mut frame = write(n);
+        frame["id"] = json!("w");
+        if let Some(key) = key {
+            frame["idempotencyKey"] = json!(key);
+        }
+        let text = json!({"write": frame}).to_string();
+        let effects = bench.step(Event::Message { text });
+        let sent = effects.iter().find_map(|effect| match effect {
+            Effect::Send(text) => ServerMessage::parse(text).ok(),
+            _ => None,
+        });
+        match sent {
+            Some(ServerMessage::Written { result, .. }) => result.map_err(|error| error.code),
+            other => panic!("{other:?}"),
+        }
+    };
+    for frame_first in [false, true] {
+        let mut bench = Bench::open();
+        let commit = |bench: &mut Bench, n: u64| {
+            outcome(&bench.commit_with(json!([write(n)]), false, Some("k"))).map_err(|e| e.code)
+        };
+        let first =
+            if frame_first { framed(&mut bench, 1, Some("k")) } else { commit(&mut bench, 1) };
+        assert_eq!(first, Ok(1));
+        assert_eq!(framed(&mut bench, 1, None), Ok(2), "another write");
+        assert_eq!(commit(&mut bench, 1), Ok(1));
+        assert_eq!(framed(&mut bench, 1, Some("k")), Ok(1));
+        assert_eq!(framed(&mut bench, 2, Some("k")), Err(Code::InvalidArgument));
+        assert_eq!(commit(&mut bench, 2), Err(Code::InvalidArgument));
+        assert_eq!(framed(&mut bench, 1, Some("l")), Ok(3));
+        assert_eq!(bench.data(), json!({"n": 3}));
     }
 }

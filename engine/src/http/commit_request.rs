@@ -4,6 +4,7 @@ use super::Request;
 use super::conditional::no_preconditions;
 use super::document_request::{check_json, idempotency};
 use crate::document::Event;
+use crate::idempotency::Idempotency;
 use blaze_schema::commit::{self, Part};
 use blaze_schema::error::Error;
 
@@ -24,8 +25,8 @@ pub fn parts(request: &Request<'_>, body: &[u8]) -> Result<Vec<Part>, Error> {
 /// # Errors
 /// None for what [`parts`] gave.
 pub fn event(request: &Request<'_>, body: &str, is_part: bool) -> Result<Event, Error> {
-    let idempotency =
-        if is_part { None } else { idempotency(request, &[b"commit", body.as_bytes()])? };
+    let given = if is_part { None } else { idempotency(request, &[])? };
+    let idempotency = given.map(|given| Idempotency::of_commit(given.key, body));
     Ok(Event::Commit { writes: commit::read(body.as_bytes())?, is_part, idempotency })
 }
 

@@ -18,6 +18,10 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 const SUBPROTOCOLS: &str = "blaze.v1 and bearer.<token>.";
+const LISTEN: &str = "\
+    Writes, {\"write\":{\"id\",\"idempotencyKey\"?, …one write as in a commit…}}, are committed in the order of their frames. \
+    If one has no final outcome the socket ends with 1012: the client sends it and those after it again, under their keys, on another socket. \
+    5,000 writes wait at most; one more ends the socket with 4429";
 
 const BEARER: &str = "An access token of this server or of an issuer in access.json, both JSON Web Tokens, or an API key. \
                       A WebSocket may say it as the subprotocol bearer.<token>. It is not read from URLs. Without one the \
@@ -93,7 +97,7 @@ fn paths() -> Map<String, Value> {
             "parameters": [header("Sec-WebSocket-Protocol", SUBPROTOCOLS)],
             "responses": with_problems(json!({"101": {"description": format!(
                 "A WebSocket of the targets that the client names. {SOCKET_READS} A result above 1 MiB comes in several frames; only \
-                 the last has resume."
+                 the last has resume. {LISTEN}"
             )}}))
         }},
         "/health": {"get": {

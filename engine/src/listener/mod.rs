@@ -6,10 +6,13 @@
 //!
 //! A client that does not read is cut off ([`Unread`]). The first results of many targets would look like that, so sockets
 //! behind it are opened a few at a time, and not while the client has much to read.
+//!
+//! [`writes`] are carried out one after the other, in the order in which they came.
 
 mod merge;
 mod permission;
 mod pings;
+mod writes;
 
 use crate::auth::Auth;
 use crate::guard::Guard;
@@ -22,7 +25,7 @@ use crate::unread::{UNREAD_REASON, Unread};
 use blaze_schema::changes::{is_part_text, targeted};
 use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::{
-    ACKNOWLEDGE_BYTES, BODY_BYTES, OPENING_UPSTREAMS, TARGETS, UNREAD_BYTES,
+    ACKNOWLEDGE_BYTES, BODY_BYTES, LISTENER_REQUESTS, OPENING_UPSTREAMS, TARGETS, UNREAD_BYTES,
 };
 use blaze_schema::message::{
     ClientMessage, Listen, PING, PONG, auth_text, close_code, error_text, ping_text, pong_of,
@@ -36,6 +39,7 @@ use permission::Permission;
 use pings::Pings;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
+use writes::Writes;
 
 /// What happens to a listener.
 #[derive(Clone, Debug)]
@@ -78,6 +82,11 @@ pub enum Event {
         /// The socket's number.
         upstream: u64,
     },
+    /// The outcome of [`Effect::Write`].
+    Written {
+        /// The frame that answers it; `None` when its outcome is unknown.
+        answer: Option<String>,
+    },
 }
 
 /// What is to be done, in this order.
@@ -116,12 +125,15 @@ pub enum Effect {
         /// The socket's number.
         upstream: u64,
     },
-    /// Pass the client's frame, a write, to the document's object; send the frame that it answers to the client.
+    /// Pass the client's frame, a write, to the document's object. Then [`Event::Written`]; there is no other one of
+    /// these before that.
     Write {
         /// The document.
         path: DocumentPath,
         /// The frame.
         text: String,
+        /// The token of the client; empty for none.
+        token: String,
     },
     /// Close the client's socket.
     End {
@@ -133,6 +145,9 @@ pub enum Effect {
     /// Log why something was refused.
     Log(String),
 }
+
+/// The end of a socket whose client opens another one, and goes on with what it has.
+const RESUME: Effect = Effect::End { code: 1012, reason: "" };
 
 /// What an upstream socket is of.
 #[derive(Clone, Debug, PartialEq)]
@@ -177,6 +192,9 @@ pub struct Listener {
     opening: BTreeMap<u64, bool>,
     /// What the client has not been seen to read.
     unread: Unread,
+    writes: Writes,
+    /// Requests to objects that were made for this socket.
+    requests: u32,
 }
 
 /// A socket behind a target.
@@ -216,6 +234,8 @@ impl Listener {
             waiting: VecDeque::new(),
             opening: BTreeMap::new(),
             unread: Unread::default(),
+            writes: Writes::default(),
+            requests: 0,
         }
     }
 
@@ -250,11 +270,13 @@ impl Listener {
             Event::Frame { upstream, text } => self.frame(upstream, &text, &mut effects),
             Event::Lost { upstream } => {
                 if self.upstreams.contains_key(&upstream) {
-                    effects.push(Effect::End { code: close_code(Code::Unavailable), reason: "" });
+                    effects.push(RESUME);
                 }
             }
+            Event::Written { answer } => self.written(answer, &mut effects),
         }
         self.open_waiting(&mut effects);
+        self.count(&mut effects);
         effects
     }
 
@@ -268,6 +290,25 @@ impl Listener {
             self.opening.insert(upstream, may_be_silent);
             effects.push(Effect::Open { upstream, object });
         }
+    }
+
+    /// Counts what a step asks of objects, and ends the socket before it is too much: but not while a write is under
+    /// way, whose answer the client waits for.
+    fn count(&mut self, effects: &mut Vec<Effect>) {
+        let made = effects.iter().map(|effect| match effect {
+            Effect::Open { .. } | Effect::Write { .. } => 1,
+            Effect::Lookup { paths, .. } => u32::try_from(paths.len()).unwrap_or(u32::MAX),
+            _ => 0,
+        });
+        self.requests = made.fold(self.requests, u32::saturating_add);
+        if self.is_spent() && !self.writes.is_under_way() {
+            effects.push(RESUME);
+        }
+    }
+
+    /// Whether this socket made as many requests as it may.
+    fn is_spent(&self) -> bool {
+        self.requests >= LISTENER_REQUESTS
     }
 
     fn message(&mut self, text: String, effects: &mut Vec<Effect>) -> Result<(), Error> {
@@ -285,8 +326,8 @@ impl Listener {
                     self.fail(target, &error, effects);
                 }
             }
-            ClientMessage::Write { id, write } => match write {
-                Ok(write) => effects.push(Effect::Write { path: write.path, text }),
+            ClientMessage::Write { id, write, .. } => match write {
+                Ok(write) => self.write(write.path, text, effects),
                 Err(error) => effects.push(Effect::Send(written_text(&id, "", &Err(error)))),
             },
         }
@@ -466,3 +507,5 @@ impl Listener {
 mod permission_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod writes_tests;

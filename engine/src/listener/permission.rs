@@ -130,6 +130,8 @@ impl Listener {
 
     /// See [`Event::Tick`].
     pub(super) fn tick(&mut self, effects: &mut Vec<Effect>) {
+        // The rules may have been fetched for it.
+        self.requests = self.requests.saturating_add(1);
         if self.guard.is_open() {
             return;
         }

@@ -109,7 +109,8 @@ fn an_error_ends_its_target_only() {
     }
     let write = r#"{"write":{"id":"w","delete":"a/b"}}"#;
     let path = DocumentPath::parse("a/b").unwrap();
-    assert_eq!(said(&mut listener, write), [Effect::Write { path, text: write.to_owned() }]);
+    let (text, token) = (write.to_owned(), String::new());
+    assert_eq!(said(&mut listener, write), [Effect::Write { path, text, token }]);
 }
 
 #[test]

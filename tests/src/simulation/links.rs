@@ -166,7 +166,7 @@ impl World {
                 }
                 Effect::Open { upstream, object } => self.open_pipe(link, upstream, object),
                 Effect::Close { upstream } => self.close_pipe(link, upstream),
-                Effect::Write { path, text } => self.write_remotely(link, &path, text),
+                Effect::Write { path, text, .. } => self.write_remotely(link, &path, text),
                 Effect::End { .. } => self.end_link(link),
                 Effect::Forward { upstream, text } => self.forward(link, upstream, text),
                 effect @ (Effect::Identify { .. } | Effect::Lookup { .. } | Effect::Log(_)) => {
@@ -414,7 +414,9 @@ impl World {
 
     pub(super) fn remote_write_arrives(&mut self, link: u64, object: usize, text: String) {
         let message: Value = serde_json::from_str(&text).expect("a client's message is JSON");
-        let key = message["write"]["id"].as_str().expect("a write has an id").to_owned();
+        let write = &message["write"];
+        let key = write["idempotencyKey"].as_str().or(write["id"].as_str());
+        let key = key.expect("a write has an id").to_owned();
         self.stats.count("write on a connection");
         self.note(format_args!("object {object}: write {key} of connection {link}"));
         let event = ObjectEvent::Message { text };
@@ -423,12 +425,14 @@ impl World {
 
     /// A call's answer, which is sent on to the client.
     pub(super) fn answer_remotely(&mut self, link: u64, text: String) {
-        if Faults::strikes(&mut self.random, self.faults.lose_answer) {
-            return self.end_link(link);
-        }
-        if self.links.get(&link).is_some_and(|link| !link.ended) {
-            self.report_to_link(link, LinkReport::Frame(text, None));
-        }
+        let lost = Faults::strikes(&mut self.random, self.faults.lose_answer);
+        let answer = Some(text).filter(|_| !lost);
+        self.tell_listener(link, Event::Written { answer }, None);
+    }
+
+    /// A call has no answer.
+    pub(super) fn call_fails(&mut self, link: u64) {
+        self.tell_listener(link, Event::Written { answer: None }, None);
     }
 
     pub(super) fn tick_links(&mut self) {

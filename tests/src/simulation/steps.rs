@@ -116,7 +116,7 @@ impl World {
         }
         match origin {
             Origin::Request { fetch, .. } if !ended.answered => self.answer(fetch, None),
-            Origin::Link(link) if !ended.answered => self.end_link(link),
+            Origin::Link(link) if !ended.answered => self.call_fails(link),
             Origin::Alarm(number) if !ended.telling && !dies => self.end_alarm(object, number),
             _ => {}
         }
@@ -363,7 +363,7 @@ impl World {
                 Held::Answer { fetch, .. } => self.answer(fetch, None),
                 // The socket was cut with the object.
                 Held::Frame { .. } => {}
-                Held::Remote { link, .. } => self.end_link(link),
+                Held::Remote { link, .. } => self.call_fails(link),
             }
         }
     }

@@ -318,7 +318,8 @@ impl World {
             Happening::LinkOpens { link } => self.link_opens(link),
             Happening::ToLink { link, report } => self.link_reports(link, report),
             Happening::ToWorker { link, text } => self.worker_hears(link, text),
-            Happening::LinkGone { link } | Happening::CallFails { link } => self.end_link(link),
+            Happening::LinkGone { link } => self.end_link(link),
+            Happening::CallFails { link } => self.call_fails(link),
             Happening::Relink { watch } => self.relink(watch),
             Happening::Relisten { watch, number } => self.relisten(watch, number),
             Happening::ReaderRing { client, timer, started } => {

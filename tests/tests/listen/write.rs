@@ -2,7 +2,7 @@
 
 use crate::{client, places, session};
 use blaze_tests::client::{fresh, fresh_collection};
-use blaze_tests::socket::Listener;
+use blaze_tests::socket::{Listener, Socket};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -129,4 +129,54 @@ fn many_writes_may_be_on_their_way_at_once() {
         assert_eq!(all.len(), 21);
         session.follow(2, &mut result, &all);
     }
+}
+
+#[test]
+fn writes_to_many_documents_are_committed_in_their_order() {
+    for place in places() {
+        let mut session = session();
+        let long = "x".repeat(200_000);
+        let name = |n: usize| format!("{place}/d{n}");
+        for n in 0..40 {
+            // The even ones take longer.
+            let data = if n % 2 == 0 { json!({"n": n, "text": long}) } else { json!({"n": n}) };
+            session.send_write(&format!("w{n}"), json!({"set": name(n), "data": data}));
+            session.send_write(&format!("no{n}"), json!({"update": name(1_000 + n), "data": {}}));
+        }
+        for n in 0..40 {
+            assert_eq!(session.answer(&format!("w{n}"))["result"]["version"], 1);
+            assert_eq!(session.answer(&format!("no{n}"))["error"]["code"], "not-found");
+        }
+        let times: Vec<String> = (0..40)
+            .map(|n| client().get(&format!("/v1/docs/{}", name(n))).send().json())
+            .map(|resource| resource["createTime"].as_str().unwrap().to_owned())
+            .collect();
+        assert!(times.is_sorted(), "{times:?}");
+    }
+}
+
+#[test]
+fn a_write_with_a_key_is_done_once_by_socket_and_by_http() {
+    let path = fresh("listen-write");
+    let name = path.strip_prefix("/v1/docs/").unwrap();
+    let write = json!({"merge": name, "data": {"n": {"$increment": 1}}});
+    let mut keyed = write.clone();
+    keyed["idempotencyKey"] = json!("key");
+    let done = json!({"result": {"path": name, "version": 1}});
+    assert_eq!(session().write("w", keyed.clone()), done);
+    let mut document = Socket::open(&crate::server().url(), &path);
+    for _ in 0..2 {
+        assert_eq!(session().write("again", keyed.clone()), done);
+        let commit = client().post("/v1/commit", &json!({"writes": [write]}));
+        let commit = commit.header("idempotency-key", "key").send().expect(200).json();
+        assert_eq!(commit["results"], json!([{"path": name, "version": 1}]));
+        let mut frame = keyed.clone();
+        frame["id"] = json!("w");
+        document.send(&json!({"write": frame}));
+    }
+    keyed["data"]["n"] = json!(7);
+    assert_eq!(session().write("w", keyed.clone())["error"]["code"], "invalid-argument");
+    keyed["idempotencyKey"] = json!(7);
+    assert_eq!(session().write("w", keyed)["error"]["code"], "invalid-argument");
+    assert_eq!(client().data(&path), json!({"n": 1}));
 }
