@@ -503,6 +503,11 @@ export class Blaze {
   doc<T = DocumentData>(path: string): DocumentReference<T>;
   /** Calls back with the present state, and with every change of it. */
   onConnection(callback: (state: ConnectionState) => void): Unsubscribe;
+  /**
+   * Tries everything that waits for another attempt now. That is done anyway when the browser says that it is online, and as
+   * soon as anything reaches the server.
+   */
+  reconnect(): void;
   /** Ends every subscription and every write that is not answered. */
   close(): void;
 }

@@ -518,6 +518,9 @@ export class Blaze {
       ),
     );
   }
+  reconnect() {
+    this.#client.reconnect();
+  }
   close() {
     this.auth.close();
     this.#client.close();

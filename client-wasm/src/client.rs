@@ -6,14 +6,17 @@ use crate::event::{ConnectionState, Event};
 use crate::identity::Token;
 use crate::live::{Live, closed};
 use crate::live_queries::LiveQueries;
-use crate::platform::{OnlineWatch, warn};
+use crate::platform::{NetworkWatch, warn};
 use crate::query::Query;
-use crate::query_event::QueryEvent;
+use crate::query_event::{Patience, QueryEvent};
+use crate::reach::Reach;
 use crate::reference::{CollectionReference, DocumentReference};
 use blaze_schema::Error;
 use blaze_schema::path::{CollectionPath, DocumentPath};
+use futures_channel::oneshot;
 use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::ptr;
 use std::rc::{Rc, Weak};
 
 /// How to connect.
@@ -45,8 +48,10 @@ pub(crate) struct Inner {
     warned: RefCell<Option<Error>>,
     connection_callbacks: Callbacks<Box<dyn Fn(ConnectionState)>>,
     closed: Cell<bool>,
+    reach: RefCell<Reach>,
+    last_id: Cell<u64>,
     /// It lives as long as the database.
-    _online: OnlineWatch,
+    _network: NetworkWatch,
 }
 
 impl Blaze {
@@ -83,10 +88,11 @@ impl Blaze {
                 warned: RefCell::default(),
                 connection_callbacks: Callbacks::new(),
                 closed: Cell::new(false),
-                _online: OnlineWatch::new(move || {
+                reach: RefCell::default(),
+                last_id: Cell::new(0),
+                _network: NetworkWatch::new(move |is_online| {
                     if let Some(inner) = inner.upgrade() {
-                        inner.each_document(|live| live.handle(Event::Online));
-                        inner.queries.handle(QueryEvent::Online);
+                        if is_online { inner.retry() } else { inner.ask() }
                     }
                 }),
             }
@@ -133,6 +139,12 @@ impl Blaze {
         Subscription::new(move || inner.connection_callbacks.remove(&entry))
     }
 
+    /// Tries everything that waits for another attempt now: lost sockets, and writes without an answer. It is done by
+    /// itself when the browser says that the network is back, and as soon as anything reaches the server.
+    pub fn reconnect(&self) {
+        self.inner.retry();
+    }
+
     /// Closes every socket and gives up every write that was not answered: its call ends with `aborted`. Listeners
     /// hear no more, and later calls are refused.
     pub fn close(&self) {
@@ -169,9 +181,11 @@ impl Inner {
         }
     }
 
-    /// Forgets a document that is not in use.
-    pub(crate) fn retire(&self, path: &DocumentPath) {
-        if let Ok(index) = self.find(path) {
+    /// Forgets a document that is not in use. Another one at its path stays.
+    pub(crate) fn retire(&self, live: &Live) {
+        let place = self.find(live.path()).ok();
+        let place = place.filter(|index| ptr::eq(&*self.documents.borrow()[*index], live));
+        if let Some(index) = place {
             let retired = self.documents.borrow_mut().remove(index);
             drop(retired);
         }
@@ -195,15 +209,54 @@ impl Inner {
     /// # Errors
     /// After [`Blaze::close`].
     pub(crate) fn barrier(&self) -> Result<impl Future<Output = ()> + use<>, Error> {
-        self.live_queries()?;
-        let documents = self.documents.borrow().clone();
-        let barriers: Vec<_> = documents.iter().filter_map(Live::barrier).collect();
+        let (ready, end) = oneshot::channel();
+        self.live_queries()?.after_writes(None, Patience::UntilItFails, move || {
+            // It is awaited below, if at all.
+            let _ = ready.send(());
+        });
         Ok(async move {
-            for barrier in barriers {
-                // The end of a document is an end of its writes, too.
-                let _ = barrier.await;
-            }
+            let _ = end.await;
         })
+    }
+
+    /// A number for a write, or for a wait for writes: larger than any before.
+    pub(crate) fn new_id(&self) -> u64 {
+        self.last_id.set(self.last_id.get() + 1);
+        self.last_id.get()
+    }
+
+    /// A write has ended.
+    pub(crate) fn written(&self, path: &DocumentPath, id: u64, result: Result<u64, Error>) {
+        let live = self.find(path).ok().map(|index| Rc::clone(&self.documents.borrow()[index]));
+        if let Some(live) = live {
+            live.handle(Event::Answered { id, result });
+        }
+    }
+
+    /// Notes that the server was reached: everything that waits for that tries again.
+    pub(crate) fn reached(&self) {
+        if self.reach.borrow_mut().reached() {
+            self.each_document(|live| live.handle(Event::Reached));
+            self.queries.handle(QueryEvent::Reached);
+        }
+    }
+
+    /// Notes that the server was not reached: open sockets are pinged.
+    pub(crate) fn doubt(&self) {
+        if self.reach.borrow_mut().failed() {
+            self.ask();
+        }
+    }
+
+    fn ask(&self) {
+        self.each_document(|live| live.handle(Event::Doubt));
+        self.queries.handle(QueryEvent::Doubt);
+    }
+
+    /// Tries everything now.
+    fn retry(&self) {
+        self.each_document(|live| live.handle(Event::Online));
+        self.queries.handle(QueryEvent::Online);
     }
 
     /// A connection changed.

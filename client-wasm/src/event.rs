@@ -1,7 +1,7 @@
 //! What happens to a [`Replica`](crate::replica::Replica), and what it asks to be done about it.
 
 use crate::change::Change;
-use crate::http::{Answer, Request};
+use crate::http::Outgoing;
 use crate::view::Visible;
 use blaze_schema::Error;
 use blaze_schema::message::ServerMessage;
@@ -23,9 +23,16 @@ pub enum Event {
     /// It cannot be opened at all, ever.
     Refused(Error),
     /// The timer set by [`Effect::StartTimer`] ran out.
-    Timer(Timer),
-    /// The network is said to be back.
+    Timer,
+    /// The network is said to be back, or the application wants everything to be tried at once.
     Online,
+    /// Something of this client reached the server: what waits to reach it may try again.
+    Reached,
+    /// Something of this client did not reach the server, or the network is said to be gone: an open socket is asked
+    /// whether it still works.
+    Doubt,
+    /// The writes that were made before [`Effect::Wait`] have ended, or will not soon.
+    Ready,
     /// The application writes.
     Write {
         /// The application's name for the write, in [`Effect::Settled`]; larger than any before.
@@ -33,17 +40,12 @@ pub enum Event {
         /// What it writes.
         change: Change,
     },
-    /// The request of [`Effect::Send`] was answered, or failed on the way.
+    /// A write has ended; those of one document end in the order of their making.
     Answered {
         /// The write.
         id: u64,
-        /// What came of it.
-        answer: Answer,
-    },
-    /// The application wants to read once.
-    Read {
-        /// The application's name for the read, in [`Effect::Fetch`].
-        id: u64,
+        /// The document's version after it, or why it was not done.
+        result: Result<u64, Error>,
     },
     /// The application is done with the database: nothing is sent any more.
     Close,
@@ -61,22 +63,23 @@ pub enum Effect {
     CloseSocket,
     /// Send [`PING`](blaze_schema::message::PING) on the socket.
     SendPing,
-    /// Start a timer, instead of the one of that name that may be running.
+    /// Start the timer, instead of the one that may be running.
     StartTimer {
-        /// Which.
-        timer: Timer,
         /// Milliseconds.
         after_ms: u32,
     },
-    /// Stop a timer.
-    StopTimer(Timer),
-    /// Send a write's request. May be repeated: the request names itself by its idempotency key.
+    /// Stop the timer.
+    StopTimer,
+    /// Send a write, after all that the client made before, and one of this document at a time. Then
+    /// [`Event::Answered`].
     Send {
         /// The write.
         id: u64,
-        /// The request.
-        request: Rc<Request>,
+        /// What is sent.
+        write: Rc<Outgoing>,
     },
+    /// Wait for the writes that the client made before. Then [`Event::Ready`].
+    Wait,
     /// The write is done: the document's version after it, or why not.
     Settled {
         /// The write.
@@ -84,34 +87,18 @@ pub enum Effect {
         /// The version, or the refusal.
         result: Result<u64, Error>,
     },
-    /// Read the document now: every write before the read was answered, or is failing to be sent.
-    Fetch {
-        /// The read.
-        id: u64,
-    },
     /// Listeners see this from now on.
     Show(Visible),
     /// Listening ended, for every listener.
     Fail(Error),
     /// How the connection is now.
     Connection(ConnectionState),
-    /// How writes get through: `Offline` while one is sent again and again, `Idle` otherwise.
-    Writing(ConnectionState),
-}
-
-/// The two timers of a replica.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Timer {
-    /// The socket's: opening it, reopening it, pings.
-    Socket,
-    /// The writes': trying again.
-    Writes,
 }
 
 /// How a connection to the server is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConnectionState {
-    /// Nothing is listened to.
+    /// Nothing is listened to, and no socket is needed.
     Idle,
     /// A socket is being opened.
     Connecting,

@@ -5,6 +5,7 @@ use crate::http::{
     Method, Reply, Request, Response, error_of, pause_ms, refuses_token, socket_failure,
 };
 use crate::json;
+use crate::link::SLOWEST_LINE;
 use crate::platform::{random, sleep};
 use blaze_schema::error::{Code, Error};
 use blaze_schema::value::Map;
@@ -16,8 +17,11 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::AbortSignal;
 
-/// A request without an answer is given up after so long, in milliseconds.
-const TIMEOUT_MS: u32 = 30_000;
+/// A read without an answer is given up after so long, in milliseconds.
+const READ_MS: u32 = 30_000;
+/// A write without an answer: the server waits ten seconds for indexes at most. What the write carries has to get through
+/// besides ([`SLOWEST_LINE`]).
+const WRITE_MS: u32 = 15_000;
 
 #[wasm_bindgen]
 extern "C" {
@@ -33,9 +37,7 @@ extern "C" {
 pub(crate) async fn send(client: &Inner, request: &Request) -> Reply {
     let method = match request.method {
         Method::Get => "GET",
-        Method::Put => "PUT",
-        Method::Patch => "PATCH",
-        Method::Delete => "DELETE",
+        Method::Post => "POST",
     };
     let url = format!("{}{}", client.origin, request.target);
     exchange(client, &url, method, &request.headers, request.body.as_deref()).await
@@ -64,12 +66,12 @@ async fn exchange(
     loop {
         let token = client.credentials.token().await?;
         let response = once(url, method, token.as_deref(), headers, body).await;
-        let response = response.ok_or_else(|| {
-            Error::new(
-                Code::Unavailable,
-                format!("the server cannot be reached: no answer from {url}"),
-            )
-        })?;
+        let Some(response) = response else {
+            client.doubt();
+            let detail = format!("the server cannot be reached: no answer from {url}");
+            return Err(Error::new(Code::Unavailable, detail));
+        };
+        client.reached();
         if refuses_token(&response) {
             let another = client.credentials.refused(&token);
             if another && !mem::replace(&mut renewed, true) {
@@ -109,7 +111,6 @@ async fn once(
         url: response.url(),
         content_type: headers.get("Content-Type"),
         status: response.status(),
-        etag: headers.get("ETag"),
         retry_after: headers.get("Retry-After").and_then(|seconds| seconds.parse().ok()),
         body: text.as_string()?,
     })
@@ -131,12 +132,19 @@ fn init(
     }
     init.insert("headers".to_owned(), Value::Object(sent));
     init.insert("method".to_owned(), Value::from(method));
-    init.insert("cache".to_owned(), Value::from("no-store"));
-    if let Some(body) = body {
-        init.insert("body".to_owned(), Value::from(body));
+    let mut timeout_ms = READ_MS;
+    match body {
+        // Not for a write: a browser would not remember either that pages of this origin may send it.
+        None => drop(init.insert("cache".to_owned(), Value::from("no-store"))),
+        Some(body) => {
+            init.insert("body".to_owned(), Value::from(body));
+            if headers.iter().any(|(name, _)| *name == "Idempotency-Key") {
+                timeout_ms = WRITE_MS + body.len() as u32 / SLOWEST_LINE;
+            }
+        }
     }
     let init = JSON::parse(&json::print_object(&init)).ok()?;
-    let signal = AbortSignal::timeout_with_u32(TIMEOUT_MS);
+    let signal = AbortSignal::timeout_with_u32(timeout_ms);
     Reflect::set(&init, &"signal".into(), &signal).ok()?;
     Some(init)
 }

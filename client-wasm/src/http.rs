@@ -11,7 +11,6 @@ use crate::session::may_pass;
 use blaze_schema::changes::read_document;
 use blaze_schema::document::Document;
 use blaze_schema::error::{Code, Error, PROBLEM_TYPE};
-use blaze_schema::field_path::FieldPath;
 use blaze_schema::path::DocumentPath;
 use blaze_schema::query::Source;
 use blaze_schema::value::Map;
@@ -25,12 +24,8 @@ use std::rc::Rc;
 pub enum Method {
     /// `GET`
     Get,
-    /// `PUT`
-    Put,
-    /// `PATCH`
-    Patch,
-    /// `DELETE`
-    Delete,
+    /// `POST`
+    Post,
 }
 
 /// A request to the server.
@@ -58,8 +53,6 @@ pub struct Response {
     pub content_type: Option<String>,
     /// The status.
     pub status: u16,
-    /// The header `ETag`.
-    pub etag: Option<String>,
     /// The header `Retry-After`, where it is a number of seconds.
     pub retry_after: Option<u64>,
     /// The body's text.
@@ -101,41 +94,72 @@ pub enum Answer {
     },
     /// It was refused, and will always be.
     Refused(Error),
-    /// Nobody knows, or not now: the same request is to be sent again. The error says why.
+    /// Blaze asks for the same request later. The error says why.
     Again(Error),
+    /// Blaze did not answer: nobody knows, and the same request is to be sent again. The error says why.
+    Lost(Error),
 }
 
-/// The request that does `change`. Its `key` makes it safe to repeat.
-pub fn write_request(path: &DocumentPath, change: Change, key: String) -> (Operation, Request) {
-    const JSON: &str = "application/json";
-    let (operation, body) = change.into_parts();
-    let mut target = resource(path);
-    let (method, content_type) = match operation {
-        Operation::Create(_) | Operation::Set(_) => (Method::Put, Some(JSON)),
-        Operation::Merge(_) => {
-            target.push_str("?merge=true");
-            (Method::Put, Some(JSON))
+/// A write as it is sent, by HTTP or on a socket of `/v1/listen`. Its key makes it safe to repeat, by either way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outgoing {
+    key: String,
+    /// The members of the write's JSON object.
+    members: String,
+}
+
+impl Outgoing {
+    /// The operation of `change`, and its write.
+    pub fn new(path: &DocumentPath, change: Change, key: String) -> (Operation, Self) {
+        let (operation, body) = change.into_parts();
+        let (name, body_name) = match operation {
+            Operation::Create(_) => ("create", "data"),
+            Operation::Set(_) => ("set", "data"),
+            Operation::Merge(_) | Operation::MergeFields(_) | Operation::MergePatch(_) => {
+                ("merge", "data")
+            }
+            Operation::Update(_) => ("update", "data"),
+            Operation::Patch(_) => ("patch", "operations"),
+            Operation::Delete => ("delete", ""),
+            Operation::Verify => ("verify", ""),
+        };
+        let path = json::print(&Value::from(path.as_str()));
+        let mut body = body.map_or(String::new(), |body| format!(",\"{body_name}\":{body}"));
+        if let Operation::MergeFields(fields) = &operation {
+            let fields = fields.iter().map(|(field, _)| Value::from(field.to_string()));
+            body.push_str(",\"mergeFields\":");
+            body.push_str(&json::print(&fields.collect()));
         }
-        Operation::MergeFields(ref fields) => {
-            let fields = FieldPath::print_list(fields.iter().map(|(field, _)| field));
-            let fields = utf8_percent_encode(&fields, NON_ALPHANUMERIC);
-            target.push_str(&format!("?mergeFields={fields}"));
-            (Method::Put, Some(JSON))
-        }
-        Operation::MergePatch(_) => (Method::Patch, Some("application/merge-patch+json")),
-        Operation::Update(_) => (Method::Patch, Some(JSON)),
-        Operation::Patch(_) => (Method::Patch, Some("application/json-patch+json")),
-        Operation::Delete => (Method::Delete, None),
-        Operation::Verify => (Method::Get, None),
-    };
-    let mut headers = vec![("Idempotency-Key", key), ("Prefer", "return=minimal".to_owned())];
-    if let Some(content_type) = content_type {
-        headers.push(("Content-Type", content_type.to_owned()));
+        (operation, Outgoing { key, members: format!("\"{name}\":{path}{body}") })
     }
-    if matches!(operation, Operation::Create(_)) {
-        headers.push(("If-None-Match", "*".to_owned()));
+
+    /// The idempotency key.
+    pub fn key(&self) -> &str {
+        &self.key
     }
-    (operation, Request { method, target, headers, body })
+
+    /// The bytes of the write, about.
+    pub fn bytes(&self) -> usize {
+        self.members.len()
+    }
+
+    /// The request: a commit. One URL for all writes, so that a browser asks only once whether a page of another origin
+    /// may send them.
+    pub fn request(&self) -> Request {
+        let headers = vec![
+            ("Content-Type", "application/json".to_owned()),
+            ("Idempotency-Key", self.key.clone()),
+        ];
+        let body = Some(format!("{{\"writes\":[{{{}}}]}}", self.members));
+        Request { method: Method::Post, target: "/v1/commit".to_owned(), headers, body }
+    }
+
+    /// The frame. The server answers it by `id`.
+    pub fn frame(&self, id: u64) -> String {
+        // Nothing in a key needs quoting.
+        let Outgoing { key, members } = self;
+        format!("{{\"write\":{{\"id\":\"{id}\",\"idempotencyKey\":\"{key}\",{members}}}}}")
+    }
 }
 
 /// The request that reads a document.
@@ -179,26 +203,33 @@ const ABOUT_THE_REQUEST: [u16; 4] = [400, 413, 414, 431];
 pub fn write_answer(path: &DocumentPath, reply: Reply) -> Answer {
     let response = match reply {
         Ok(response) => response,
-        Err(error) if may_pass(&error) => return Answer::Again(error),
+        Err(error) if may_pass(&error) => return Answer::Lost(error),
         Err(error) => return Answer::Refused(error),
     };
     if (200..300).contains(&response.status) {
         return match written_version(path, &response) {
             Some(version) => Answer::Done { version },
-            None => Answer::Again(foreign(&response)),
+            None => Answer::Lost(foreign(&response)),
         };
     }
     match problem(&response) {
-        // The one precondition that is sent is that of a create.
-        Some(error) if response.status == 412 => {
-            Answer::Refused(Error::new(Code::AlreadyExists, error.detail))
-        }
         // Firestore's SDK repeats contention too.
         Some(error) if error.code != Code::Internal && may_pass(&error) => Answer::Again(error),
         Some(error) => Answer::Refused(error),
         None if ABOUT_THE_REQUEST.contains(&response.status) => Answer::Refused(foreign(&response)),
-        None => Answer::Again(foreign(&response)),
+        None => Answer::Lost(foreign(&response)),
     }
+}
+
+/// The refusal of a commit or a frame, as its only write's: without the words that say which write and which document.
+pub fn of_one_write(path: &DocumentPath, mut error: Error) -> Error {
+    for place in ["writes[0]", "write", path.as_str()] {
+        let rest = error.detail.strip_prefix(place).and_then(|rest| rest.strip_prefix(": "));
+        if let Some(rest) = rest.map(str::to_owned) {
+            error.detail = rest;
+        }
+    }
+    error
 }
 
 /// What the reply to the request that reads the document at `path` means.
@@ -296,18 +327,11 @@ fn names(fields: &Map, path: &DocumentPath) -> bool {
 
 /// The version that a write of the document at `path` led to; `None` where this is no answer to it.
 fn written_version(path: &DocumentPath, response: &Response) -> Option<u64> {
-    if response.status == 204 {
-        // A login page's 204 has no entity tag.
-        return tagged_version(response);
-    }
     let fields = fields(response)?;
-    if names(&fields, path) { fields.get("version")?.as_u64() } else { None }
-}
-
-/// `"7"` or, where something on the way compressed it, `W/"7"`.
-fn tagged_version(response: &Response) -> Option<u64> {
-    let tag = response.etag.as_deref()?;
-    tag.strip_prefix("W/").unwrap_or(tag).trim_matches('"').parse().ok()
+    let [Value::Object(result)] = fields.get("results")?.as_array()?.as_slice() else {
+        return None;
+    };
+    if names(result, path) { result.get("version")?.as_u64() } else { None }
 }
 
 /// The body, where it is a JSON object.
@@ -373,60 +397,63 @@ fn foreign(response: &Response) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use blaze_schema::commit;
     use blaze_schema::error::Problem;
+    use blaze_schema::field_path::FieldPath;
+    use blaze_schema::message::{ClientMessage, Repeatable};
     use blaze_schema::path::CollectionPath;
     use serde_json::json;
-
-    fn request(change: Change) -> Request {
-        let path = DocumentPath::parse("a b/é").unwrap();
-        write_request(&path, change, "key".to_owned()).1
-    }
 
     fn header<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
         request.headers.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str())
     }
 
     #[test]
-    fn every_change_has_its_request() {
+    fn every_change_has_its_request_and_its_frame() {
         let data = || json!({"n": {"$increment": 1}});
         let operations = json!([{"op": "test", "path": "/a", "value": 1}]);
-        let path = "/v1/docs/a%20b/%C3%A9";
-        let json = Some("application/json");
-        for (change, method, target, content_type, body) in [
-            (Change::create(data()).unwrap(), Method::Put, path.to_owned(), json, Some(data())),
-            (Change::set(data()).unwrap(), Method::Put, path.to_owned(), json, Some(data())),
+        let path = DocumentPath::parse("a \"b/é").unwrap();
+        let name = path.as_str();
+        for (change, write) in [
+            (Change::create(data()), json!({"create": name, "data": data()})),
+            (Change::set(data()), json!({"set": name, "data": data()})),
+            (Change::merge(data()), json!({"merge": name, "data": data()})),
             (
-                Change::merge(data()).unwrap(),
-                Method::Put,
-                format!("{path}?merge=true"),
-                json,
-                Some(data()),
+                Change::merge_fields(data(), &[FieldPath::parse("n").unwrap()]),
+                json!({"merge": name, "data": data(), "mergeFields": ["n"]}),
             ),
-            (
-                Change::merge_fields(data(), &[FieldPath::parse("n").unwrap()]).unwrap(),
-                Method::Put,
-                format!("{path}?mergeFields=n"),
-                json,
-                Some(data()),
-            ),
-            (Change::update(data()).unwrap(), Method::Patch, path.to_owned(), json, Some(data())),
-            (
-                Change::patch(operations.clone()).unwrap(),
-                Method::Patch,
-                path.to_owned(),
-                Some("application/json-patch+json"),
-                Some(operations),
-            ),
-            (Change::delete(), Method::Delete, path.to_owned(), None, None),
+            (Change::update(data()), json!({"update": name, "data": data()})),
+            (Change::patch(operations.clone()), json!({"patch": name, "operations": operations})),
+            (Ok(Change::delete()), json!({"delete": name})),
         ] {
-            let creates = matches!(change.operation(), Operation::Create(_));
-            let request = request(change);
-            assert_eq!((request.method, request.target.as_str()), (method, target.as_str()));
-            assert_eq!(header(&request, "Content-Type"), content_type);
-            assert_eq!(header(&request, "If-None-Match"), creates.then_some("*"));
+            let (_, outgoing) = Outgoing::new(&path, change.unwrap(), "key".to_owned());
+            let request = outgoing.request();
+            assert_eq!((request.method, request.target.as_str()), (Method::Post, "/v1/commit"));
+            assert_eq!(header(&request, "Content-Type"), Some("application/json"));
             assert_eq!(header(&request, "Idempotency-Key"), Some("key"));
-            assert_eq!(header(&request, "Prefer"), Some("return=minimal"));
-            assert_eq!(request.body, body.map(|body| body.to_string()));
+            let body: Value = serde_json::from_str(&request.body.unwrap()).unwrap();
+            assert_eq!(body, json!({"writes": [write]}));
+            let ClientMessage::Write { id, repeatable, write: framed } =
+                ClientMessage::parse(&outgoing.frame(7)).unwrap()
+            else {
+                panic!("{outgoing:?}")
+            };
+            assert_eq!((id.as_str(), framed.unwrap().path), ("7", path.clone()));
+            let part = commit::split(body.to_string().as_bytes()).unwrap().remove(0);
+            let expected = Repeatable { key: "key".to_owned(), body: part.body };
+            assert_eq!(repeatable, Some(expected), "the same write to the server");
+        }
+    }
+
+    #[test]
+    fn a_refusal_does_not_say_that_it_is_one_of_several() {
+        for (detail, said) in [
+            ("writes[0]: data: too deep", "data: too deep"),
+            ("write: a/b: the document does not exist", "the document does not exist"),
+            ("a/b: why", "why"),
+            ("a/bc: why", "a/bc: why"),
+        ] {
+            assert_eq!(of_one_write(&path(), Error::invalid(detail)), Error::invalid(said));
         }
     }
 
@@ -440,12 +467,13 @@ mod tests {
         );
     }
 
+    const DONE: &str = r#"{"commitTime":"c","results":[{"path":"a/b","version":7}]}"#;
     const URL: &str = "https://db/v1/docs/a/b";
 
-    fn response(status: u16, etag: Option<&str>, body: &str) -> Response {
-        let (url, etag, body) = (URL.to_owned(), etag.map(str::to_owned), body.to_owned());
+    fn response(status: u16, body: &str) -> Response {
+        let (url, body) = (URL.to_owned(), body.to_owned());
         let content_type = Some("text/html".to_owned());
-        Response { url, content_type, status, etag, retry_after: None, body }
+        Response { url, content_type, status, retry_after: None, body }
     }
 
     fn path() -> DocumentPath {
@@ -458,7 +486,7 @@ mod tests {
 
     fn problem_of(code: Code, status: u16) -> (Response, Error) {
         let error = Error::new(code, "why").with_status(status);
-        (response(status, None, &error.to_problem_json()), error)
+        (response(status, &error.to_problem_json()), error)
     }
 
     /// A document resource without its data.
@@ -470,35 +498,32 @@ mod tests {
     fn foreign_answers() -> Vec<Response> {
         let page = "<html>log in</html>";
         let mut answers = vec![
-            response(200, None, page),
-            response(200, Some("\"7\""), page),
-            response(201, None, ""),
-            response(204, None, ""),
-            response(204, Some("\"a1b2\""), ""),
-            response(200, None, "{}"),
-            response(200, None, "[]"),
-            response(200, None, r#"{"version":7}"#),
-            response(200, None, r#"{"path":"a/c","version":7}"#),
-            response(200, None, &resource_of("a/b").replace("a/b", "v1/docs/a/b")),
-            response(404, None, page),
-            response(404, None, r#"{"code":"not-found","detail":"why"}"#),
-            response(404, None, r#"{"type":"about:blank","code":"not-found","detail":"why"}"#),
-            response(
-                404,
-                None,
-                r#"{"type":"urn:blaze:internal","code":"not-found","detail":"why"}"#,
-            ),
+            response(200, page),
+            response(201, ""),
+            response(204, ""),
+            response(200, "{}"),
+            response(200, "[]"),
+            response(200, r#"{"version":7}"#),
+            response(200, r#"{"results":[]}"#),
+            response(200, r#"{"results":[{"path":"a/b"}]}"#),
+            response(200, &DONE.replace("a/b", "a/c")),
+            response(200, r#"{"path":"a/c","version":7}"#),
+            response(200, &resource_of("a/b").replace("a/b", "v1/docs/a/b")),
+            response(404, page),
+            response(404, r#"{"code":"not-found","detail":"why"}"#),
+            response(404, r#"{"type":"about:blank","code":"not-found","detail":"why"}"#),
+            response(404, r#"{"type":"urn:blaze:internal","code":"not-found","detail":"why"}"#),
         ];
         answers.extend(
             [301, 302, 304, 401, 403, 405, 407, 429, 500, 502, 511]
-                .map(|status| response(status, None, page)),
+                .map(|status| response(status, page)),
         );
         answers
     }
 
     #[test]
     fn a_full_house_is_asked_again_when_it_said() {
-        let full = |status, retry_after| Response { retry_after, ..response(status, None, "") };
+        let full = |status, retry_after| Response { retry_after, ..response(status, "") };
         assert_eq!(pause_ms(&full(429, Some(4)), 0, 0), Some(4_000));
         assert_eq!(pause_ms(&full(429, Some(4)), PAUSES - 1, u128::MAX), Some(5_000));
         assert_eq!(pause_ms(&full(429, Some(0)), 0, u128::MAX), Some(0));
@@ -512,7 +537,7 @@ mod tests {
     #[test]
     fn an_error_of_this_side_is_an_answer_too() {
         let lost = Error::new(Code::Unavailable, "token: lost");
-        assert_eq!(write_answer(&path(), Err(lost.clone())), Answer::Again(lost.clone()));
+        assert_eq!(write_answer(&path(), Err(lost.clone())), Answer::Lost(lost.clone()));
         assert_eq!(read_answer(&path(), Err(lost.clone())), Err(lost));
         let wrong = Error::new(Code::Unauthenticated, "token: wrong");
         assert_eq!(write_answer(&path(), Err(wrong.clone())), Answer::Refused(wrong));
@@ -520,12 +545,7 @@ mod tests {
 
     #[test]
     fn an_answer_is_a_version_a_refusal_or_a_reason_to_ask_again() {
-        for answer in [response(204, Some("\"7\""), ""), response(204, Some("W/\"7\""), "")]
-            .into_iter()
-            .chain([200, 201].map(|status| response(status, None, &resource_of("a/b"))))
-        {
-            assert_eq!(written(answer), Answer::Done { version: 7 });
-        }
+        assert_eq!(written(response(200, DONE)), Answer::Done { version: 7 });
         for (code, status) in [
             (Code::FailedPrecondition, 409),
             (Code::NotFound, 404),
@@ -536,8 +556,6 @@ mod tests {
             let (answer, error) = problem_of(code, status);
             assert_eq!(written(answer), Answer::Refused(error));
         }
-        let exists = Answer::Refused(Error::new(Code::AlreadyExists, "why"));
-        assert_eq!(written(problem_of(Code::FailedPrecondition, 412).0), exists);
         for (code, status) in
             [(Code::Unavailable, 503), (Code::Aborted, 409), (Code::ResourceExhausted, 429)]
         {
@@ -549,7 +567,7 @@ mod tests {
     #[test]
     fn an_answer_that_blaze_did_not_give_decides_nothing() {
         for answer in foreign_answers() {
-            let Answer::Again(error) = written(answer.clone()) else { panic!("{answer:?}") };
+            let Answer::Lost(error) = written(answer.clone()) else { panic!("{answer:?}") };
             assert_eq!((error.code, error.status), (Code::Unavailable, answer.status));
             assert!(error.detail.contains(URL), "{error}");
             for read in [
@@ -565,9 +583,7 @@ mod tests {
             assert_eq!(socket_failure(Ok(answer)).code, Code::Unavailable);
         }
         for status in ABOUT_THE_REQUEST {
-            let Answer::Refused(error) = written(response(status, None, "<html>")) else {
-                panic!()
-            };
+            let Answer::Refused(error) = written(response(status, "<html>")) else { panic!() };
             assert_eq!((error.code, error.status), (Code::Unavailable, status));
         }
     }
@@ -575,7 +591,7 @@ mod tests {
     #[test]
     fn a_wrong_base_path_is_named() {
         let unknown = Error::new(Code::NotFound, "no route /v1/v1/docs/a/b");
-        let answer = response(404, None, &unknown.to_problem_json());
+        let answer = response(404, &unknown.to_problem_json());
         let Answer::Refused(write) = written(answer.clone()) else { panic!() };
         let read = read_answer(&path(), Ok(answer.clone())).unwrap_err();
         for error in [write, read, socket_failure(Ok(answer))] {
@@ -599,7 +615,7 @@ mod tests {
     fn a_query_is_answered_in_parts() {
         let text = r#"{"documents":[{"path":"a/b","id":"b","version":7,"createTime":"c","updateTime":"u","data":{"a":1}}],"readTime":"r","nextPageToken":"t"}"#;
         let source = |path| Source::Collection(CollectionPath::parse(path).unwrap());
-        let page = query_answer(Some(&source("a")), Ok(response(200, None, text))).unwrap();
+        let page = query_answer(Some(&source("a")), Ok(response(200, text))).unwrap();
         let row = &page.rows[0];
         assert_eq!((page.rows.len(), page.next.as_deref()), (1, Some("t")));
         assert_eq!(
@@ -607,35 +623,35 @@ mod tests {
             ("a/b", 7, Some(&json!(1)))
         );
         let none = r#"{"documents":[],"readTime":"r"}"#;
-        let last = query_answer(None, Ok(response(200, None, none))).unwrap();
+        let last = query_answer(None, Ok(response(200, none))).unwrap();
         assert_eq!(last, Page { rows: Vec::new(), next: None });
         for (from, answer, code) in [
-            (None, response(200, None, r#"{"documents":[]}"#), Code::Unavailable),
+            (None, response(200, r#"{"documents":[]}"#), Code::Unavailable),
             (
                 None,
-                response(200, None, r#"{"documents":[{"path":"a/b"}],"readTime":"r"}"#),
+                response(200, r#"{"documents":[{"path":"a/b"}],"readTime":"r"}"#),
                 Code::Unavailable,
             ),
-            (Some(source("b")), response(200, None, text), Code::Unavailable),
+            (Some(source("b")), response(200, text), Code::Unavailable),
             (None, problem_of(Code::InvalidArgument, 400).0, Code::InvalidArgument),
         ] {
             let error = query_answer(from.as_ref(), Ok(answer.clone())).unwrap_err();
             assert_eq!(error.code, code, "{answer:?}");
         }
         let asked = json!({"n": "count", "m": {"avg": "a"}});
-        let whole = response(200, None, r#"{"n":2,"m":null}"#);
+        let whole = response(200, r#"{"n":2,"m":null}"#);
         assert_eq!(
             Value::Object(aggregate_answer(&asked, Ok(whole)).unwrap()),
             json!({"n": 2, "m": null})
         );
-        let part = response(200, None, r#"{"n":2}"#);
+        let part = response(200, r#"{"n":2}"#);
         assert_eq!(aggregate_answer(&asked, Ok(part)).unwrap_err().code, Code::Unavailable);
     }
 
     #[test]
     fn a_read_is_the_document_or_says_that_it_is_missing() {
         let document = r#"{"path":"a/b","id":"b","version":7,"createTime":"c","updateTime":"u","data":{"a":1}}"#;
-        let Ok(Read::Found(found)) = read_answer(&path(), Ok(response(200, None, document))) else {
+        let Ok(Read::Found(found)) = read_answer(&path(), Ok(response(200, document))) else {
             panic!()
         };
         assert_eq!((found.version, Value::Object(found.data)), (7, json!({"a": 1})));
@@ -645,7 +661,7 @@ mod tests {
                 version: Some(8),
                 ..Problem::from(&Error::new(Code::NotFound, "no document"))
             };
-            response(404, None, &problem.to_json())
+            response(404, &problem.to_json())
         };
         assert_eq!(read_answer(&path(), Ok(missing("a/b"))), Ok(Read::Missing { version: 8 }));
         let other = read_answer(&path(), Ok(missing("a/c"))).unwrap_err();

@@ -132,6 +132,11 @@ impl Client {
         Subscription::new(subscription)
     }
 
+    /// As [`Blaze::reconnect`].
+    pub fn reconnect(&self) {
+        self.blaze.reconnect();
+    }
+
     /// As [`Blaze::close`].
     pub fn close(&self) {
         self.blaze.close();

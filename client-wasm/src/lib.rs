@@ -9,10 +9,11 @@
 //!
 //! ```text
 //!   replica ──▶ session  the socket of one document: resume, gaps
-//!          ├──▶ outbox   its writes: one at a time, repeated, in order
-//!          └──▶ view     what listeners see: the server's state and the pending writes over it
+//!          ╰──▶ view     what listeners see: the server's state and the pending writes over it
 //!   queries ──▶ query_view        the same for a query: the server's result and the pending writes over it
-//!               document_changes  what changed between two results
+//!          │    document_changes  what changed between two results
+//!          ╰──▶ outbox   the client's writes: in order, repeated, by frames or by HTTP
+//!   reach   whether the server is within reach: what one socket or request finds out, all are told
 //!   link    a socket's life: open, ping, give up, come back
 //!   http    requests and what their answers mean
 //!   identity  the token: when another one is wanted, and who waits for it
@@ -44,6 +45,7 @@ pub mod queries;
 pub mod query_event;
 pub mod query_json;
 pub mod query_view;
+pub mod reach;
 pub mod replica;
 pub mod row;
 pub mod session;

@@ -4,13 +4,13 @@ use crate::audience::Audience;
 use crate::callbacks::{Callbacks, Subscription};
 use crate::change::Change;
 use crate::client::Inner;
-use crate::event::{ConnectionState, Effect, Event, Timer};
+use crate::event::{ConnectionState, Effect, Event};
 use crate::fetch;
-use crate::http::{Request, read_answer, read_request, socket_target, write_answer};
+use crate::http::{read_answer, read_request, socket_target};
 use crate::identity::Token;
 use crate::platform::{Alarm, now, random, spawn};
 use crate::port::{Heard, Port};
-use crate::query_event::QueryEvent;
+use crate::query_event::{Patience, QueryEvent};
 use crate::replica::Replica;
 use crate::slot::Slot;
 use crate::snapshot::DocumentSnapshot;
@@ -38,30 +38,23 @@ pub(crate) struct Live {
     port: Rc<Port>,
     /// Held from the first socket to the last.
     slot: RefCell<Option<Slot>>,
-    socket_alarm: Alarm,
-    writes_alarm: Alarm,
+    alarm: Alarm,
     connection: RefCell<ConnectionState>,
-    /// How its writes get through.
-    writing: RefCell<ConnectionState>,
     audience: Audience<DocumentSnapshot>,
     listening: Cell<bool>,
     messages: Callbacks<MessageCallback>,
     telling: Soon,
     writes: Calls<u64>,
-    reads: Calls<DocumentSnapshot>,
-    /// Reads of something else that wait for this document's writes. Their answer says nothing.
-    barriers: Calls<u64>,
-    last_id: Cell<u64>,
 }
 
 impl Live {
     pub(crate) fn new(client: Rc<Inner>, path: DocumentPath) -> Rc<Self> {
         Rc::new_cyclic(|live: &Weak<Live>| {
-            let alarm = |timer| {
+            let alarm = {
                 let live = live.clone();
                 Alarm::new(move || {
                     if let Some(live) = live.upgrade() {
-                        live.handle(Event::Timer(timer));
+                        live.handle(Event::Timer);
                     }
                 })
             };
@@ -79,18 +72,13 @@ impl Live {
                 replica: RefCell::new(Replica::new(path.clone())),
                 path: Rc::new(path),
                 effects: Effects::new(),
-                socket_alarm: alarm(Timer::Socket),
-                writes_alarm: alarm(Timer::Writes),
+                alarm,
                 connection: RefCell::new(ConnectionState::Idle),
-                writing: RefCell::new(ConnectionState::Idle),
                 audience: Audience::new(),
                 listening: Cell::new(false),
                 messages: Callbacks::new(),
                 telling: Soon::default(),
                 writes: RefCell::default(),
-                reads: RefCell::default(),
-                barriers: RefCell::default(),
-                last_id: Cell::new(0),
             }
         })
     }
@@ -100,8 +88,7 @@ impl Live {
     }
 
     pub(crate) fn connection(&self) -> ConnectionState {
-        let states = [&self.connection, &self.writing];
-        ConnectionState::worst(states.map(|state| state.borrow().clone()))
+        self.connection.borrow().clone()
     }
 
     /// Takes an event, and does what follows from it.
@@ -117,18 +104,21 @@ impl Live {
             Effect::OpenSocket { since } => self.open_socket(since),
             Effect::CloseSocket => self.port.close(),
             Effect::SendPing => self.port.send(PING),
-            Effect::StartTimer { timer, after_ms } => self.alarm(timer).start(after_ms),
-            Effect::StopTimer(timer) => self.alarm(timer).stop(),
-            Effect::Send { id, request } => self.send(id, request),
+            Effect::StartTimer { after_ms } => self.alarm.start(after_ms),
+            Effect::StopTimer => self.alarm.stop(),
+            Effect::Send { id, write } => {
+                let path = Rc::clone(&self.path);
+                self.client.queries.handle(QueryEvent::Send { id, path, write });
+            }
             Effect::Settled { id, result } => {
                 let (path, version) = (Rc::clone(&self.path), result.as_ref().ok().copied());
                 self.client.queries.handle(QueryEvent::Settled { path, version });
                 answer(&self.writes, id, result);
             }
-            Effect::Fetch { id } => {
-                if !answer(&self.barriers, id, Ok(0)) {
-                    self.fetch(id);
-                }
+            Effect::Wait => {
+                let live = Rc::clone(self);
+                let ready = move || live.handle(Event::Ready);
+                self.client.queries.after_writes(None, Patience::UntilItIsHopeless, ready);
             }
             Effect::Show(visible) => {
                 self.audience.show(DocumentSnapshot::of_view(Rc::clone(&self.path), visible));
@@ -143,20 +133,13 @@ impl Live {
                 if state == ConnectionState::Idle {
                     self.slot.take();
                 }
+                let is_offline = matches!(state, ConnectionState::Offline { .. });
                 self.connection.replace(state);
                 self.client.connection_changed();
+                if is_offline {
+                    self.client.doubt();
+                }
             }
-            Effect::Writing(state) => {
-                self.writing.replace(state);
-                self.client.connection_changed();
-            }
-        }
-    }
-
-    fn alarm(&self, timer: Timer) -> &Alarm {
-        match timer {
-            Timer::Socket => &self.socket_alarm,
-            Timer::Writes => &self.writes_alarm,
         }
     }
 
@@ -217,28 +200,10 @@ impl Live {
         self.port.tell_token(token);
     }
 
-    fn send(self: &Rc<Self>, id: u64, request: Rc<Request>) {
-        let live = Rc::clone(self);
-        spawn(async move {
-            let response = fetch::send(&live.client, &request).await;
-            live.handle(Event::Answered { id, answer: write_answer(&live.path, response) });
-        });
-    }
-
-    fn fetch(self: &Rc<Self>, id: u64) {
-        let live = Rc::clone(self);
-        spawn(async move {
-            let response = fetch::send(&live.client, &read_request(&live.path)).await;
-            let read = read_answer(&live.path, response)
-                .map(|read| DocumentSnapshot::of_read(Rc::clone(&live.path), read));
-            answer(&live.reads, id, read);
-        });
-    }
-
     /// Begins a write. The answer comes by the receiver, whatever becomes of the receiver.
     pub(crate) fn write(self: &Rc<Self>, change: Change) -> oneshot::Receiver<Result<u64, Error>> {
         let (promise, answer) = oneshot::channel();
-        let id = self.new_id();
+        let id = self.client.new_id();
         self.writes.borrow_mut().push((id, promise));
         let (path, operation) = (Rc::clone(&self.path), Rc::new(change.operation().clone()));
         self.client.queries.handle(QueryEvent::Write { path, operation });
@@ -249,27 +214,20 @@ impl Live {
     /// Begins a read.
     pub(crate) fn read(self: &Rc<Self>) -> oneshot::Receiver<Result<DocumentSnapshot, Error>> {
         let (promise, answer) = oneshot::channel();
-        let id = self.new_id();
-        self.reads.borrow_mut().push((id, promise));
-        self.handle(Event::Read { id });
+        let live = Rc::clone(self);
+        let read = move || {
+            spawn(async move {
+                let response = fetch::send(&live.client, &read_request(&live.path)).await;
+                let read = read_answer(&live.path, response)
+                    .map(|read| DocumentSnapshot::of_read(Rc::clone(&live.path), read));
+                // Whoever called may have lost interest.
+                let _ = promise.send(read);
+                live.retire_if_idle();
+            });
+        };
+        let path = Some(Rc::clone(&self.path));
+        self.client.queries.after_writes(path, Patience::UntilItFails, read);
         answer
-    }
-
-    /// Waits for the writes that were begun before, as a read does; `None` when there are none.
-    pub(crate) fn barrier(self: &Rc<Self>) -> Option<oneshot::Receiver<Result<u64, Error>>> {
-        if self.replica.borrow().is_settled() {
-            return None;
-        }
-        let (promise, answer) = oneshot::channel();
-        let id = self.new_id();
-        self.barriers.borrow_mut().push((id, promise));
-        self.handle(Event::Read { id });
-        Some(answer)
-    }
-
-    fn new_id(&self) -> u64 {
-        self.last_id.set(self.last_id.get() + 1);
-        self.last_id.get()
     }
 
     /// Adds a listener. It is told the present state, if there is one, and every later one; not from here.
@@ -331,20 +289,19 @@ impl Live {
             && self.messages.is_empty()
             && self.replica.borrow().is_settled();
         if idle {
-            self.client.retire(&self.path);
+            self.client.retire(self);
         }
     }
 }
 
-/// Answers a call. Returns whether there was one.
-fn answer<T>(calls: &Calls<T>, id: u64, result: Result<T, Error>) -> bool {
+/// Answers a call.
+fn answer<T>(calls: &Calls<T>, id: u64, result: Result<T, Error>) {
     let position = calls.borrow().iter().position(|(call, _)| *call == id);
     if let Some(position) = position {
         let (_, promise) = calls.borrow_mut().swap_remove(position);
         // Whoever called may have lost interest.
         let _ = promise.send(result);
     }
-    position.is_some()
 }
 
 /// The error of a call that the end of the client left without an answer.

@@ -1,21 +1,25 @@
-//! The queries that are listened to: the shell around [`Queries`].
+//! The queries that are listened to, and the writes: the shell around [`Queries`].
 
 use crate::audience::Audience;
 use crate::callbacks::Subscription;
 use crate::client::Inner;
 use crate::credentials::Credentials;
 use crate::event::ConnectionState;
+use crate::fetch;
+use crate::http::{Outgoing, write_answer};
 use crate::identity::Token;
 use crate::json;
-use crate::platform::{Alarm, now, random};
+use crate::outbox::Settled;
+use crate::platform::{Alarm, now, random, spawn};
 use crate::port::{Heard, Port};
 use crate::queries::Queries;
-use crate::query_event::{QueryEffect, QueryEvent, QueryTimer};
+use crate::query_event::{Patience, QueryEffect, QueryEvent, QueryTimer};
 use crate::query_json::asked;
 use crate::row::Rows;
 use crate::work::{Effects, Soon};
 use blaze_schema::Error;
 use blaze_schema::changes::QueryMessage;
+use blaze_schema::path::DocumentPath;
 use blaze_schema::query::Query;
 use blaze_schema::value::Map;
 use std::cell::{Cell, RefCell};
@@ -32,7 +36,13 @@ pub(crate) struct LiveQueries {
     socket_alarm: Alarm,
     retry_alarm: Alarm,
     ping_alarm: Alarm,
+    writes_alarm: Alarm,
+    linger_alarm: Alarm,
     connection: RefCell<ConnectionState>,
+    /// The way of writes to the server.
+    writing: RefCell<ConnectionState>,
+    /// Calls that wait for writes, by number.
+    waiting: RefCell<Vec<(u64, Box<dyn FnOnce()>)>>,
     targets: RefCell<Vec<Rc<Target>>>,
     last_target: Cell<u64>,
     telling: Soon,
@@ -77,7 +87,11 @@ impl LiveQueries {
                 socket_alarm: alarm(QueryTimer::Socket),
                 retry_alarm: alarm(QueryTimer::Retry),
                 ping_alarm: alarm(QueryTimer::Ping),
+                writes_alarm: alarm(QueryTimer::Writes),
+                linger_alarm: alarm(QueryTimer::Linger),
                 connection: RefCell::new(ConnectionState::Idle),
+                writing: RefCell::new(ConnectionState::Idle),
+                waiting: RefCell::default(),
                 targets: RefCell::default(),
                 last_target: Cell::new(0),
                 telling: Soon::default(),
@@ -86,7 +100,8 @@ impl LiveQueries {
     }
 
     pub(crate) fn connection(&self) -> ConnectionState {
-        self.connection.borrow().clone()
+        let states = [&self.connection, &self.writing];
+        ConnectionState::worst(states.map(|state| state.borrow().clone()))
     }
 
     /// Takes an event, and does what follows from it.
@@ -112,12 +127,57 @@ impl LiveQueries {
                 self.tell_soon();
             }
             QueryEffect::Connection(state) => {
+                let is_offline = matches!(state, ConnectionState::Offline { .. });
                 self.connection.replace(state);
+                if let Some(client) = self.client.upgrade() {
+                    client.connection_changed();
+                    if is_offline {
+                        client.doubt();
+                    }
+                }
+            }
+            QueryEffect::Writing(state) => {
+                self.writing.replace(state);
                 if let Some(client) = self.client.upgrade() {
                     client.connection_changed();
                 }
             }
+            QueryEffect::Post { request, path, write, .. } => self.post(request, path, &write),
+            QueryEffect::Written(Settled { id, path, result }) => {
+                if let Some(client) = self.client.upgrade() {
+                    client.written(&path, id, result);
+                }
+            }
+            QueryEffect::Ready { id } => {
+                let place = self.waiting.borrow().iter().position(|(other, _)| *other == id);
+                if let Some(place) = place {
+                    let (_, ready) = self.waiting.borrow_mut().swap_remove(place);
+                    ready();
+                }
+            }
         }
+    }
+
+    fn post(self: &Rc<Self>, request: u64, path: Rc<DocumentPath>, write: &Outgoing) {
+        let Some(client) = self.client.upgrade() else { return };
+        let (live, sent) = (Rc::clone(self), write.request());
+        spawn(async move {
+            let answer = write_answer(&path, fetch::send(&client, &sent).await);
+            live.handle(QueryEvent::Answered { request, answer });
+        });
+    }
+
+    /// Calls `ready` after the writes that were begun before: those of the document at `path`, or all.
+    pub(crate) fn after_writes(
+        self: &Rc<Self>,
+        path: Option<Rc<DocumentPath>>,
+        patience: Patience,
+        ready: impl FnOnce() + 'static,
+    ) {
+        let Some(client) = self.client.upgrade() else { return };
+        let id = client.new_id();
+        self.waiting.borrow_mut().push((id, Box::new(ready)));
+        self.handle(QueryEvent::Wait { id, path, patience });
     }
 
     fn alarm(&self, timer: QueryTimer) -> &Alarm {
@@ -125,6 +185,8 @@ impl LiveQueries {
             QueryTimer::Socket => &self.socket_alarm,
             QueryTimer::Retry => &self.retry_alarm,
             QueryTimer::Ping => &self.ping_alarm,
+            QueryTimer::Writes => &self.writes_alarm,
+            QueryTimer::Linger => &self.linger_alarm,
         }
     }
 
@@ -150,11 +212,15 @@ impl LiveQueries {
     fn receive(self: &Rc<Self>, frame: Result<QueryMessage, Error>) {
         match &frame {
             // Of one query too: with another token the whole socket comes again.
-            Ok(QueryMessage::Error { error, .. }) if self.port.may_come_again(error) => {
+            Ok(
+                QueryMessage::Error { error, .. }
+                | QueryMessage::Written { result: Err(error), .. },
+            ) if self.port.may_come_again(error) => {
                 self.handle(QueryEvent::Closed(Some(error.clone())));
                 return;
             }
-            Ok(QueryMessage::Error { .. }) | Err(_) => {}
+            Ok(QueryMessage::Error { .. } | QueryMessage::Written { result: Err(_), .. })
+            | Err(_) => {}
             Ok(_) => self.port.works(),
         }
         self.handle(QueryEvent::Received(frame));
@@ -166,8 +232,9 @@ impl LiveQueries {
     }
 
     /// The socket says who this is from now on.
-    pub(crate) fn tell_token(&self, token: &Token) {
+    pub(crate) fn tell_token(self: &Rc<Self>, token: &Token) {
         self.port.tell_token(token);
+        self.handle(QueryEvent::Renewed);
     }
 
     /// Adds a listener. It is told the present result, if there is one, and every later one; not from here.

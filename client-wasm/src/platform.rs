@@ -1,4 +1,4 @@
-//! What browsers and Node.js share: the clock, randomness, timers, tasks, and word that the network is back.
+//! What browsers and Node.js share: the clock, randomness, timers, tasks, and word of the network.
 
 use blaze_schema::timestamp::Timestamp;
 use futures_channel::oneshot;
@@ -6,7 +6,7 @@ use js_sys::Function;
 use std::cell::RefCell;
 use std::pin::Pin;
 use wasm_bindgen::prelude::*;
-use web_sys::EventTarget;
+use web_sys::{Event, EventTarget};
 
 #[wasm_bindgen]
 extern "C" {
@@ -85,31 +85,37 @@ pub(crate) async fn sleep(after_ms: u32) {
     let _ = end.await;
 }
 
-/// Calls back whenever the browser says that the network is back. Node.js never does.
-pub(crate) struct OnlineWatch {
+/// Calls back whenever the browser says that the network is back, with `true`, or gone. Node.js never does.
+pub(crate) struct NetworkWatch {
     target: Option<EventTarget>,
-    callback: Closure<dyn FnMut()>,
+    callback: Closure<dyn FnMut(Event)>,
 }
 
 const ONLINE: &str = "online";
+const OFFLINE: &str = "offline";
 
-impl OnlineWatch {
-    pub(crate) fn new(callback: impl FnMut() + 'static) -> Self {
-        let callback = Closure::new(callback);
+impl NetworkWatch {
+    pub(crate) fn new(mut callback: impl FnMut(bool) + 'static) -> Self {
+        let callback = Closure::new(move |event: Event| callback(event.type_() == ONLINE));
         let target = js_sys::global().dyn_into::<EventTarget>().ok().filter(|target| {
-            let callback = callback.as_ref().unchecked_ref();
-            target.add_event_listener_with_callback(ONLINE, callback).is_ok()
+            let add = |name| {
+                let callback = callback.as_ref().unchecked_ref();
+                target.add_event_listener_with_callback(name, callback).is_ok()
+            };
+            add(ONLINE) && add(OFFLINE)
         });
-        OnlineWatch { target, callback }
+        NetworkWatch { target, callback }
     }
 }
 
-impl Drop for OnlineWatch {
+impl Drop for NetworkWatch {
     fn drop(&mut self) {
-        if let Some(target) = &self.target {
-            let callback = self.callback.as_ref().unchecked_ref();
-            // It was added, so it can be removed; and if not, the callback finds nothing to do.
-            let _ = target.remove_event_listener_with_callback(ONLINE, callback);
+        for name in [ONLINE, OFFLINE] {
+            if let Some(target) = &self.target {
+                let callback = self.callback.as_ref().unchecked_ref();
+                // It was added, so it can be removed; and if not, the callback finds nothing to do.
+                let _ = target.remove_event_listener_with_callback(name, callback);
+            }
         }
     }
 }

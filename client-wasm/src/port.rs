@@ -165,6 +165,9 @@ impl Port {
     /// The server takes the socket's token for good.
     pub(crate) fn works(&self) {
         self.credentials.know_server();
+        if let Some(client) = self.credentials.client() {
+            client.reached();
+        }
         self.credentials.with(|identity| self.shown.borrow_mut().accepted(identity));
     }
 

@@ -1,16 +1,21 @@
-//! The queries that one client listens to: one socket for all of them, and a [`QueryView`] for each.
+//! A client's socket on `/v1/listen`: the queries that it listens to, each with a [`QueryView`], and its writes, in an
+//! [`Outbox`].
 //!
-//! In scope: every decision about listening to queries. Out of scope: sockets, timers, the clock, randomness and
+//! In scope: every decision about listening to queries and about sending writes. Out of scope: sockets, timers, the clock, randomness and
 //! callbacks. It is driven as a [`Replica`](crate::replica::Replica) is: tell [`Queries::handle`] what happened, then do
 //! the effects, in order.
 //!
 //! Every query goes on after a lost socket from the last frame that it had. A frame that does not fit gives the socket
 //! up, and its query starts anew. An error ends the one query that it names, or delays it where it may pass.
+//!
+//! A query is asked after the writes that were made before it: rules may let it pass because of them. The socket is open
+//! as long as there are queries, and as long as several writes wait; writes need none, and never wait for it to open.
 
 use crate::backoff::Backoff;
 use crate::event::ConnectionState;
 use crate::link::{Link, LinkEffect};
-use crate::query_event::{QueryEffect, QueryEvent, QueryTimer};
+use crate::outbox::{Outbox, Settled};
+use crate::query_event::{Patience, QueryEffect, QueryEvent, QueryTimer};
 use crate::query_view::QueryView;
 use crate::row::Rows;
 use crate::session::may_pass;
@@ -29,11 +34,20 @@ use std::rc::Rc;
 /// come by themselves before that.
 pub const PING_AFTER_MS: u32 = 500;
 
-/// The queries of a client.
+/// A socket that no query needs stays open for so long after the last write, in milliseconds.
+pub const LINGER_MS: u32 = 10_000;
+
+/// The queries and the writes of a client.
 #[derive(Debug, Default)]
 pub struct Queries {
     link: Link,
     targets: Vec<Target>,
+    outbox: Outbox,
+    /// True after the server refused the socket: writes do without one until a query is listened to or there is another
+    /// token.
+    shunned: bool,
+    /// True while the timer [`QueryTimer::Linger`] runs.
+    lingering: bool,
     /// The writes that were not answered: a query that is listened to later shows them too.
     unanswered: Vec<Unanswered>,
     /// Whether the timer [`QueryTimer::Retry`] runs.
@@ -58,6 +72,8 @@ struct Target {
     /// The first frames of a result whose last one is not here yet.
     parts: Option<Changes>,
     stage: Stage,
+    /// The last write that was made before it.
+    after: u64,
     /// How often in a row the server refused it for the moment.
     backoff: Backoff,
     /// Whether that is so now.
@@ -68,6 +84,8 @@ struct Target {
 enum Stage {
     /// This socket's server does not know of it.
     Unlisted,
+    /// The server refused it for the moment; the timer [`QueryTimer::Retry`] runs.
+    Delayed,
     /// It was told.
     Listed,
     /// And answered.
@@ -100,26 +118,26 @@ impl Queries {
                 let mut opened = false;
                 self.link(&mut effects, |link, asked| opened = link.opened(false, asked));
                 if opened {
-                    self.list(&mut effects);
+                    self.outbox.opened(&mut effects);
                 }
             }
             QueryEvent::Received(frame) => self.received(frame, random, &mut effects),
             QueryEvent::Closed(why) => {
                 self.link(&mut effects, |link, asked| link.closed(why, random, asked));
             }
-            QueryEvent::Refused(error) => self.fail_all(&error, &mut effects),
+            QueryEvent::Refused(error) => self.fail_all(&error, random, &mut effects),
             QueryEvent::Timer(QueryTimer::Socket) => {
                 self.link(&mut effects, |link, asked| link.timer(random, asked));
             }
             QueryEvent::Timer(QueryTimer::Retry) => {
                 self.retrying = false;
-                self.list(&mut effects);
+                let delayed = self.targets.iter_mut().filter(|one| one.stage == Stage::Delayed);
+                delayed.for_each(|target| target.stage = Stage::Unlisted);
             }
             QueryEvent::Timer(QueryTimer::Ping) => {
                 self.pinging = false;
                 self.send_ping(&mut effects);
             }
-            QueryEvent::Online => self.link(&mut effects, Link::online),
             QueryEvent::Write { path, operation } => {
                 for target in &mut self.targets {
                     target.view.write(&path, &operation, now);
@@ -132,10 +150,82 @@ impl Queries {
             }
             QueryEvent::Close => {
                 self.targets.clear();
-                self.stop(&mut effects);
+                for settled in self.outbox.close(&mut effects) {
+                    self.written(Some(settled), &mut effects);
+                }
+                self.end(&mut effects);
             }
+            event => self.handle_way(random, event, &mut effects),
         }
+        self.go_on(random, &mut effects);
         effects
+    }
+
+    /// Handles the events of the way to the server and of writes on it.
+    fn handle_way(&mut self, random: u128, event: QueryEvent, effects: &mut Vec<QueryEffect>) {
+        match event {
+            QueryEvent::Timer(QueryTimer::Writes) => self.outbox.timer(),
+            QueryEvent::Timer(QueryTimer::Linger) => {
+                self.lingering = false;
+                self.stop(effects);
+            }
+            QueryEvent::Online => {
+                self.link(effects, Link::retry);
+                self.outbox.retry(effects);
+            }
+            QueryEvent::Reached => {
+                self.link(effects, Link::reached);
+                self.outbox.reached(effects);
+            }
+            QueryEvent::Doubt => self.link(effects, Link::doubt),
+            QueryEvent::Renewed => {
+                self.shunned = false;
+                self.outbox.renewed();
+            }
+            QueryEvent::Send { id, path, write } => self.outbox.push(id, path, write),
+            QueryEvent::Answered { request, answer } => {
+                let settled = self.outbox.answered(request, answer, random, effects);
+                self.written(settled, effects);
+            }
+            QueryEvent::Wait { id, path, patience } => {
+                self.outbox.wait(id, path.as_deref(), patience, effects);
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes the steps that an event has made possible, the same after every event.
+    fn go_on(&mut self, random: u128, effects: &mut Vec<QueryEffect>) {
+        if !self.link.is_open() {
+            self.outbox.closed(random, effects);
+        }
+        self.outbox.send(effects);
+        self.list(effects);
+        let bytes = self.outbox.bytes_on_socket();
+        self.link(effects, |link, asked| link.awaits(bytes, asked));
+        if !self.targets.is_empty() {
+            self.rest(false, effects);
+        } else if self.outbox.wants_socket() && !self.shunned {
+            self.rest(false, effects);
+            self.link(effects, Link::start);
+        } else {
+            self.rest(self.link.is_started() && self.outbox.is_empty(), effects);
+        }
+    }
+
+    /// Starts or stops the timer that closes a socket without use.
+    fn rest(&mut self, lingering: bool, effects: &mut Vec<QueryEffect>) {
+        if mem::replace(&mut self.lingering, lingering) != lingering {
+            let timer = QueryTimer::Linger;
+            effects.push(match lingering {
+                true => QueryEffect::StartTimer { timer, after_ms: LINGER_MS },
+                false => QueryEffect::StopTimer(timer),
+            });
+        }
+    }
+
+    fn written(&mut self, settled: Option<Settled>, effects: &mut Vec<QueryEffect>) {
+        effects.extend(settled.map(QueryEffect::Written));
     }
 
     fn listen(&mut self, number: u64, query: Query, asked: String, effects: &mut Vec<QueryEffect>) {
@@ -151,11 +241,19 @@ impl Queries {
         for write in &self.unanswered {
             view.write(&write.path, &write.operation, write.at);
         }
-        let (stage, backoff) = (Stage::Unlisted, Backoff::default());
-        let (resume, parts, delayed) = (None, None, false);
-        self.targets.push(Target { number, asked, view, resume, parts, stage, backoff, delayed });
+        self.targets.push(Target {
+            number,
+            asked,
+            view,
+            resume: None,
+            parts: None,
+            stage: Stage::Unlisted,
+            after: self.outbox.last(),
+            backoff: Backoff::default(),
+            delayed: false,
+        });
+        self.shunned = false;
         self.link(effects, Link::start);
-        self.list(effects);
     }
 
     fn unlisten(&mut self, number: u64, effects: &mut Vec<QueryEffect>) {
@@ -163,20 +261,21 @@ impl Queries {
             return;
         };
         let target = self.targets.remove(index);
-        if target.stage != Stage::Unlisted {
+        if matches!(target.stage, Stage::Listed | Stage::Live) {
             effects.push(QueryEffect::Send(unlisten_text(number)));
         }
         self.undelayed(target.delayed, effects);
         self.stop(effects);
     }
 
-    /// Tells the server of the queries that it does not know of.
+    /// Tells the server of the queries that it does not know of, and that are not to wait.
     fn list(&mut self, effects: &mut Vec<QueryEffect>) {
         if !self.link.is_open() {
             return;
         }
         for target in &mut self.targets {
-            if target.stage == Stage::Unlisted {
+            let waits = self.outbox.holds_up(target.after, Patience::UntilItIsHopeless);
+            if target.stage == Stage::Unlisted && !waits {
                 target.stage = Stage::Listed;
                 target.parts = None;
                 target.view.relistened();
@@ -204,7 +303,14 @@ impl Queries {
                 self.refused(target, error, random, effects);
             }
             Ok(QueryMessage::Error { target: None, error }) if !may_pass(&error) => {
-                self.fail_all(&error, effects);
+                self.fail_all(&error, random, effects);
+            }
+            Ok(QueryMessage::Written { id, result }) => {
+                self.link(effects, Link::worked);
+                if let Ok(id) = id.parse() {
+                    let settled = self.outbox.written(id, result, random, effects);
+                    self.written(settled, effects);
+                }
             }
             Ok(QueryMessage::Error { error, .. }) => {
                 self.link(effects, |link, asked| link.ended(&error, random, asked));
@@ -215,7 +321,6 @@ impl Queries {
                     self.passed(effects);
                 }
             }
-            Ok(QueryMessage::Other) => self.link(effects, Link::worked),
             Err(error) => {
                 // Whichever query it was for: what it has may miss something.
                 self.targets.iter_mut().for_each(|target| target.resume = None);
@@ -232,8 +337,9 @@ impl Queries {
         effects: &mut Vec<QueryEffect>,
     ) {
         // A frame of a query that was unlistened to meanwhile is nothing.
-        let listed =
-            |target: &&mut Target| target.number == number && target.stage != Stage::Unlisted;
+        let listed = |target: &&mut Target| {
+            target.number == number && matches!(target.stage, Stage::Listed | Stage::Live)
+        };
         let Some(target) = self.targets.iter_mut().find(listed) else { return };
         let Some(changes) = join_parts(&mut target.parts, changes) else { return };
         let resume = changes.resume.clone();
@@ -259,7 +365,7 @@ impl Queries {
         };
         if may_pass(&error) {
             let target = &mut self.targets[index];
-            target.stage = Stage::Unlisted;
+            target.stage = Stage::Delayed;
             target.delayed = true;
             let after_ms = target.backoff.fail(random);
             // One timer for all of them: a second one may be tried too early once.
@@ -283,11 +389,13 @@ impl Queries {
         }
     }
 
-    fn fail_all(&mut self, error: &Error, effects: &mut Vec<QueryEffect>) {
+    fn fail_all(&mut self, error: &Error, random: u128, effects: &mut Vec<QueryEffect>) {
         for target in mem::take(&mut self.targets) {
             effects.push(QueryEffect::Fail { target: target.number, error: error.clone() });
         }
-        self.stop(effects);
+        self.shunned = true;
+        self.outbox.closed(random, effects);
+        self.end(effects);
     }
 
     fn settled(
@@ -337,9 +445,15 @@ impl Queries {
         effects.push(QueryEffect::Changed);
     }
 
-    /// Without a query there is no socket and no timer.
+    /// Without a query and a write there is no socket and no timer.
     fn stop(&mut self, effects: &mut Vec<QueryEffect>) {
-        if self.targets.is_empty() && self.link.is_started() {
+        if self.targets.is_empty() && self.outbox.is_empty() && !self.lingering {
+            self.end(effects);
+        }
+    }
+
+    fn end(&mut self, effects: &mut Vec<QueryEffect>) {
+        if self.link.is_started() {
             self.link(effects, Link::stop);
             (self.retrying, self.pinging) = (false, false);
             effects.push(QueryEffect::StopTimer(QueryTimer::Retry));
@@ -451,6 +565,7 @@ mod tests {
                     format!("offline {retry_in_ms}{why}")
                 }
                 QueryEffect::Connection(state) => format!("{state:?}"),
+                other => format!("{other:?}"),
             };
             self.effects.drain(..).map(short).collect::<Vec<_>>().join(", ")
         }
@@ -460,7 +575,7 @@ mod tests {
     fn queries_share_a_socket_from_the_first_to_the_last() {
         let mut bench = Bench::default();
         bench.listen(1);
-        assert_eq!(bench.told(), "open, Socket 15000 ms, Connecting");
+        assert_eq!(bench.told(), "open, Socket 10000 ms, Connecting");
         bench.listen(2);
         assert_eq!(bench.told(), "");
         bench.tell(QueryEvent::Opened);
@@ -485,13 +600,13 @@ mod tests {
         let part = r#"{"target":1,"type":"changes","reset":true,"changes":[]}"#;
         bench.receive(part);
         assert_eq!((bench.told().as_str(), bench.queries.rows(1)), ("", None));
-        bench.tell(QueryEvent::Closed);
+        bench.tell(QueryEvent::Closed(None));
         bench.timer(QueryTimer::Socket);
         bench.tell(QueryEvent::Opened);
         assert!(bench.told().contains("{listen:{target:1,query:{from:c1}}}"), "from the beginning");
         bench.receive(part);
         bench.frame(1, false, "s1");
-        assert_eq!(bench.told(), "changed");
+        assert_eq!(bench.told(), "Connected, changed");
         assert_eq!(bench.queries.rows(1), Some(Rc::default()));
     }
 
@@ -504,7 +619,7 @@ mod tests {
         assert_eq!(bench.queries.rows(1), Some(Rc::default()));
         assert_eq!(bench.queries.rows(2), None, "nothing came yet");
         bench.timer(QueryTimer::Socket);
-        assert_eq!(bench.told(), "{ping:0}, Socket 10000 ms");
+        assert_eq!(bench.told(), "{ping:0}, Socket 5000 ms");
         bench.timer(QueryTimer::Socket);
         let late = "the server did not answer in time";
         assert_eq!(bench.told(), format!("close, Socket 250 ms, offline 250: {late}"));
@@ -513,11 +628,11 @@ mod tests {
         bench.tell(QueryEvent::Online);
         bench.tell(QueryEvent::Opened);
         let listens = "{listen:{target:1,query:{from:c1},resume:s2}}, {listen:{target:2,query:{from:c2}}}, {listen:{target:3,query:{from:c3}}}";
-        let opened = "open, Socket 15000 ms, Connecting, {ping:0}, Socket 10000 ms";
+        let opened = "open, Socket 10000 ms, Connecting, {ping:0}, Socket 10000 ms";
         assert_eq!(bench.told(), format!("{opened}, {listens}"));
         bench.receive(PONG);
         bench.timer(QueryTimer::Socket);
-        assert_eq!(bench.told(), "Connected, Socket 15000 ms");
+        assert_eq!(bench.told(), "Connected, Socket 10000 ms");
     }
 
     #[test]
@@ -556,7 +671,7 @@ mod tests {
             bench.tell(QueryEvent::Listen { target: 1, query, asked });
             bench.told()
         };
-        assert_eq!(listen(BODY_BYTES), "open, Socket 15000 ms, Connecting");
+        assert_eq!(listen(BODY_BYTES), "open, Socket 10000 ms, Connecting");
         assert_eq!(listen(BODY_BYTES + 1), "fail 1 resource-exhausted");
     }
 
@@ -627,7 +742,7 @@ mod tests {
         assert_eq!(bench.told(), "Ping 500 ms, changed");
         let is_same = |bench: &mut Bench| Rc::ptr_eq(&rows, &bench.queries.rows(1).unwrap());
         bench.timer(QueryTimer::Ping);
-        assert_eq!(bench.told(), "{ping:1}, Socket 10000 ms");
+        assert_eq!(bench.told(), "{ping:1}, Socket 5000 ms");
         bench.receive(PONG);
         assert!(is_same(&mut bench), "the answer to another ping");
         bench.tell(QueryEvent::Closed(None));

@@ -1,6 +1,8 @@
 //! What happens to [`Queries`](crate::queries::Queries), and what they ask to be done about it.
 
 use crate::event::ConnectionState;
+use crate::http::{Answer, Outgoing};
+use crate::outbox::Settled;
 use blaze_schema::Error;
 use blaze_schema::changes::QueryMessage;
 use blaze_schema::path::DocumentPath;
@@ -35,8 +37,40 @@ pub enum QueryEvent {
     Refused(Error),
     /// The timer set by [`QueryEffect::StartTimer`] ran out.
     Timer(QueryTimer),
-    /// The network is said to be back.
+    /// The network is said to be back, or the application wants everything to be tried at once.
     Online,
+    /// Something of this client reached the server: what waits to reach it may try again.
+    Reached,
+    /// Something of this client did not reach the server, or the network is said to be gone: an open socket is asked
+    /// whether it still works.
+    Doubt,
+    /// The socket speaks for another token from now on.
+    Renewed,
+    /// A write is to be sent, after all that were before.
+    Send {
+        /// Its name, in [`QueryEffect::Written`]; larger than any before.
+        id: u64,
+        /// Its document.
+        path: Rc<DocumentPath>,
+        /// The write.
+        write: Rc<Outgoing>,
+    },
+    /// The request of [`QueryEffect::Post`] was answered, or failed on the way.
+    Answered {
+        /// The request.
+        request: u64,
+        /// What came of it.
+        answer: Answer,
+    },
+    /// Something is to happen after the writes that were made before.
+    Wait {
+        /// Its name, in [`QueryEffect::Ready`].
+        id: u64,
+        /// The document whose writes it waits for; `None` for all.
+        path: Option<Rc<DocumentPath>>,
+        /// Its patience.
+        patience: Patience,
+    },
     /// The application wrote to a document.
     Write {
         /// Which.
@@ -84,6 +118,35 @@ pub enum QueryEffect {
     },
     /// How the connection is now.
     Connection(ConnectionState),
+    /// Send a write's request. May be repeated: the request names itself by its idempotency key.
+    Post {
+        /// The request's number.
+        request: u64,
+        /// The write.
+        id: u64,
+        /// Its document.
+        path: Rc<DocumentPath>,
+        /// What is sent.
+        write: Rc<Outgoing>,
+    },
+    /// A write has ended.
+    Written(Settled),
+    /// What waited for writes waits no longer.
+    Ready {
+        /// Its name.
+        id: u64,
+    },
+    /// The way of writes to the server: `Offline` while one is sent again and again, `Idle` otherwise.
+    Writing(ConnectionState),
+}
+
+/// The length of a wait for writes that fail on the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// No longer: a read.
+    UntilItFails,
+    /// As long as the server does not answer at all, and not for ever: a listener.
+    UntilItIsHopeless,
 }
 
 /// The timers of all queries together.
@@ -95,4 +158,8 @@ pub enum QueryTimer {
     Retry,
     /// To find out whether the frames of answered writes are here.
     Ping,
+    /// To send writes again.
+    Writes,
+    /// To close a socket that writes needed.
+    Linger,
 }

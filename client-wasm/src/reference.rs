@@ -49,8 +49,8 @@ impl Deref for CollectionReference {
 /// A document, whether it exists or not. Cloning is cheap.
 ///
 /// A write is begun by the call itself, not by the first poll of what it returns: it shows in listeners at once, is
-/// sent after the writes before it, and is sent again for as long as the server cannot be reached. Dropping the future
-/// only drops the answer.
+/// committed after all writes that this client made before it, of whichever documents, and is sent again for as long as
+/// the server cannot be reached. Dropping the future only drops the answer.
 #[derive(Clone)]
 pub struct DocumentReference {
     blaze: Blaze,
@@ -214,7 +214,8 @@ impl DocumentReference {
 
     /// Calls `next` with the document as it is, soon, and whenever it changes, this client's own writes included, and
     /// `error` at most once, when listening was refused; after that nothing is called any more. A lost connection is
-    /// no error: it is made again. Dropping the subscription ends it.
+    /// no error: it is made again. The server is asked after the writes that were begun before, by which rules may let the
+    /// document be read. Dropping the subscription ends it.
     pub fn on_update(
         &self,
         next: impl Fn(DocumentSnapshot) + 'static,

@@ -1,26 +1,34 @@
-//! One document as one client has it: a [`Session`] that listens, an [`Outbox`] that writes, and a [`View`] that puts
-//! the two together.
+//! One document as one client has it: a [`Session`] that listens, its unanswered writes, and a [`View`] that puts the two
+//! together.
 //!
-//! In scope: every decision that is taken about a document. Out of scope: sockets, requests, timers, the clock,
-//! randomness and callbacks. Drive it by [`Replica::handle`]: tell it what happened, then do the effects, in order. An
-//! effect's outcome is told as an event later, never while its effects are being done.
+//! In scope: every decision that is taken about a document. Out of scope: in which order a client's writes are sent
+//! ([`crate::outbox`]), sockets, timers, the clock, randomness and callbacks. Drive it by [`Replica::handle`]: tell it
+//! what happened, then do the effects, in order. An effect's outcome is told as an event later, never while its effects
+//! are being done.
+//!
+//! Listeners see own writes at once, but the server is asked for the document after the writes that were made before:
+//! rules may let it be read because of them.
 
-use crate::event::{Effect, Event, Timer};
-use crate::http::write_request;
-use crate::outbox::{Outbox, Settled};
+use crate::event::{Effect, Event};
+use crate::http::Outgoing;
 use crate::session::Session;
 use crate::view::View;
 use blaze_schema::id::ulid;
 use blaze_schema::path::DocumentPath;
 use blaze_schema::timestamp::Timestamp;
+use std::mem;
+use std::rc::Rc;
 
 /// The replica of one document.
 #[derive(Debug)]
 pub struct Replica {
     path: DocumentPath,
     session: Session,
-    outbox: Outbox,
     view: View,
+    /// The writes without an answer, in the order of their making.
+    unanswered: Vec<u64>,
+    /// True while listening waits for earlier writes.
+    waiting: bool,
 }
 
 impl Replica {
@@ -29,8 +37,9 @@ impl Replica {
         Replica {
             path,
             session: Session::default(),
-            outbox: Outbox::default(),
             view: View::default(),
+            unanswered: Vec::new(),
+            waiting: false,
         }
     }
 
@@ -41,7 +50,7 @@ impl Replica {
 
     /// Whether no write is waiting to be sent or answered.
     pub fn is_settled(&self) -> bool {
-        self.outbox.is_empty()
+        self.unanswered.is_empty()
     }
 
     /// Takes one event. `now` is the local clock; all bits of `random` are.
@@ -50,12 +59,15 @@ impl Replica {
         match event {
             Event::Listen => {
                 self.view.watch();
-                self.session.listen(&mut effects);
+                self.waiting = true;
+                effects.push(Effect::Wait);
             }
-            Event::Unlisten => {
-                self.view.unwatch();
-                self.session.unlisten(&mut effects);
+            Event::Ready => {
+                if mem::take(&mut self.waiting) {
+                    self.session.listen(&mut effects);
+                }
             }
+            Event::Unlisten => self.unlisten(&mut effects),
             Event::Opened => self.session.opened(&mut effects),
             Event::Received(message) => {
                 if self.session.received(message, random, &mut effects)
@@ -66,30 +78,27 @@ impl Replica {
             }
             Event::Closed(why) => self.session.closed(why, random, &mut effects),
             Event::Refused(error) => self.session.refused(error, &mut effects),
-            Event::Timer(Timer::Socket) => self.session.timer(random, &mut effects),
-            Event::Timer(Timer::Writes) => self.outbox.retry(&mut effects),
-            Event::Online => {
-                self.session.online(&mut effects);
-                self.outbox.retry(&mut effects);
-            }
+            Event::Timer => self.session.timer(random, &mut effects),
+            Event::Online => self.session.retry(&mut effects),
+            Event::Reached => self.session.reached(&mut effects),
+            Event::Doubt => self.session.doubt(&mut effects),
             Event::Write { id, change } => {
-                let (operation, request) = write_request(&self.path, change, ulid(now, random));
+                let (operation, write) = Outgoing::new(&self.path, change, ulid(now, random));
                 self.view.write(operation, now);
-                self.outbox.push(id, request, &mut effects);
+                self.unanswered.push(id);
+                effects.push(Effect::Send { id, write: Rc::new(write) });
             }
-            Event::Answered { id, answer } => {
-                if let Some(settled) = self.outbox.answered(id, answer, random, &mut effects) {
-                    self.settle(settled, &mut effects);
+            Event::Answered { id, result } => {
+                if self.unanswered.first() == Some(&id) {
+                    self.unanswered.remove(0);
+                    match &result {
+                        Ok(version) => self.view.done(*version),
+                        Err(_) => self.view.refused(),
+                    }
+                    effects.push(Effect::Settled { id, result });
                 }
             }
-            Event::Read { id } => self.outbox.read(id, &mut effects),
-            Event::Close => {
-                self.view.unwatch();
-                self.session.unlisten(&mut effects);
-                for settled in self.outbox.close(&mut effects) {
-                    self.settle(settled, &mut effects);
-                }
-            }
+            Event::Close => self.unlisten(&mut effects),
         }
         if effects.iter().any(|effect| matches!(effect, Effect::Fail(_))) {
             self.view.unwatch();
@@ -101,11 +110,9 @@ impl Replica {
         effects
     }
 
-    fn settle(&mut self, settled: Settled, effects: &mut Vec<Effect>) {
-        match &settled.result {
-            Ok(version) => self.view.done(*version),
-            Err(_) => self.view.refused(),
-        }
-        effects.push(Effect::Settled { id: settled.id, result: settled.result });
+    fn unlisten(&mut self, effects: &mut Vec<Effect>) {
+        self.waiting = false;
+        self.view.unwatch();
+        self.session.unlisten(effects);
     }
 }

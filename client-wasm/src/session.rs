@@ -3,7 +3,7 @@
 //! The state survives a lost socket: the next one starts after it. It does not survive a gap: whatever led to that,
 //! a snapshot mends it.
 
-use crate::event::{Effect, Timer};
+use crate::event::Effect;
 use crate::link::{Link, LinkEffect};
 use crate::state::{ServerState, Step};
 use blaze_schema::error::{Code, Error};
@@ -99,9 +99,19 @@ impl Session {
         self.link(effects, |link, effects| link.timer(random, effects));
     }
 
-    /// The network is back.
-    pub fn online(&mut self, effects: &mut Vec<Effect>) {
-        self.link(effects, Link::online);
+    /// The network is said to be back.
+    pub fn retry(&mut self, effects: &mut Vec<Effect>) {
+        self.link(effects, Link::retry);
+    }
+
+    /// The server is within reach.
+    pub fn reached(&mut self, effects: &mut Vec<Effect>) {
+        self.link(effects, Link::reached);
+    }
+
+    /// The server may be out of reach.
+    pub fn doubt(&mut self, effects: &mut Vec<Effect>) {
+        self.link(effects, Link::doubt);
     }
 
     /// Tells the link of something, and passes on what it asks for.
@@ -124,10 +134,8 @@ impl Session {
             }
             LinkEffect::Close => Effect::CloseSocket,
             LinkEffect::Ping => Effect::SendPing,
-            LinkEffect::StartTimer(after_ms) => {
-                Effect::StartTimer { timer: Timer::Socket, after_ms }
-            }
-            LinkEffect::StopTimer => Effect::StopTimer(Timer::Socket),
+            LinkEffect::StartTimer(after_ms) => Effect::StartTimer { after_ms },
+            LinkEffect::StopTimer => Effect::StopTimer,
             LinkEffect::Connection(state) => Effect::Connection(state),
         }));
     }
@@ -194,8 +202,8 @@ mod tests {
                 }
                 Effect::CloseSocket => "close".to_owned(),
                 Effect::SendPing => "ping".to_owned(),
-                Effect::StartTimer { after_ms, .. } => format!("{after_ms} ms"),
-                Effect::StopTimer(_) => "stop".to_owned(),
+                Effect::StartTimer { after_ms } => format!("{after_ms} ms"),
+                Effect::StopTimer => "stop".to_owned(),
                 Effect::Connection(ConnectionState::Offline { retry_in_ms, error }) => {
                     let why = error.map_or(String::new(), |error| format!(": {}", error.detail));
                     format!("offline {retry_in_ms}{why}")
@@ -229,7 +237,7 @@ mod tests {
     fn a_lost_socket_is_reopened_after_the_last_version() {
         let mut bench = Bench::default();
         bench.session.listen(&mut bench.effects);
-        assert_eq!(bench.told(), "open, 15000 ms, Connecting");
+        assert_eq!(bench.told(), "open, 10000 ms, Connecting");
         bench.session.opened(&mut bench.effects);
         assert_eq!(bench.told(), "10000 ms", "whose server is not known yet");
         assert!(bench.receive(&snapshot(3)));
@@ -240,7 +248,7 @@ mod tests {
         bench.close();
         assert_eq!(bench.told(), "", "it is closed already");
         bench.timer();
-        assert_eq!(bench.told(), "open 4@e, 15000 ms, Connecting");
+        assert_eq!(bench.told(), "open 4@e, 10000 ms, Connecting");
         bench.session.opened(&mut bench.effects);
         assert_eq!(bench.told(), "ping, 10000 ms", "nothing else may come");
         assert!(!bench.receive(PONG));
@@ -262,8 +270,8 @@ mod tests {
             "close, 2000 ms, offline 2000: the server did not answer in time",
             "too slow"
         );
-        bench.session.online(&mut bench.effects);
-        assert_eq!(bench.told(), "open, 15000 ms, Connecting");
+        bench.session.retry(&mut bench.effects);
+        assert_eq!(bench.told(), "open, 10000 ms, Connecting");
         bench.session.opened(&mut bench.effects);
         bench.receive(&snapshot(1));
         bench.effects.clear();
@@ -283,7 +291,7 @@ mod tests {
             assert!(!bench.receive(&frame));
             assert_eq!(bench.told(), format!("close, {wait} ms, offline {wait}: {why}"));
             bench.timer();
-            assert_eq!(bench.told(), "open, 15000 ms, Connecting");
+            assert_eq!(bench.told(), "open, 10000 ms, Connecting");
             bench.session.opened(&mut bench.effects);
             bench.receive(&snapshot(5));
             bench.effects.clear();
@@ -302,14 +310,14 @@ mod tests {
         let mut bench = Bench::open();
         bench.receive(&snapshot(3));
         bench.timer();
-        assert_eq!(bench.told(), "Connected, 15000 ms", "the snapshot came");
+        assert_eq!(bench.told(), "Connected, 10000 ms", "the snapshot came");
         bench.timer();
-        assert_eq!(bench.told(), "ping, 10000 ms");
+        assert_eq!(bench.told(), "ping, 5000 ms");
         bench.receive(PONG);
         bench.timer();
-        assert_eq!(bench.told(), "15000 ms");
-        bench.session.online(&mut bench.effects);
-        assert_eq!(bench.told(), "ping, 10000 ms");
+        assert_eq!(bench.told(), "10000 ms");
+        bench.session.retry(&mut bench.effects);
+        assert_eq!(bench.told(), "ping, 5000 ms");
         bench.timer();
         assert_eq!(bench.told(), "close, 250 ms, offline 250: the server did not answer in time");
     }
@@ -338,10 +346,10 @@ mod tests {
         assert_eq!(bench.told(), "close, stop, Idle, fail permission-denied");
         bench.close();
         bench.timer();
-        bench.session.online(&mut bench.effects);
+        bench.session.retry(&mut bench.effects);
         assert_eq!(bench.told(), "");
         bench.session.listen(&mut bench.effects);
-        assert_eq!(bench.told(), "open, 15000 ms, Connecting");
+        assert_eq!(bench.told(), "open, 10000 ms, Connecting");
     }
 
     #[test]

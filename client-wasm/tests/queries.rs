@@ -208,6 +208,7 @@ impl World {
                 QueryEffect::StopTimer(timer) => self.timers.retain(|other| *other != timer),
                 QueryEffect::Fail { error, .. } => panic!("{error}"),
                 QueryEffect::Changed | QueryEffect::Connection(_) => {}
+                other => panic!("{other:?} without a write to send"),
             }
         }
         self.look();

@@ -7,8 +7,11 @@
 //! 3. In the end listeners see the server's state, and every write has an answer, a version only where the server gave it.
 
 use blaze_client::change::Change;
-use blaze_client::event::{Effect, Event, Timer};
+use blaze_client::event::{Effect, Event};
 use blaze_client::http::Answer;
+use blaze_client::outbox::Settled;
+use blaze_client::queries::Queries;
+use blaze_client::query_event::{Patience, QueryEffect, QueryEvent, QueryTimer};
 use blaze_client::replica::Replica;
 use blaze_client::view::Visible;
 use blaze_client::{Map, ServerMessage, Value, increment};
@@ -21,6 +24,11 @@ use blaze_schema::write::Operation;
 use proptest::prelude::*;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::rc::Rc;
+
+fn path() -> DocumentPath {
+    DocumentPath::parse("a/b").unwrap()
+}
 
 fn unavailable() -> Error {
     Error::new(Code::Unavailable, "no answer")
@@ -121,9 +129,17 @@ impl Server {
     }
 }
 
+/// What rings.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Timer {
+    Socket,
+    Writes,
+}
+
 /// A request on its way, there or back.
 #[derive(Clone)]
 struct Flight {
+    number: u64,
     id: u64,
     key: String,
     answer: Option<Answer>,
@@ -138,6 +154,8 @@ struct Socket {
 struct World {
     server: Server,
     replica: Replica,
+    /// Sends the writes, by HTTP: its socket never opens.
+    queries: Queries,
     socket: Option<Socket>,
     timers: Vec<Timer>,
     /// The request whose answer the replica waits for.
@@ -159,7 +177,8 @@ impl World {
         let data = data.map(|data| data.as_object().unwrap().clone());
         World {
             server: Server::new(data),
-            replica: Replica::new(DocumentPath::parse("a/b").unwrap()),
+            replica: Replica::new(path()),
+            queries: Queries::default(),
             socket: None,
             timers: Vec::new(),
             flight: None,
@@ -196,23 +215,52 @@ impl World {
                 assert!(socket.accepted);
                 socket.frames.push_back(r#"{"pong":0}"#.to_owned());
             }
-            Effect::StartTimer { timer, .. } => {
-                self.timers.retain(|other| *other != timer);
-                self.timers.push(timer);
+            Effect::StartTimer { .. } => self.start(Timer::Socket),
+            Effect::StopTimer => self.timers.retain(|other| *other != Timer::Socket),
+            Effect::Send { id, write } => {
+                self.tell_queries(QueryEvent::Send { id, path: Rc::new(path()), write });
             }
-            Effect::StopTimer(timer) => self.timers.retain(|other| *other != timer),
-            Effect::Send { id, request } => {
-                assert!(self.flight.is_none(), "one write at a time");
-                let key = request.headers.iter().find(|(name, _)| *name == "Idempotency-Key");
-                let key = key.expect("a write has a key").1.clone();
-                self.flight = Some(Flight { id, key, answer: None });
-            }
+            Effect::Wait => self.tell_queries(QueryEvent::Wait {
+                id: 0,
+                path: None,
+                patience: Patience::UntilItIsHopeless,
+            }),
             Effect::Settled { id, result } => {
                 assert!(self.settled.insert(id, result).is_none(), "settled twice");
             }
             Effect::Show(visible) => self.show(visible),
             Effect::Fail(error) => panic!("{error}"),
-            Effect::Fetch { .. } | Effect::Connection(_) | Effect::Writing(_) => {}
+            Effect::Connection(_) => {}
+        }
+    }
+
+    fn start(&mut self, timer: Timer) {
+        self.timers.retain(|other| *other != timer);
+        self.timers.push(timer);
+    }
+
+    fn tell_queries(&mut self, event: QueryEvent) {
+        let random = u128::from(self.clock as u64);
+        let effects = self.queries.handle(Timestamp::from_micros(self.clock), random, event);
+        for effect in effects {
+            match effect {
+                QueryEffect::Post { request: number, id, write, .. } => {
+                    self.strays.extend(self.flight.take());
+                    let key = write.key().to_owned();
+                    self.flight = Some(Flight { number, id, key, answer: None });
+                }
+                QueryEffect::Written(Settled { id, result, .. }) => {
+                    self.tell(Event::Answered { id, result });
+                }
+                QueryEffect::Ready { .. } => self.tell(Event::Ready),
+                QueryEffect::StartTimer { timer: QueryTimer::Writes, .. } => {
+                    self.start(Timer::Writes);
+                }
+                QueryEffect::StopTimer(QueryTimer::Writes) => {
+                    self.timers.retain(|other| *other != Timer::Writes);
+                }
+                _ => {}
+            }
         }
     }
 
@@ -290,18 +338,19 @@ impl World {
     }
 
     fn answer_arrives(&mut self) {
-        if let Some(Flight { id, answer: Some(answer), .. }) = self.flight.clone() {
+        if let Some(Flight { number, answer: Some(answer), .. }) = self.flight.clone() {
             self.flight = None;
-            self.tell(Event::Answered { id, answer });
+            self.tell_queries(QueryEvent::Answered { request: number, answer });
         }
     }
 
     /// The client hears nothing; the request may still arrive.
     fn request_fails(&mut self) {
         if let Some(flight) = self.flight.take() {
-            let id = flight.id;
+            let request = flight.number;
             self.strays.push(flight);
-            self.tell(Event::Answered { id, answer: Answer::Again(unavailable()) });
+            let answer = Answer::Lost(unavailable());
+            self.tell_queries(QueryEvent::Answered { request, answer });
         }
     }
 
@@ -339,7 +388,10 @@ impl World {
 
     fn timer(&mut self, timer: Timer) {
         self.timers.retain(|other| *other != timer);
-        self.tell(Event::Timer(timer));
+        match timer {
+            Timer::Socket => self.tell(Event::Timer),
+            Timer::Writes => self.tell_queries(QueryEvent::Timer(QueryTimer::Writes)),
+        }
     }
 
     /// A frame is lost within a socket: what no socket does, and a client must survive.
@@ -372,12 +424,13 @@ impl World {
             self.server_takes_request();
             self.answer_arrives();
             self.frame_arrives();
-            let silent = self.socket.as_ref().is_some_and(|socket| socket.frames.is_empty());
-            if self.socket.is_none() {
-                self.timer(Timer::Socket);
-            } else if !self.replica.is_settled() && self.flight.is_none() {
+            let is_quiet = |socket: &Socket| socket.accepted && socket.frames.is_empty();
+            let quiet = self.socket.as_ref().is_some_and(is_quiet);
+            if !self.replica.is_settled() && self.flight.is_none() {
                 self.timer(Timer::Writes);
-            } else if silent && self.replica.is_settled() {
+            } else if self.socket.is_none() {
+                self.timer(Timer::Socket);
+            } else if quiet && self.replica.is_settled() {
                 return;
             }
         }
@@ -406,7 +459,10 @@ fn network_step(world: &mut World, step: u8, choice: usize) {
         15 => world.server_takes_stray(choice),
         16 => world.socket_breaks(),
         17..=19 => world.timer_runs_out(choice),
-        20 => world.tell(Event::Online),
+        20 => {
+            world.tell(Event::Online);
+            world.tell_queries(QueryEvent::Online);
+        }
         21 => world.server.log.clear(),
         22 => world.listen(!choice.is_multiple_of(4)),
         _ => {}

@@ -614,7 +614,7 @@ impl Step<'_> {
                 let (result, outcome, mut effects) = match outcome {
                     Ok(outcome) => {
                         let effects = self.index(store, outcome.frame.is_some());
-                        (Ok(version_of(&outcome.answer)), Some(outcome), effects)
+                        (outcome_of(&outcome.answer), Some(outcome), effects)
                     }
                     Err(Stop::Refused(error)) => (Err(error), None, Vec::new()),
                     Err(needs) => return Err(needs),
@@ -687,15 +687,16 @@ fn refusal(error: Error) -> Vec<Effect> {
     vec![Effect::Send(error_text(&error))]
 }
 
-fn version_of(answer: &Answer) -> u64 {
+/// The document's version after a write, or the refusal: a repeated write is answered as at first.
+fn outcome_of(answer: &Answer) -> Result<u64, Error> {
     match answer {
         Answer::Found { version, .. }
         | Answer::NotModified { version }
         | Answer::Written { version, .. }
         | Answer::Committed { version, .. }
         | Answer::Missing { version }
-        | Answer::Deleted { version } => *version,
-        Answer::Refused(_) => 0,
+        | Answer::Deleted { version } => Ok(*version),
+        Answer::Refused(error) => Err(error.clone()),
     }
 }
 

@@ -25,7 +25,7 @@
 use crate::document::{Document, push_json_string};
 use crate::error::{Code, Error};
 use crate::limits::FRAME_BYTES;
-use crate::message::parse_error;
+use crate::message::{parse_error, read_written};
 use crate::patch::{Patch, read};
 use crate::path::DocumentPath;
 use crate::value::Map;
@@ -121,7 +121,12 @@ pub enum QueryMessage {
     /// The answer to a ping.
     Pong(i64),
     /// The answer to a write.
-    Other,
+    Written {
+        /// The client's name for the write.
+        id: String,
+        /// The document's version after it, or why it was refused.
+        result: Result<u64, Error>,
+    },
 }
 
 impl QueryMessage {
@@ -183,7 +188,7 @@ fn read_frame(frame: Value) -> Option<QueryMessage> {
         Some("error") => Some(QueryMessage::Error { target, error: parse_error(&fields) }),
         _ => match fields.get("pong").map(Value::as_i64) {
             Some(number) => number.map(QueryMessage::Pong),
-            None => fields.contains_key("id").then_some(QueryMessage::Other),
+            None => read_written(&fields).map(|(id, result)| QueryMessage::Written { id, result }),
         },
     }
 }
@@ -454,7 +459,10 @@ mod tests {
             );
         }
         assert_eq!(parsed(PONG), Ok(QueryMessage::Pong(0)));
-        assert_eq!(parsed(r#"{"id":"w","result":{}}"#), Ok(QueryMessage::Other));
+        assert_eq!(
+            parsed(r#"{"id":"w","result":{"path":"a/b","version":7}}"#),
+            Ok(QueryMessage::Written { id: "w".to_owned(), result: Ok(7) })
+        );
         assert!(parsed(r#"{"ping":0}"#).is_err() && parsed("{}").is_err());
     }
 

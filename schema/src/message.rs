@@ -42,7 +42,7 @@ pub enum ClientMessage {
     Write {
         /// The client's name for the write, in the answer.
         id: String,
-        /// Under which key it may be repeated.
+        /// The key under which it may be repeated.
         repeatable: Option<Repeatable>,
         /// The write, or why it cannot be read.
         write: Result<Write, Error>,
@@ -263,12 +263,8 @@ impl ServerMessage {
         if let Some(pong) = fields.get("pong").and_then(Value::as_i64) {
             return Ok(ServerMessage::Pong(pong));
         }
-        if let Some(Value::String(id)) = fields.remove("id") {
-            let result = match (fields.get("result"), fields.get("error")) {
-                (Some(Value::Object(result)), _) => Ok(number(result, "version")?),
-                (_, Some(Value::Object(error))) => Err(parse_error(error)),
-                _ => return Err(strange()),
-            };
+        if fields.contains_key("id") {
+            let (id, result) = read_written(&fields).ok_or_else(strange)?;
             return Ok(ServerMessage::Written { id, result });
         }
         match fields.get("type").and_then(Value::as_str) {
@@ -304,6 +300,17 @@ fn strange() -> Error {
 }
 
 /// Reads the error of a frame: `code`, `detail`, and `status` where that is 429.
+/// The answer to a write: its id, and what came of it; `None` for what no server sends.
+pub(crate) fn read_written(fields: &Map) -> Option<(String, Result<u64, Error>)> {
+    let id = fields.get("id")?.as_str()?.to_owned();
+    let result = match (fields.get("result"), fields.get("error")) {
+        (Some(Value::Object(result)), _) => Ok(result.get("version")?.as_u64()?),
+        (_, Some(Value::Object(error))) => Err(parse_error(error)),
+        _ => return None,
+    };
+    Some((id, result))
+}
+
 pub(crate) fn parse_error(fields: &Map) -> Error {
     let code = fields.get("code").and_then(Value::as_str).and_then(Code::parse);
     let detail = fields.get("detail").and_then(Value::as_str).unwrap_or_default();

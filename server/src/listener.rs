@@ -13,7 +13,6 @@ use blaze_engine::http::reply::Reply;
 use blaze_engine::http::security;
 use blaze_engine::listener::{Effect, Event, Listener as Engine, Upstream};
 use blaze_schema::error::Error;
-use blaze_schema::limits::LISTENER_WRITE_MS;
 use blaze_schema::message::{close_code, error_text};
 use js_sys::Array;
 use std::cell::RefCell;
@@ -111,12 +110,12 @@ fn described(effect: Effect) -> Option<JsValue> {
             )
         }
         Effect::Close { upstream } => Array::of2(&"close".into(), &(upstream as f64).into()),
-        Effect::Write { path, text, token } => Array::of5(
+        Effect::Write { path, text, token, within_ms } => Array::of5(
             &"write".into(),
             &path.as_str().into(),
             &text.into(),
             &token.into(),
-            &LISTENER_WRITE_MS.into(),
+            &within_ms.into(),
         ),
         Effect::Identify { token } => Array::of2(&"identify".into(), &token.into()),
         Effect::Lookup { target, paths } => {

@@ -31,7 +31,7 @@ fn check(seed: u64) -> Outcome {
 }
 
 /// What must happen now and then in half of the worlds: a simulation in which nothing goes wrong proves nothing.
-const HAPPENS: [&str; 53] = [
+const HAPPENS: [&str; 55] = [
     "alarm",
     "alarm once more",
     "answer lost",
@@ -82,6 +82,8 @@ const HAPPENS: [&str; 53] = [
     "socket resumed, something missed",
     "wipe",
     "write",
+    "write by HTTP",
+    "write by socket",
     "write done",
     "write on a connection",
     "write refused",

@@ -399,4 +399,14 @@ fn a_write_is_done_once_whichever_ways_it_comes() {
         assert_eq!(framed(&mut bench, 1, Some("l")), Ok(3));
         assert_eq!(bench.data(), json!({"n": 3}));
     }
+    let mut bench = Bench::open();
+    let mut refused = |key| {
+        let text =
+            json!({"write": {"id": "w", "idempotencyKey": key, "update": "a/b", "data": {}}});
+        let effects = bench.step(Event::Message { text: text.to_string() });
+        let refused =
+            |effect: &Effect| matches!(effect, Effect::Send(text) if text.contains("not-found"));
+        effects.iter().any(refused)
+    };
+    assert!(refused("k") && refused("k"), "a refusal is repeated too");
 }

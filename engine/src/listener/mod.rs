@@ -134,6 +134,8 @@ pub enum Effect {
         text: String,
         /// The token of the client; empty for none.
         token: String,
+        /// After so many milliseconds its outcome is unknown.
+        within_ms: u32,
     },
     /// Close the client's socket.
     End {
@@ -306,7 +308,7 @@ impl Listener {
         }
     }
 
-    /// Whether this socket made as many requests as it may.
+    /// True if this socket made as many requests as it may.
     fn is_spent(&self) -> bool {
         self.requests >= LISTENER_REQUESTS
     }

@@ -2,7 +2,9 @@ use super::*;
 
 use blaze_schema::changes::{QueryMessage, added_text, changes_text, changes_texts};
 use blaze_schema::document::document_text;
-use blaze_schema::limits::{ANSWER_BYTES, FRAME_BYTES, LISTENER_PINGS, LIVE_DOCUMENTS};
+use blaze_schema::limits::{
+    ANSWER_BYTES, FRAME_BYTES, LISTENER_PINGS, LISTENER_WRITE_MS, LIVE_DOCUMENTS,
+};
 
 const NOW: Timestamp = Timestamp::MIN;
 
@@ -110,7 +112,8 @@ fn an_error_ends_its_target_only() {
     let write = r#"{"write":{"id":"w","delete":"a/b"}}"#;
     let path = DocumentPath::parse("a/b").unwrap();
     let (text, token) = (write.to_owned(), String::new());
-    assert_eq!(said(&mut listener, write), [Effect::Write { path, text, token }]);
+    let begun = Effect::Write { path, text, token, within_ms: LISTENER_WRITE_MS };
+    assert_eq!(said(&mut listener, write), [begun]);
 }
 
 #[test]

@@ -9,12 +9,12 @@
 
 use super::{Effect, Listener, RESUME};
 use blaze_schema::error::{Code, Error};
-use blaze_schema::limits::{WAITING_WRITE_BYTES, WAITING_WRITES};
+use blaze_schema::limits::{LISTENER_WRITE_MS, WAITING_WRITE_BYTES, WAITING_WRITES};
 use blaze_schema::message::{ServerMessage, close_code, error_text};
 use blaze_schema::path::DocumentPath;
 use std::collections::VecDeque;
 
-/// The writes that were not answered.
+/// The writes without an answer.
 #[derive(Debug, Default)]
 pub(super) struct Writes {
     waiting: VecDeque<Waiting>,
@@ -36,7 +36,7 @@ impl Writes {
         self.under_way
     }
 
-    /// Whether one more of so many bytes may wait.
+    /// True if one more write of so many bytes may wait.
     fn has_room(&self, bytes: usize) -> bool {
         self.waiting.len() < WAITING_WRITES
             && self.bytes.saturating_add(bytes) <= WAITING_WRITE_BYTES
@@ -83,12 +83,12 @@ impl Listener {
         if let Some(Waiting { path, text, token }) = self.writes.waiting.pop_front() {
             self.writes.bytes = self.writes.bytes.saturating_sub(text.len());
             self.writes.under_way = true;
-            effects.push(Effect::Write { path, text, token });
+            effects.push(Effect::Write { path, text, token, within_ms: LISTENER_WRITE_MS });
         }
     }
 }
 
-/// Whether a write that was answered by this frame will not be answered otherwise when it is sent again.
+/// True if the frame is a final answer: the write sent again gets the same one.
 fn is_final(answer: &str) -> bool {
     match ServerMessage::parse(answer) {
         Ok(ServerMessage::Written { result: Ok(_), .. }) => true,

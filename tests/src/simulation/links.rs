@@ -297,7 +297,7 @@ impl World {
         }
     }
 
-    fn object_at(&self, path: &DocumentPath) -> usize {
+    pub(super) fn object_at(&self, path: &DocumentPath) -> usize {
         let found = self.objects.iter().position(|object| object.path == *path);
         found.expect("a document of this world")
     }
@@ -419,6 +419,10 @@ impl World {
         let key = key.expect("a write has an id").to_owned();
         self.stats.count("write on a connection");
         self.note(format_args!("object {object}: write {key} of connection {link}"));
+        let text = match self.sabotage {
+            Some(Sabotage::ForgetKeys) => text.replace("\"idempotencyKey\":", "\"id\":"),
+            _ => text,
+        };
         let event = ObjectEvent::Message { text };
         self.step(object, event, Some(&key), Origin::Link(link));
     }

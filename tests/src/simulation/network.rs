@@ -8,12 +8,14 @@ use super::sabotage::Sabotage;
 use super::steps::Origin;
 use super::world::{Happening, Report, World};
 use blaze_client::event::Event;
-use blaze_client::http::{Answer, Request, Response, read_answer, socket_target, write_answer};
+use blaze_client::http::{
+    Answer, Request, Response, read_answer, read_request, socket_target, write_answer,
+};
 use blaze_client::query_event::QueryEvent;
 use blaze_engine::document::Event as ObjectEvent;
-use blaze_engine::http::document_request;
 use blaze_engine::http::reply::Reply;
 use blaze_engine::http::route::{Route, route};
+use blaze_engine::http::{commit_request, document_request};
 use blaze_schema::error::{Code, Error};
 use blaze_schema::message::{PING, PONG, ServerMessage};
 use blaze_schema::patch::apply_trusted;
@@ -34,15 +36,21 @@ pub(super) struct Fetch {
 /// Who sent it.
 #[derive(Clone, Copy, Debug)]
 enum Sender {
-    /// A replica: the write that it is, or a read.
-    Peer { peer: usize, write: Option<u64> },
+    /// A replica's read.
+    Peer { peer: usize },
+    /// A client's write: the number of the request.
+    Writer { client: usize, request: u64 },
     /// Nobody who remembers anything: how often it is sent again when no answer comes.
     Plain { again: u8 },
 }
 
 impl Fetch {
-    fn is_of(&self, number: usize) -> bool {
-        matches!(self.sender, Sender::Peer { peer, .. } if peer == number)
+    fn is_of_peer(&self, number: usize) -> bool {
+        matches!(self.sender, Sender::Peer { peer } if peer == number)
+    }
+
+    fn is_of_client(&self, number: usize) -> bool {
+        matches!(self.sender, Sender::Writer { client, .. } if client == number)
     }
 }
 
@@ -122,11 +130,19 @@ impl World {
         1 + self.random.below(most) as i64
     }
 
-    /// A peer sends a request: write `write`, or a read.
-    pub(super) fn fetch(&mut self, peer: usize, write: Option<u64>, request: Rc<Request>) {
+    /// A peer reads.
+    pub(super) fn fetch(&mut self, peer: usize) {
+        let request = read_request(self.peers[peer].replica.path());
         let object = self.peers[peer].object;
         let is_offline = self.offline.contains(&self.peers[peer].client);
-        self.send_request(Sender::Peer { peer, write }, object, request, is_offline);
+        self.send_request(Sender::Peer { peer }, object, Rc::new(request), is_offline);
+    }
+
+    /// A client sends a write.
+    pub(super) fn fetch_write(&mut self, client: usize, object: usize, number: u64, sent: Request) {
+        let is_offline = self.offline.contains(&client);
+        let sender = Sender::Writer { client, request: number };
+        self.send_request(sender, object, Rc::new(sent), is_offline);
     }
 
     /// A write by hand, which is sent again some times if it may be.
@@ -168,9 +184,20 @@ impl World {
         let arrived = Arrived { request, keyed: self.sabotage != Some(Sabotage::ForgetKeys) };
         let parts = arrived.parts();
         let path = self.objects[object].path.clone();
-        assert_eq!(route(parts.method, parts.path), Ok(Route::Document(path.clone())));
         let body = request.body.as_deref().unwrap_or_default();
-        let event = document_request::event(&parts, body.as_bytes()).expect("a client's request");
+        let event = match route(parts.method, parts.path) {
+            Ok(Route::Commit) => {
+                let commit = commit_request::parts(&parts, body.as_bytes()).expect("a commit");
+                let [part] = commit.as_slice() else { panic!("a commit of {body}") };
+                assert_eq!(part.path, path);
+                commit_request::event(&parts, &part.body, false)
+            }
+            route => {
+                assert_eq!(route, Ok(Route::Document(path)));
+                document_request::event(&parts, body.as_bytes())
+            }
+        };
+        let event = event.expect("a client's request");
         let key = request.headers.iter().find(|(name, _)| *name == KEY);
         let key = match &event {
             ObjectEvent::Get { .. } => None,
@@ -207,20 +234,17 @@ impl World {
     }
 
     fn response(&mut self, reply: &Reply) -> Response {
-        let etag = reply.headers.iter().find(|(name, _)| *name == "etag");
-        let mut etag = etag.map(|(_, tag)| tag.clone());
         let mut body = reply.body.clone();
         if self.sabotage == Some(Sabotage::LieAboutVersions) {
             let lie = self.random.below(9);
-            etag = etag.map(|_| format!("\"{lie}\""));
-            if let Ok(Value::Object(mut resource)) = serde_json::from_str(&body)
-                && let Some(version) = resource.get_mut("version")
+            if let Ok(Value::Object(mut commit)) = serde_json::from_str(&body)
+                && let Some(Value::Array(results)) = commit.get_mut("results")
             {
-                *version = Value::from(lie);
-                body = Value::Object(resource).to_string();
+                results.iter_mut().for_each(|result| result["version"] = Value::from(lie));
+                body = Value::Object(commit).to_string();
             }
         }
-        Response { status: reply.status, etag, body, ..Response::default() }
+        Response { status: reply.status, body, ..Response::default() }
     }
 
     pub(super) fn response_arrives(&mut self, fetch: u64, response: Option<Response>) {
@@ -230,16 +254,16 @@ impl World {
         let path = self.objects[object].path.clone();
         let answered = response.ok_or_else(|| Error::new(Code::Unavailable, "no answer"));
         match sender {
-            Sender::Peer { peer, write: Some(id) } => {
+            Sender::Writer { client, request } => {
                 let answer = write_answer(&path, answered);
-                self.tell(peer, Event::Answered { id, answer });
+                self.tell_reader(client, QueryEvent::Answered { request, answer });
             }
-            Sender::Peer { write: None, .. } => {
+            Sender::Peer { .. } => {
                 let read = read_answer(&path, answered);
                 self.stats.count(if read.is_ok() { "read" } else { "read failed" });
             }
             Sender::Plain { again } => {
-                if let (Answer::Again(_), Some(again)) =
+                if let (Answer::Again(_) | Answer::Lost(_), Some(again)) =
                     (write_answer(&path, answered), again.checked_sub(1))
                 {
                     self.send_request(Sender::Plain { again }, object, request, false);
@@ -507,13 +531,14 @@ impl World {
             if self.peers[number].client != client {
                 continue;
             }
-            self.fetches.retain(|_, fetch| !fetch.is_of(number));
+            self.fetches.retain(|_, fetch| !fetch.is_of_peer(number));
             if let Some(socket) = self.peers[number].socket {
                 let delay = self.delay();
                 self.queue.after(delay, Happening::Hangup { socket });
             }
             self.peers[number].reload(&mut self.tokens);
         }
+        self.fetches.retain(|_, fetch| !fetch.is_of_client(client));
         let links = [self.watches[client].reload(), self.readers[client].reload()];
         for link in links.into_iter().flatten() {
             self.hang_up(link);

@@ -124,9 +124,7 @@ impl Arrived<'_> {
         let (path, query) = split(&self.request.target);
         let method = match self.request.method {
             http::Method::Get => "GET",
-            http::Method::Put => "PUT",
-            http::Method::Patch => "PATCH",
-            http::Method::Delete => "DELETE",
+            http::Method::Post => "POST",
         };
         Request { method, path, query, headers: self }
     }

@@ -74,13 +74,12 @@ pub(super) struct Peer {
     pub(super) replica: Replica,
     /// The socket that it has, opening ones included.
     pub(super) socket: Option<u64>,
-    /// How often each timer was started or stopped: an older one does not ring.
-    pub(super) timers: [u64; 2],
+    /// How often its timer was started or stopped: an older one does not ring.
+    pub(super) timer: u64,
     pub(super) listening: bool,
     pub(super) connection: ConnectionState,
     pub(super) shown: Option<Visible>,
     pub(super) writes: Vec<Own>,
-    pub(super) last_id: u64,
 }
 
 impl Peer {
@@ -90,12 +89,11 @@ impl Peer {
             object,
             replica: Replica::new(path),
             socket: None,
-            timers: [0; 2],
+            timer: 0,
             listening: false,
             connection: ConnectionState::Idle,
             shown: None,
             writes: Vec::new(),
-            last_id: 0,
         }
     }
 
@@ -103,7 +101,7 @@ impl Peer {
     pub(super) fn reload(&mut self, tokens: &mut Tokens) {
         self.replica = Replica::new(self.replica.path().clone());
         self.socket = None;
-        self.timers = self.timers.map(|started| started + 1);
+        self.timer += 1;
         self.listening = false;
         self.connection = ConnectionState::Idle;
         self.shown = None;

@@ -4,8 +4,10 @@ use super::links::{LinkReport, Owner};
 use super::scene;
 use super::world::{Happening, World};
 use super::writes::ledger_tokens;
+use blaze_client::event::Event;
+use blaze_client::outbox::Settled;
 use blaze_client::queries::Queries;
-use blaze_client::query_event::{QueryEffect, QueryEvent, QueryTimer};
+use blaze_client::query_event::{Patience, QueryEffect, QueryEvent, QueryTimer};
 use blaze_client::query_json::asked;
 use blaze_client::row::Rows;
 use blaze_schema::changes::QueryMessage;
@@ -20,8 +22,19 @@ pub(super) struct Reader {
     queries: Queries,
     pub(super) link: Option<u64>,
     /// How often each timer was started or stopped: an older one does not ring.
-    timers: [u64; 3],
+    timers: [u64; 5],
     targets: BTreeMap<u64, Query>,
+    /// What waits for writes.
+    waiting: BTreeMap<u64, Waiting>,
+    /// When the last of its writes that is known to be done was committed.
+    pub(super) committed: u64,
+}
+
+/// What a peer does after the writes that were made before.
+#[derive(Clone, Copy)]
+pub(super) enum Waiting {
+    Listen(usize),
+    Read(usize),
 }
 
 impl Reader {
@@ -80,9 +93,38 @@ impl World {
                 QueryEffect::Fail { target, error } => {
                     panic!("reader {client} stops listening to {target}: {error}")
                 }
-                QueryEffect::Connection(_) => {}
+                QueryEffect::Connection(_) | QueryEffect::Writing(_) => {}
+                QueryEffect::Post { request, path, write, .. } => {
+                    let object = self.object_at(&path);
+                    self.stats.count("write by HTTP");
+                    self.fetch_write(client, object, request, write.request());
+                }
+                QueryEffect::Written(Settled { id, path, result }) => {
+                    let object = self.object_at(&path);
+                    let peer = self.peer_of(client, object);
+                    self.tell(peer, Event::Answered { id, result });
+                }
+                QueryEffect::Ready { id } => match self.readers[client].waiting.remove(&id) {
+                    Some(Waiting::Listen(peer)) => self.tell(peer, Event::Ready),
+                    Some(Waiting::Read(peer)) => self.fetch(peer),
+                    None => panic!("nobody waits as {id}"),
+                },
             }
         }
+    }
+
+    /// A peer waits for the writes of its client.
+    pub(super) fn wait(&mut self, client: usize, waiting: Waiting) {
+        let id = self.new_id();
+        self.readers[client].waiting.insert(id, waiting);
+        let (path, patience) = match waiting {
+            Waiting::Listen(_) => (None, Patience::UntilItIsHopeless),
+            Waiting::Read(peer) => {
+                let path = Rc::new(self.peers[peer].replica.path().clone());
+                (Some(path), Patience::UntilItFails)
+            }
+        };
+        self.tell_reader(client, QueryEvent::Wait { id, path, patience });
     }
 
     fn restart_timer(&mut self, client: usize, timer: QueryTimer) -> u64 {
@@ -108,6 +150,9 @@ impl World {
             }
             LinkReport::Frame(text, _) => {
                 self.note(format_args!("reader {client}: {text}"));
+                if text.starts_with("{\"id\"") {
+                    self.stats.count("write by socket");
+                }
                 let frame = serde_json::from_str(&text).expect("a frame is JSON");
                 QueryEvent::Received(QueryMessage::from_json(frame))
             }

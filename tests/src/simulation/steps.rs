@@ -89,6 +89,10 @@ impl World {
         let connects = matches!(event, Event::Connect { .. });
         let repeats = key.is_some_and(|key| self.objects[object].history.fate(key).is_some());
         let mut effects = self.objects[object].step(self.queue.now(), random, event, key);
+        if let Some(key) = key.filter(|key| self.objects[object].history.fate(key).is_some()) {
+            let number = self.committed.len() as u64 + 1;
+            self.committed.entry(key.to_owned()).or_insert(number);
+        }
         // Everything is open here: who listens need not be known.
         effects.retain(|effect| !matches!(effect, Effect::Admit { .. }));
         if let (true, Some(Effect::Send(frame))) = (connects, effects.first())
@@ -151,6 +155,8 @@ impl World {
                 (Effect::Send(text), Origin::Link(link)) => {
                     held.push(Held::Remote { link: *link, text });
                 }
+                // A full disk keeps no document to listen to.
+                (Effect::Close { .. }, Origin::Socket(socket)) => self.cut(*socket),
                 (Effect::Send(frame), _) => panic!("{frame} to nobody"),
                 (Effect::Broadcast(frame), _) => self.broadcast(object, &frame),
                 (
@@ -182,9 +188,11 @@ impl World {
     /// What the answer to a write promises.
     fn promise(&self, object: usize, effects: &[Effect]) -> Option<Promise> {
         let version = effects.iter().find_map(|effect| match effect {
-            Effect::Answer(Answer::Written { version, .. } | Answer::Deleted { version }) => {
-                Some(*version)
-            }
+            Effect::Answer(
+                Answer::Written { version, .. }
+                | Answer::Committed { version, .. }
+                | Answer::Deleted { version },
+            ) => Some(*version),
             Effect::Send(text) => match ServerMessage::parse(text) {
                 Ok(ServerMessage::Written { result, .. }) => result.ok(),
                 _ => None,

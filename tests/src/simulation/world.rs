@@ -8,7 +8,7 @@ use super::network::{Fetch, Wire};
 use super::object::Object;
 use super::peer::{Own, Peer, Stage, Tokens};
 use super::queue::Queue;
-use super::reader::{PeerWrite, Reader};
+use super::reader::{PeerWrite, Reader, Waiting};
 use super::sabotage::Sabotage;
 use super::scene::{self, Frame};
 use super::steps::{Origin, Tell, Telling};
@@ -16,9 +16,9 @@ use super::trace::Trace;
 use super::watch::Watch;
 use super::writes;
 use crate::random::Random;
-use blaze_client::event::{Effect, Event, Timer};
-use blaze_client::http::{Request, Response, write_request};
-use blaze_client::query_event::QueryTimer;
+use blaze_client::event::{Effect, Event};
+use blaze_client::http::{Outgoing, Request, Response};
+use blaze_client::query_event::{QueryEvent, QueryTimer};
 use blaze_engine::document::Answer;
 use blaze_engine::index::settings::Collections;
 use blaze_schema::timestamp::Timestamp;
@@ -70,7 +70,7 @@ pub(super) enum Happening {
     /// A client's network is back.
     Online { client: usize },
     /// A timer rings, unless it was started anew.
-    Ring { peer: usize, timer: Timer, started: u64 },
+    Ring { peer: usize, started: u64 },
     /// A request reaches its object.
     Request { fetch: u64, object: usize, request: Rc<Request> },
     /// An answer reaches whoever still waits for it.
@@ -148,6 +148,8 @@ pub(super) struct World {
     pub(super) tellings: BTreeMap<u64, Telling>,
     /// The first answers to writes, by their keys.
     pub(super) first_answers: BTreeMap<String, Answer>,
+    /// Which commit of all each write was, by their keys.
+    pub(super) committed: BTreeMap<String, u64>,
     /// How many documents clients have replicas of.
     replicated: usize,
     /// Every client's replica of every one of these.
@@ -196,6 +198,7 @@ impl World {
             indexes: BTreeMap::new(),
             tellings: BTreeMap::new(),
             first_answers: BTreeMap::new(),
+            committed: BTreeMap::new(),
             replicated,
             peers: peers.collect(),
             offline: BTreeSet::new(),
@@ -272,10 +275,10 @@ impl World {
             Happening::Act { client } => self.act(client),
             Happening::Tick => self.tick(),
             Happening::Online { client } => self.come_online(client),
-            Happening::Ring { peer, timer, started } => {
-                if self.peers[peer].timers[timer as usize] == started {
-                    self.note(format_args!("peer {peer}: {timer:?} timer"));
-                    self.tell(peer, Event::Timer(timer));
+            Happening::Ring { peer, started } => {
+                if self.peers[peer].timer == started {
+                    self.note(format_args!("peer {peer}: timer"));
+                    self.tell(peer, Event::Timer);
                 }
             }
             Happening::Request { fetch, object, request } => {
@@ -350,9 +353,8 @@ impl World {
             _ if object >= self.replicated => self.write_plain(object),
             17..=27 => self.toggle_listening(peer),
             28..=32 => {
-                let id = self.new_id();
-                self.note(format_args!("peer {peer}: read {id}"));
-                self.tell(peer, Event::Read { id });
+                self.note(format_args!("peer {peer}: reads"));
+                self.wait(client, Waiting::Read(peer));
             }
             33..=39 => self.write_raw(peer),
             _ => self.write(peer),
@@ -384,8 +386,7 @@ impl World {
         self.note(format_args!("peer {peer}: write {token} {:?}", change.operation()));
         self.stats.count("write");
         let at = self.clock(client);
-        let id = self.peers[peer].last_id + 1;
-        self.peers[peer].last_id = id;
+        let id = self.new_id();
         let operation = change.operation().clone();
         let made = Rc::new(operation.clone());
         let token = (object == 0).then_some(token);
@@ -397,8 +398,8 @@ impl World {
             key: None,
             stage: Stage::Open,
         });
-        self.tell(peer, Event::Write { id, change });
         self.tell_reader_of_write(peer, PeerWrite::Made(made));
+        self.tell(peer, Event::Write { id, change });
     }
 
     /// A write to a document that nobody has a replica of.
@@ -408,7 +409,8 @@ impl World {
         self.note(format_args!("plain write {token} to object {object}: {:?}", change.operation()));
         self.stats.count("plain write");
         let keyed = self.random.chance(70);
-        let (_, mut request) = write_request(&self.objects[object].path, change, token);
+        let (_, sent) = Outgoing::new(&self.objects[object].path, change, token);
+        let mut request = sent.request();
         request.headers.retain(|(name, _)| keyed || *name != "Idempotency-Key");
         self.fetch_plain(object, request);
     }
@@ -425,6 +427,11 @@ impl World {
 
     pub(super) fn clock(&self, client: usize) -> Timestamp {
         Timestamp::from_micros(self.queue.now() + self.clocks[client])
+    }
+
+    /// A client's replica of an object.
+    pub(super) fn peer_of(&self, client: usize, object: usize) -> usize {
+        client * self.replicated + object
     }
 
     /// Tells a replica what happened, and does what it says.
@@ -451,26 +458,30 @@ impl World {
                 let socket = self.peers[peer].socket.expect("a ping needs a socket");
                 self.send_to_object(socket, blaze_schema::message::PING.to_owned());
             }
-            Effect::StartTimer { timer, after_ms } => {
-                let started = self.restart(peer, timer);
+            Effect::StartTimer { after_ms } => {
+                self.peers[peer].timer += 1;
+                let started = self.peers[peer].timer;
                 let after = i64::from(after_ms) * 1_000;
-                self.queue.after(after, Happening::Ring { peer, timer, started });
+                self.queue.after(after, Happening::Ring { peer, started });
             }
-            Effect::StopTimer(timer) => drop(self.restart(peer, timer)),
-            Effect::Send { id, request } => {
-                let key = request.headers.iter().find(|(name, _)| *name == "Idempotency-Key");
-                let key = key.map(|(_, key)| key.clone());
-                let write = self.peers[peer].writes.iter_mut().find(|write| write.id == id);
-                write.expect("what is sent was written").key = key;
-                self.fetch(peer, Some(id), request);
+            Effect::StopTimer => self.peers[peer].timer += 1,
+            Effect::Send { id, write } => {
+                let own = self.peers[peer].writes.iter_mut().find(|write| write.id == id);
+                own.expect("what is sent was written").key = Some(write.key().to_owned());
+                let Peer { client, object, .. } = self.peers[peer];
+                let path = Rc::new(self.objects[object].path.clone());
+                self.tell_reader(client, QueryEvent::Send { id, path, write });
             }
-            Effect::Fetch { .. } => {
-                let request = blaze_client::http::read_request(self.peers[peer].replica.path());
-                self.fetch(peer, None, Rc::new(request));
+            Effect::Wait => {
+                let client = self.peers[peer].client;
+                self.wait(client, Waiting::Listen(peer));
             }
             Effect::Settled { id, result } => {
                 self.note(format_args!("peer {peer}: write {id} settled {result:?}"));
                 self.stats.count(if result.is_ok() { "write done" } else { "write refused" });
+                if result.is_ok() {
+                    self.check_order(peer, id);
+                }
                 let history = &self.objects[self.peers[peer].object].history;
                 self.peers[peer].settle(id, &result, history, &mut self.tokens);
                 self.tell_reader_of_write(peer, PeerWrite::Settled(result.ok()));
@@ -483,14 +494,18 @@ impl World {
             }
             Effect::Fail(error) => panic!("peer {peer} stops listening: {error}"),
             Effect::Connection(state) => self.peers[peer].connection = state,
-            Effect::Writing(_) => {}
         }
     }
 
-    fn restart(&mut self, peer: usize, timer: Timer) -> u64 {
-        let started = &mut self.peers[peer].timers[timer as usize];
-        *started += 1;
-        *started
+    /// A write is done. It was committed after those that its client made before.
+    fn check_order(&mut self, peer: usize, id: u64) {
+        let Peer { client, writes, .. } = &self.peers[peer];
+        let write = writes.iter().find(|write| write.id == id);
+        let key = write.and_then(|write| write.key.as_ref()).expect("it was sent");
+        let committed = self.committed.get(key).copied();
+        let committed = committed.unwrap_or_else(|| panic!("write {id} was not committed"));
+        let before = std::mem::replace(&mut self.readers[*client].committed, committed);
+        assert!(before < committed, "write {id} of client {client} was committed too early");
     }
 
     /// Some objects end with a write of which nobody will ask again.

@@ -12,3 +12,4 @@ mod reconnect;
 mod redirect;
 mod sign_in;
 mod table;
+mod writes;
