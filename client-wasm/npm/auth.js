@@ -50,6 +50,15 @@ class Store {
   }
 }
 
+const areTexts = (...values) => values.every((value) => typeof value === "string" && value !== "");
+/** The shapes of the server's answers: nothing (204), a session, the start of a sign-in with a provider, a refusal. */
+const isNothing = (answer) => answer === null;
+const isSession = (answer) =>
+  areTexts(answer?.uid, answer?.accessToken, answer?.refreshToken) && Number.isFinite(answer.expiresIn);
+const isStart = (answer) =>
+  areTexts(answer?.authorizationUrl, answer?.state, answer?.secret) && /^https?:/.test(answer.authorizationUrl);
+const isProblem = (answer) => areTexts(answer?.code, answer?.detail) && answer.type === `urn:blaze:${answer.code}`;
+
 /** The claims of a token: nobody has verified them here. */
 function claimsOf(token) {
   const binary = atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/"));
@@ -158,7 +167,7 @@ export class Auth {
     const { refreshToken } = this.#read() ?? {};
     this.#keep(null);
     // Here nobody is signed in any more, whether the server hears of it or not.
-    if (refreshToken) await this.#post("signOut", { refreshToken }).catch(() => {});
+    if (refreshToken) await this.#post("signOut", { refreshToken }, isNothing).catch(() => {});
   }
 
   async signInWithRedirect(provider, redirectUri) {
@@ -166,8 +175,7 @@ export class Auth {
     const { location, sessionStorage } = page();
     redirectUri = redirectUri === undefined ? location.origin + location.pathname : textOf(redirectUri, "redirectUri");
     const path = `oidc/${encodeURIComponent(provider)}/start`;
-    const { authorizationUrl, state, secret } = (await this.#post(path, { redirectUri })) ?? {};
-    if (typeof authorizationUrl !== "string") throw strange();
+    const { authorizationUrl, state, secret } = await this.#post(path, { redirectUri }, isStart);
     const begun = JSON.stringify({ provider, redirectUri, state, secret });
     applied("signInWithRedirect: sessionStorage", () => sessionStorage.setItem(this.#key, begun));
     location.assign(authorizationUrl);
@@ -202,7 +210,7 @@ export class Auth {
   }
 
   async #begin(path, body) {
-    const session = answeredSession(await this.#post(path, body));
+    const session = answeredSession(await this.#post(path, body, isSession));
     this.#session = null;
     this.#keep(session);
     return this.#user;
@@ -245,7 +253,7 @@ export class Auth {
     const session = this.#read();
     if (session && !isGood(session)) {
       const { refreshToken } = session;
-      const renewed = await this.#post("refresh", { refreshToken }).then(answeredSession, (error) => {
+      const renewed = await this.#post("refresh", { refreshToken }, isSession).then(answeredSession, (error) => {
         if (!OVER.includes(error.code)) throw error;
         return null;
       });
@@ -261,19 +269,23 @@ export class Auth {
     return locks && this.#store.isShared ? locks.request(this.#key, work) : work();
   }
 
-  async #post(path, body) {
-    const unavailable = () => new BlazeError("unavailable", "the server cannot be reached", 503);
+  /** Asks the server. What `isAnswer` does not take is none of Blaze, and decides nothing. */
+  async #post(path, body, isAnswer) {
+    const url = this.#url + path;
     const headers = { "Content-Type": "application/json" };
     const init = { method: "POST", cache: "no-store", headers, body: JSON.stringify(body) };
-    const response = await fetch(this.#url + path, init).catch(() => {
-      throw unavailable();
+    const response = await fetch(url, init).catch(() => {
+      throw new BlazeError("unavailable", `the server cannot be reached: no answer from ${url}`, 503);
     });
-    if (response.status === 204) return null;
-    const answer = await response.json().catch(() => {
-      throw unavailable();
-    });
-    if (response.ok) return answer;
-    throw new BlazeError(answer?.code ?? "unavailable", answer?.detail ?? "", response.status);
+    const { ok, status } = response;
+    const answer = await response.json().catch(() => null);
+    if (ok && isAnswer(answer)) return answer;
+    if (!ok && isProblem(answer)) {
+      const isRoute = answer.code !== "not-found" || !answer.detail.startsWith("no route ");
+      throw new BlazeError(answer.code, isRoute ? answer.detail : `${url}: ${answer.detail}`, status);
+    }
+    const detail = `${response.url || url} answered ${status}, which is no answer of Blaze to this request`;
+    throw new BlazeError("unavailable", detail, status);
   }
 }
 

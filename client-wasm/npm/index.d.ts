@@ -414,11 +414,16 @@ export class CollectionReference<T = DocumentData, D = T> extends Query<T, D> {
   add(data: WithFieldValue<T>): Promise<DocumentReference<T, D>>;
 }
 
-/** Whether the server can be reached, over all documents and queries that are listened to. */
+/**
+ * Whether the server can be reached, over all documents and queries that are listened to, and all writes. "offline" also
+ * says that something other than Blaze answers, or that the server refuses something for the moment.
+ */
 export interface ConnectionState {
   readonly state: "idle" | "connecting" | "connected" | "offline";
   /** While offline: the time to the next attempt, in milliseconds. */
   readonly retryInMs?: number;
+  /** While offline: why, where that is known. */
+  readonly error?: BlazeError;
 }
 
 /**

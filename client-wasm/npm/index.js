@@ -513,7 +513,9 @@ export class Blaze {
   onConnection(callback) {
     callbackOf(callback, "onConnection");
     return hold(() =>
-      this.#client.onConnection(guarded((state, retryInMs) => callback({ state, retryInMs }))),
+      this.#client.onConnection(
+        guarded((state, retryInMs, error) => callback({ state, retryInMs, error: error && thrown(error) })),
+      ),
     );
   }
   close() {

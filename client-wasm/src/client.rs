@@ -6,7 +6,7 @@ use crate::event::{ConnectionState, Event};
 use crate::identity::Token;
 use crate::live::{Live, closed};
 use crate::live_queries::LiveQueries;
-use crate::platform::OnlineWatch;
+use crate::platform::{OnlineWatch, warn};
 use crate::query::Query;
 use crate::query_event::QueryEvent;
 use crate::reference::{CollectionReference, DocumentReference};
@@ -38,7 +38,9 @@ pub(crate) struct Inner {
     pub(crate) queries: Rc<LiveQueries>,
     /// The documents in use, in the order of their paths.
     documents: RefCell<Vec<Rc<Live>>>,
-    connection: Cell<ConnectionState>,
+    connection: RefCell<ConnectionState>,
+    /// The last reason for being offline that was logged.
+    warned: RefCell<Option<Error>>,
     connection_callbacks: Callbacks<Box<dyn Fn(ConnectionState)>>,
     closed: Cell<bool>,
     /// It lives as long as the database.
@@ -74,7 +76,8 @@ impl Blaze {
                 queries: LiveQueries::new(inner.clone(), Rc::clone(&credentials)),
                 credentials,
                 documents: RefCell::default(),
-                connection: Cell::new(ConnectionState::Idle),
+                connection: RefCell::new(ConnectionState::Idle),
+                warned: RefCell::default(),
                 connection_callbacks: Callbacks::new(),
                 closed: Cell::new(false),
                 _online: OnlineWatch::new(move || {
@@ -121,7 +124,7 @@ impl Blaze {
 
     /// Calls `callback` with the state of the connection, at once and whenever it changes.
     pub fn on_connection(&self, callback: impl Fn(ConnectionState) + 'static) -> Subscription {
-        callback(self.inner.connection.get());
+        callback(self.inner.connection.borrow().clone());
         let entry = self.inner.connection_callbacks.add(Box::new(callback));
         let inner = Rc::clone(&self.inner);
         Subscription::new(move || inner.connection_callbacks.remove(&entry))
@@ -205,9 +208,16 @@ impl Inner {
         let documents = self.documents.borrow().clone();
         let states = documents.iter().map(|live| live.connection());
         let state = ConnectionState::worst(states.chain([self.queries.connection()]));
-        if self.connection.replace(state) != state {
-            self.connection_callbacks.each(|callback| callback(state));
+        if self.connection.replace(state.clone()) == state {
+            return;
         }
+        // An application that does not ask for the state should not be left without a word.
+        if let ConnectionState::Offline { error: Some(error), .. } = &state
+            && self.warned.replace(Some(error.clone())).as_ref() != Some(error)
+        {
+            warn(&format!("Blaze is offline: {error}"));
+        }
+        self.connection_callbacks.each(|callback| callback(state.clone()));
     }
 
     pub(crate) fn is_closed(&self) -> bool {

@@ -6,7 +6,7 @@ use crate::live::closed;
 use crate::platform::{Alarm, now, spawn};
 use blaze_schema::Error;
 use futures_channel::oneshot;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
@@ -79,6 +79,8 @@ pub(crate) struct Credentials {
     callback: RefCell<Option<Callback>>,
     alarm: Alarm,
     waiting: RefCell<Vec<oneshot::Sender<Result<Token, Error>>>>,
+    /// Whether a socket of the client has worked: its address is that of a Blaze server.
+    knows_server: Cell<bool>,
 }
 
 impl Credentials {
@@ -97,6 +99,7 @@ impl Credentials {
                     }
                 }),
                 waiting: RefCell::default(),
+                knows_server: Cell::new(false),
             }
         })
     }
@@ -151,6 +154,18 @@ impl Credentials {
     /// Tells the identity something that has no effects.
     pub(crate) fn with<T>(&self, tell: impl FnOnce(&mut Identity) -> T) -> T {
         tell(&mut self.identity.borrow_mut())
+    }
+
+    pub(crate) fn client(&self) -> Option<Rc<Inner>> {
+        self.client.upgrade()
+    }
+
+    pub(crate) fn knows_server(&self) -> bool {
+        self.knows_server.get()
+    }
+
+    pub(crate) fn know_server(&self) {
+        self.knows_server.set(true);
     }
 
     /// Asks no more.

@@ -18,8 +18,8 @@ pub enum Event {
     Opened,
     /// It delivered a frame, or something that is none.
     Received(Result<ServerMessage, Error>),
-    /// It was closed, or could not be opened, and not by [`Effect::CloseSocket`].
-    Closed,
+    /// It was closed, or could not be opened, and not by [`Effect::CloseSocket`]. Says why, where that is known.
+    Closed(Option<Error>),
     /// It cannot be opened at all, ever.
     Refused(Error),
     /// The timer set by [`Effect::StartTimer`] ran out.
@@ -95,6 +95,8 @@ pub enum Effect {
     Fail(Error),
     /// How the connection is now.
     Connection(ConnectionState),
+    /// How writes get through: `Offline` while one is sent again and again, `Idle` otherwise.
+    Writing(ConnectionState),
 }
 
 /// The two timers of a replica.
@@ -107,7 +109,7 @@ pub enum Timer {
 }
 
 /// How a connection to the server is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConnectionState {
     /// Nothing is listened to.
     Idle,
@@ -115,10 +117,12 @@ pub enum ConnectionState {
     Connecting,
     /// Changes arrive as they happen.
     Connected,
-    /// The socket was lost.
+    /// The socket was lost, a write does not get through, or the server refused something for the moment.
     Offline {
         /// Milliseconds, from when this was said, until it is tried again.
         retry_in_ms: u32,
+        /// Why, where that is known.
+        error: Option<Error>,
     },
 }
 
@@ -127,11 +131,11 @@ impl ConnectionState {
     pub fn worst(states: impl IntoIterator<Item = ConnectionState>) -> Self {
         use ConnectionState::*;
         states.into_iter().fold(Idle, |worst, state| match (worst, state) {
-            (Offline { retry_in_ms: a }, Offline { retry_in_ms: b }) => {
-                Offline { retry_in_ms: a.min(b) }
+            (Offline { retry_in_ms: a, error }, Offline { retry_in_ms: b, error: another }) => {
+                Offline { retry_in_ms: a.min(b), error: error.or(another) }
             }
-            (Offline { .. }, _) | (_, Idle) => worst,
-            (_, Offline { .. }) | (Idle, _) => state,
+            (worst @ Offline { .. }, _) | (worst, Idle) => worst,
+            (_, state @ Offline { .. }) | (Idle, state) => state,
             (Connecting, _) | (_, Connecting) => Connecting,
             (Connected, Connected) => Connected,
         })
@@ -141,10 +145,11 @@ impl ConnectionState {
 #[cfg(test)]
 mod tests {
     use super::ConnectionState::{self, *};
+    use blaze_schema::Error;
 
     #[test]
     fn several_sockets_are_as_good_as_the_worst() {
-        let offline = |retry_in_ms| Offline { retry_in_ms };
+        let offline = |retry_in_ms| Offline { retry_in_ms, error: None };
         for (states, worst) in [
             (vec![], Idle),
             (vec![Idle, Connected, Idle], Connected),
@@ -154,5 +159,9 @@ mod tests {
             assert_eq!(ConnectionState::worst(states.clone()), worst);
             assert_eq!(ConnectionState::worst(states.into_iter().rev()), worst);
         }
+        let error = Some(Error::invalid("why"));
+        let known = Offline { retry_in_ms: 7, error: error.clone() };
+        let worst = ConnectionState::worst([offline(3), known]);
+        assert_eq!(worst, Offline { retry_in_ms: 3, error });
     }
 }

@@ -1,9 +1,10 @@
 //! HTTP requests by `fetch`.
 
 use crate::client::Inner;
-use crate::http::{Method, Request, Response, pause_ms, refusal};
+use crate::http::{Method, Reply, Request, Response, pause_ms, refuses_token, socket_failure};
 use crate::json;
 use crate::platform::{random, sleep};
+use blaze_schema::error::{Code, Error};
 use blaze_schema::value::Map;
 use gloo_net::http::Headers;
 use js_sys::{JSON, Promise, Reflect};
@@ -23,11 +24,11 @@ extern "C" {
     fn fetch(url: &str, init: &JsValue) -> Result<Promise, JsValue>;
 }
 
-/// Sends `request` to the server. `None` when nothing came back.
+/// Sends `request` to the server.
 ///
 /// A request whose token is refused is sent once more with another one, if there is one; one that the server has no
 /// room for, when the server says.
-pub(crate) async fn send(client: &Inner, request: &Request) -> Option<Response> {
+pub(crate) async fn send(client: &Inner, request: &Request) -> Reply {
     let method = match request.method {
         Method::Get => "GET",
         Method::Put => "PUT",
@@ -39,9 +40,15 @@ pub(crate) async fn send(client: &Inner, request: &Request) -> Option<Response> 
 }
 
 /// The same with JSON by `POST`, of what may be asked twice.
-pub(crate) async fn post(client: &Inner, target: &str, body: &str) -> Option<Response> {
+pub(crate) async fn post(client: &Inner, target: &str, body: &str) -> Reply {
     let headers = [("Content-Type", "application/json".to_owned())];
     exchange(client, &format!("{}{target}", client.origin), "POST", &headers, Some(body)).await
+}
+
+/// Why no socket can be opened.
+pub(crate) async fn look_for_sockets(client: &Inner) -> Error {
+    let url = format!("{}/v1/listen", client.origin);
+    socket_failure(exchange(client, &url, "GET", &[], None).await)
 }
 
 async fn exchange(
@@ -50,31 +57,34 @@ async fn exchange(
     method: &str,
     headers: &[(&str, String)],
     body: Option<&str>,
-) -> Option<Response> {
+) -> Reply {
     let (mut renewed, mut pauses) = (false, 0);
     loop {
-        let token = match client.credentials.token().await {
-            Ok(token) => token,
-            Err(error) => return Some(refusal(&error)),
-        };
-        let response = once(url, method, token.as_deref(), headers, body).await?;
-        if response.status == 401 {
+        let token = client.credentials.token().await?;
+        let response = once(url, method, token.as_deref(), headers, body).await;
+        let response = response.ok_or_else(|| {
+            Error::new(
+                Code::Unavailable,
+                format!("the server cannot be reached: no answer from {url}"),
+            )
+        })?;
+        if refuses_token(&response) {
             let another = client.credentials.refused(&token);
             if another && !mem::replace(&mut renewed, true) {
                 continue;
             }
-            return Some(response);
+            return Ok(response);
         }
         if response.status < 500 {
             client.credentials.accepted(&token);
         }
         let Some(after_ms) = pause_ms(&response, pauses, random()) else {
-            return Some(response);
+            return Ok(response);
         };
         pauses += 1;
         sleep(after_ms).await;
         if client.is_closed() {
-            return Some(response);
+            return Ok(response);
         }
     }
 }
@@ -92,6 +102,8 @@ async fn once(
     let text = JsFuture::from(response.text().ok()?).await.ok()?;
     let headers = Headers::from_raw(response.headers());
     Some(Response {
+        url: response.url(),
+        content_type: headers.get("Content-Type"),
         status: response.status(),
         etag: headers.get("ETag"),
         retry_after: headers.get("Retry-After").and_then(|seconds| seconds.parse().ok()),

@@ -1,13 +1,19 @@
 //! Reads and writes as HTTP requests, and what their answers and those to queries mean.
+//!
+//! Login pages of networks, fallback pages of applications and proxies answer too. An answer counts only if Blaze gave
+//! it, and gave it to this request: a refusal is a problem document of Blaze, a done write names its document, a read
+//! names what was read. Every other answer is [`foreign`]: it decides nothing.
 
 use crate::change::Change;
 use crate::json;
 use crate::row::Row;
+use crate::session::may_pass;
 use blaze_schema::changes::read_document;
 use blaze_schema::document::Document;
-use blaze_schema::error::{Code, Error};
+use blaze_schema::error::{Code, Error, PROBLEM_TYPE};
 use blaze_schema::field_path::FieldPath;
 use blaze_schema::path::DocumentPath;
+use blaze_schema::query::Source;
 use blaze_schema::value::Map;
 use blaze_schema::write::Operation;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -40,9 +46,16 @@ pub struct Request {
     pub body: Option<String>,
 }
 
+/// A response, or why there is none: nothing came back, or there is no token to ask with.
+pub type Reply = Result<Response, Error>;
+
 /// A response, as far as it matters.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Response {
+    /// The URL that answered: another one than was asked, after a redirect.
+    pub url: String,
+    /// The header `Content-Type`.
+    pub content_type: Option<String>,
     /// The status.
     pub status: u16,
     /// The header `ETag`.
@@ -51,6 +64,18 @@ pub struct Response {
     pub retry_after: Option<u64>,
     /// The body's text.
     pub body: String,
+}
+
+/// What a read found.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Read {
+    /// The document.
+    Found(Found),
+    /// The document does not exist.
+    Missing {
+        /// The version of its delete; 0 if it never existed.
+        version: u64,
+    },
 }
 
 /// A document that was read.
@@ -76,8 +101,8 @@ pub enum Answer {
     },
     /// It was refused, and will always be.
     Refused(Error),
-    /// Nobody knows, or not now: the same request is to be sent again.
-    Again,
+    /// Nobody knows, or not now: the same request is to be sent again. The error says why.
+    Again(Error),
 }
 
 /// The request that does `change`. Its `key` makes it safe to repeat.
@@ -147,49 +172,75 @@ pub fn pause_ms(response: &Response, before: u32, random: u128) -> Option<u32> {
     Some(PAUSE_MS.min((least + later) as u32))
 }
 
-/// An error as if the server had answered it.
-pub fn refusal(error: &Error) -> Response {
-    let mut problem = Map::new();
-    problem.insert("code".to_owned(), Value::from(error.code.as_str()));
-    problem.insert("detail".to_owned(), Value::from(error.detail.as_str()));
-    let body = json::print_object(&problem);
-    Response { status: error.status, etag: None, retry_after: None, body }
-}
+/// Statuses of proxies that a request gets for what it is itself: it gets them again (RFC 9110 section 15.5, RFC 6585).
+const ABOUT_THE_REQUEST: [u16; 4] = [400, 413, 414, 431];
 
-/// What the response to a write's request means; `None` when there was none.
-pub fn write_answer(response: Option<Response>) -> Answer {
-    let Some(response) = response else { return Answer::Again };
+/// What the reply to the request that writes the document at `path` means.
+pub fn write_answer(path: &DocumentPath, reply: Reply) -> Answer {
+    let response = match reply {
+        Ok(response) => response,
+        Err(error) if may_pass(&error) => return Answer::Again(error),
+        Err(error) => return Answer::Refused(error),
+    };
     if (200..300).contains(&response.status) {
-        // A server that does not say the version costs the listeners a flicker, no false state.
-        let version = tagged_version(&response).or_else(|| written_version(&response));
-        return Answer::Done { version: version.unwrap_or(0) };
+        return match written_version(path, &response) {
+            Some(version) => Answer::Done { version },
+            None => Answer::Again(foreign(&response)),
+        };
     }
     match problem(&response) {
-        // Firestore's SDK repeats contention too. A full house (429) passes, a document too large (413) does not.
-        Some(error) if matches!(error.code, Code::Unavailable | Code::Aborted) => Answer::Again,
-        _ if response.status == 429 => Answer::Again,
         // The one precondition that is sent is that of a create.
         Some(error) if response.status == 412 => {
             Answer::Refused(Error::new(Code::AlreadyExists, error.detail))
         }
+        // Firestore's SDK repeats contention too.
+        Some(error) if error.code != Code::Internal && may_pass(&error) => Answer::Again(error),
         Some(error) => Answer::Refused(error),
-        // Not the database's own words: something on the way to it, or it broke off; whether it wrote is not known.
-        None if response.status >= 500 => Answer::Again,
-        None => Answer::Refused(foreign(&response)),
+        None if ABOUT_THE_REQUEST.contains(&response.status) => Answer::Refused(foreign(&response)),
+        None => Answer::Again(foreign(&response)),
     }
 }
 
-/// What the response to a read's request means; `None` when there was none. The answer is `Ok(None)` for a document
-/// that does not exist.
+/// What the reply to the request that reads the document at `path` means.
 ///
 /// # Errors
-/// The server's; `unavailable` when nothing came back, or something strange.
-pub fn read_answer(response: Option<Response>) -> Result<Option<Found>, Error> {
-    let missing = |error: Error| error.code == Code::NotFound;
-    if response.as_ref().and_then(problem).is_some_and(missing) {
-        return Ok(None);
+/// The server's; `unavailable` when nothing came back, or something that Blaze does not answer.
+pub fn read_answer(path: &DocumentPath, reply: Reply) -> Result<Read, Error> {
+    let response = reply?;
+    if response.status == 404
+        && problem(&response).is_some_and(|error| error.code == Code::NotFound)
+        && let Some(problem) = fields(&response)
+        && names(&problem, path)
+    {
+        let version = problem.get("version").and_then(Value::as_u64).unwrap_or(0);
+        return Ok(Read::Missing { version });
     }
-    found(answered(response)?).map(Some).ok_or_else(strange)
+    let found = |fields: Map| if names(&fields, path) { found(fields) } else { None };
+    answered(&response)?.and_then(found).map(Read::Found).ok_or_else(|| foreign(&response))
+}
+
+/// Why no socket can be opened, from the reply to a plain `GET` of its address. The error may pass
+/// ([`may_pass`](crate::session::may_pass)) unless the server has no such route: then the address is wrong.
+pub fn socket_failure(reply: Reply) -> Error {
+    let response = match reply {
+        Ok(response) => response,
+        Err(error) => return Error::new(Code::Unavailable, error.detail),
+    };
+    match problem(&response) {
+        Some(error) if error.code == Code::NotFound => error,
+        Some(error) if error.status != 426 => Error::new(Code::Unavailable, error.detail),
+        Some(_) => {
+            let detail =
+                "Blaze answers, and no WebSocket can be opened: does a proxy pass on Upgrade?";
+            Error::new(Code::Unavailable, format!("{}: {detail}", response.url))
+        }
+        None => foreign(&response),
+    }
+}
+
+/// Whether Blaze refused the request's token.
+pub fn refuses_token(response: &Response) -> bool {
+    response.status == 401 && problem(response).is_some()
 }
 
 /// What a query answered, or a part of that.
@@ -201,45 +252,57 @@ pub struct Page {
     pub next: Option<String>,
 }
 
-/// What the response to a query means; `None` when there was none.
+/// What the reply to a query of `from` means.
 ///
 /// # Errors
 /// As [`read_answer`].
-pub fn query_answer(response: Option<Response>) -> Result<Page, Error> {
-    page(answered(response)?).ok_or_else(strange)
+pub fn query_answer(from: Option<&Source>, reply: Reply) -> Result<Page, Error> {
+    let response = reply?;
+    let page = answered(&response)?.and_then(|fields| page(fields, from));
+    page.ok_or_else(|| foreign(&response))
 }
 
-/// What the response to an aggregation means: its values by their names; `None` when there was none.
+/// What the reply to an aggregation means: its values by the names of `aggregates`.
 ///
 /// # Errors
 /// As [`read_answer`].
-pub fn aggregate_answer(response: Option<Response>) -> Result<Map, Error> {
-    answered(response)
-}
-
-/// The fields of a good answer.
-fn answered(response: Option<Response>) -> Result<Map, Error> {
-    let Some(response) = response else {
-        return Err(Error::new(Code::Unavailable, "the server cannot be reached"));
+pub fn aggregate_answer(aggregates: &Value, reply: Reply) -> Result<Map, Error> {
+    let response = reply?;
+    let is_whole = |fields: &Map| {
+        aggregates
+            .as_object()
+            .is_none_or(|asked| asked.keys().all(|name| fields.contains_key(name)))
     };
-    if response.status == 200 {
-        return fields(&response).ok_or_else(strange);
-    }
-    Err(problem(&response).unwrap_or_else(|| foreign(&response)))
+    answered(&response)?.filter(is_whole).ok_or_else(|| foreign(&response))
 }
 
-fn strange() -> Error {
-    Error::new(Code::Unavailable, "the answer is none to what was asked")
+/// The fields of a good answer; `None` for what is none.
+fn answered(response: &Response) -> Result<Option<Map>, Error> {
+    if response.status == 200 {
+        return Ok(fields(response));
+    }
+    Err(problem(response).unwrap_or_else(|| foreign(response)))
+}
+
+/// Whether this is about that document.
+fn names(fields: &Map, path: &DocumentPath) -> bool {
+    fields.get("path").and_then(Value::as_str) == Some(path.as_str())
+}
+
+/// The version that a write of the document at `path` led to; `None` where this is no answer to it.
+fn written_version(path: &DocumentPath, response: &Response) -> Option<u64> {
+    if response.status == 204 {
+        // A login page's 204 has no entity tag.
+        return tagged_version(response);
+    }
+    let fields = fields(response)?;
+    if names(&fields, path) { fields.get("version")?.as_u64() } else { None }
 }
 
 /// `"7"` or, where something on the way compressed it, `W/"7"`.
 fn tagged_version(response: &Response) -> Option<u64> {
     let tag = response.etag.as_deref()?;
     tag.strip_prefix("W/").unwrap_or(tag).trim_matches('"').parse().ok()
-}
-
-fn written_version(response: &Response) -> Option<u64> {
-    fields(response)?.get("version")?.as_u64()
 }
 
 /// The body, where it is a JSON object.
@@ -256,43 +319,57 @@ fn found(fields: Map) -> Option<Found> {
     Some(Found { version, create_time, update_time, data: data? })
 }
 
-fn page(mut fields: Map) -> Option<Page> {
+fn page(mut fields: Map, from: Option<&Source>) -> Option<Page> {
+    fields.get("readTime")?.as_str()?;
     let Some(Value::Array(documents)) = fields.remove("documents") else { return None };
     let mut rows = Vec::with_capacity(documents.len());
     for document in documents {
         let document = read_document(document)?;
         let path = DocumentPath::parse(&document.path).ok()?;
+        if from.is_some_and(|from| !from.contains(&path)) {
+            return None;
+        }
         rows.push(Rc::new(Row::of(path, document, None)?));
     }
     let next = fields.get("nextPageToken").and_then(Value::as_str);
     Some(Page { rows, next: next.map(str::to_owned) })
 }
 
-/// A problem document (RFC 9457), as the schema's `Problem` describes it.
+/// A problem document of Blaze (RFC 9457), as the schema's `Problem` describes it. Where the server has no such route,
+/// the detail names the URL.
 fn problem(response: &Response) -> Option<Error> {
     let fields = fields(response)?;
-    let code = Code::parse(fields.get("code")?.as_str()?)?;
-    let detail = fields.get("detail")?.as_str()?;
+    let text = |name| fields.get(name).and_then(Value::as_str);
+    let code = Code::parse(text("code")?)?;
+    if text("type")?.strip_prefix(PROBLEM_TYPE) != Some(code.as_str()) {
+        return None;
+    }
+    let detail = text("detail")?;
+    if code == Code::NotFound && detail.starts_with("no route ") {
+        let detail = format!(
+            "{}: {detail}: connect() takes the URL of the server, without /v1",
+            response.url
+        );
+        return Some(Error::new(code, detail).with_status(response.status));
+    }
     Some(Error::new(code, detail).with_status(response.status))
 }
 
-/// An error of something that is not Blaze.
+/// The error of an answer that Blaze did not give, or not to this request.
 fn foreign(response: &Response) -> Error {
-    let code = match response.status {
-        401 => Code::Unauthenticated,
-        403 => Code::PermissionDenied,
-        404 => Code::NotFound,
-        429 => Code::ResourceExhausted,
-        400..500 => Code::InvalidArgument,
-        _ => Code::Unavailable,
-    };
-    Error::new(code, format!("the answer is no problem document: {:.120}", response.body))
-        .with_status(response.status)
+    let Response { url, status, content_type, .. } = response;
+    let kind = content_type.as_deref().unwrap_or("no content type");
+    let detail = format!(
+        "{url} answered {status} ({kind:.60}), which is no answer of Blaze to this request"
+    );
+    Error::new(Code::Unavailable, detail).with_status(*status)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use blaze_schema::error::Problem;
+    use blaze_schema::path::CollectionPath;
     use serde_json::json;
 
     fn request(change: Change) -> Request {
@@ -358,15 +435,65 @@ mod tests {
         );
     }
 
-    fn response(status: u16, etag: Option<&str>, body: &str) -> Option<Response> {
-        let etag = etag.map(str::to_owned);
-        Some(Response { status, etag, retry_after: None, body: body.to_owned() })
+    const URL: &str = "https://db/v1/docs/a/b";
+
+    fn response(status: u16, etag: Option<&str>, body: &str) -> Response {
+        let (url, etag, body) = (URL.to_owned(), etag.map(str::to_owned), body.to_owned());
+        let content_type = Some("text/html".to_owned());
+        Response { url, content_type, status, etag, retry_after: None, body }
+    }
+
+    fn path() -> DocumentPath {
+        DocumentPath::parse("a/b").unwrap()
+    }
+
+    fn written(response: Response) -> Answer {
+        write_answer(&path(), Ok(response))
+    }
+
+    fn problem_of(code: Code, status: u16) -> (Response, Error) {
+        let error = Error::new(code, "why").with_status(status);
+        (response(status, None, &error.to_problem_json()), error)
+    }
+
+    /// A document resource without its data.
+    fn resource_of(path: &str) -> String {
+        format!(r#"{{"path":"{path}","id":"b","version":7,"createTime":"c","updateTime":"u"}}"#)
+    }
+
+    /// Answers of other servers: a login page, an application's fallback, a proxy, another API.
+    fn foreign_answers() -> Vec<Response> {
+        let page = "<html>log in</html>";
+        let mut answers = vec![
+            response(200, None, page),
+            response(200, Some("\"7\""), page),
+            response(201, None, ""),
+            response(204, None, ""),
+            response(204, Some("\"a1b2\""), ""),
+            response(200, None, "{}"),
+            response(200, None, "[]"),
+            response(200, None, r#"{"version":7}"#),
+            response(200, None, r#"{"path":"a/c","version":7}"#),
+            response(200, None, &resource_of("a/b").replace("a/b", "v1/docs/a/b")),
+            response(404, None, page),
+            response(404, None, r#"{"code":"not-found","detail":"why"}"#),
+            response(404, None, r#"{"type":"about:blank","code":"not-found","detail":"why"}"#),
+            response(
+                404,
+                None,
+                r#"{"type":"urn:blaze:internal","code":"not-found","detail":"why"}"#,
+            ),
+        ];
+        answers.extend(
+            [301, 302, 304, 401, 403, 405, 407, 429, 500, 502, 511]
+                .map(|status| response(status, None, page)),
+        );
+        answers
     }
 
     #[test]
     fn a_full_house_is_asked_again_when_it_said() {
-        let full =
-            |status, retry_after| Response { retry_after, ..response(status, None, "").unwrap() };
+        let full = |status, retry_after| Response { retry_after, ..response(status, None, "") };
         assert_eq!(pause_ms(&full(429, Some(4)), 0, 0), Some(4_000));
         assert_eq!(pause_ms(&full(429, Some(4)), PAUSES - 1, u128::MAX), Some(5_000));
         assert_eq!(pause_ms(&full(429, Some(0)), 0, u128::MAX), Some(0));
@@ -380,93 +507,143 @@ mod tests {
     #[test]
     fn an_error_of_this_side_is_an_answer_too() {
         let lost = Error::new(Code::Unavailable, "token: lost");
-        assert_eq!(write_answer(Some(refusal(&lost))), Answer::Again);
-        assert_eq!(read_answer(Some(refusal(&lost))).unwrap_err(), lost);
+        assert_eq!(write_answer(&path(), Err(lost.clone())), Answer::Again(lost.clone()));
+        assert_eq!(read_answer(&path(), Err(lost.clone())), Err(lost));
         let wrong = Error::new(Code::Unauthenticated, "token: wrong");
-        assert_eq!(write_answer(Some(refusal(&wrong))), Answer::Refused(wrong));
+        assert_eq!(write_answer(&path(), Err(wrong.clone())), Answer::Refused(wrong));
     }
 
     #[test]
     fn an_answer_is_a_version_a_refusal_or_a_reason_to_ask_again() {
-        let document = r#"{"path":"a/b","id":"b","version":7,"createTime":"c","updateTime":"u"}"#;
-        for answer in [
-            response(201, Some("\"7\""), ""),
-            response(200, Some("W/\"7\""), ""),
-            response(204, Some("\"7\""), ""),
-            response(200, None, document),
-        ] {
-            assert_eq!(write_answer(answer), Answer::Done { version: 7 });
+        for answer in [response(204, Some("\"7\""), ""), response(204, Some("W/\"7\""), "")]
+            .into_iter()
+            .chain([200, 201].map(|status| response(status, None, &resource_of("a/b"))))
+        {
+            assert_eq!(written(answer), Answer::Done { version: 7 });
         }
-        let problem = |code: Code, status| {
-            let error = Error::new(code, "why").with_status(status);
-            (response(status, None, &error.to_problem_json()), error)
-        };
         for (code, status) in [
             (Code::FailedPrecondition, 409),
             (Code::NotFound, 404),
             (Code::ResourceExhausted, 413),
+            (Code::Unauthenticated, 401),
             (Code::Internal, 500),
         ] {
-            let (answer, error) = problem(code, status);
-            assert_eq!(write_answer(answer), Answer::Refused(error));
+            let (answer, error) = problem_of(code, status);
+            assert_eq!(written(answer), Answer::Refused(error));
         }
         let exists = Answer::Refused(Error::new(Code::AlreadyExists, "why"));
-        assert_eq!(write_answer(problem(Code::FailedPrecondition, 412).0), exists);
-        for answer in [
-            None,
-            problem(Code::Unavailable, 503).0,
-            problem(Code::Aborted, 409).0,
-            problem(Code::ResourceExhausted, 429).0,
-            response(429, None, ""),
-            response(500, None, "<html>"),
-            response(502, None, "<html>"),
-        ] {
-            assert_eq!(write_answer(answer.clone()), Answer::Again, "{answer:?}");
+        assert_eq!(written(problem_of(Code::FailedPrecondition, 412).0), exists);
+        for (code, status) in
+            [(Code::Unavailable, 503), (Code::Aborted, 409), (Code::ResourceExhausted, 429)]
+        {
+            let (answer, error) = problem_of(code, status);
+            assert_eq!(written(answer), Answer::Again(error));
         }
-        let Answer::Refused(error) = write_answer(response(403, None, "<html>")) else { panic!() };
-        assert_eq!((error.code, error.status), (Code::PermissionDenied, 403));
+    }
+
+    #[test]
+    fn an_answer_that_blaze_did_not_give_decides_nothing() {
+        for answer in foreign_answers() {
+            let Answer::Again(error) = written(answer.clone()) else { panic!("{answer:?}") };
+            assert_eq!((error.code, error.status), (Code::Unavailable, answer.status));
+            assert!(error.detail.contains(URL), "{error}");
+            for read in [
+                read_answer(&path(), Ok(answer.clone())).map(|_| ()),
+                query_answer(None, Ok(answer.clone())).map(|_| ()),
+                aggregate_answer(&json!({"n": "count"}), Ok(answer.clone())).map(|_| ()),
+            ] {
+                let error = read.unwrap_err();
+                assert_eq!((error.code, error.status), (Code::Unavailable, answer.status));
+                assert!(error.detail.contains(URL), "{error}");
+            }
+            assert!(!refuses_token(&answer));
+            assert_eq!(socket_failure(Ok(answer)).code, Code::Unavailable);
+        }
+        for status in ABOUT_THE_REQUEST {
+            let Answer::Refused(error) = written(response(status, None, "<html>")) else {
+                panic!()
+            };
+            assert_eq!((error.code, error.status), (Code::Unavailable, status));
+        }
+    }
+
+    #[test]
+    fn a_wrong_base_path_is_named() {
+        let unknown = Error::new(Code::NotFound, "no route /v1/v1/docs/a/b");
+        let answer = response(404, None, &unknown.to_problem_json());
+        let Answer::Refused(write) = written(answer.clone()) else { panic!() };
+        let read = read_answer(&path(), Ok(answer.clone())).unwrap_err();
+        for error in [write, read, socket_failure(Ok(answer))] {
+            assert_eq!(error.code, Code::NotFound);
+            assert!(error.detail.contains(URL) && error.detail.contains("connect()"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_socket_fails_for_good_only_where_there_is_no_route() {
+        let upgrade = problem_of(Code::InvalidArgument, 426).0;
+        let limited = problem_of(Code::ResourceExhausted, 429).0;
+        let lost = Error::new(Code::Unauthenticated, "token: wrong");
+        for reply in [Ok(upgrade), Ok(limited), Err(lost)] {
+            assert_eq!(socket_failure(reply).code, Code::Unavailable);
+        }
+        assert!(refuses_token(&problem_of(Code::Unauthenticated, 401).0));
     }
 
     #[test]
     fn a_query_is_answered_in_parts() {
         let text = r#"{"documents":[{"path":"a/b","id":"b","version":7,"createTime":"c","updateTime":"u","data":{"a":1}}],"readTime":"r","nextPageToken":"t"}"#;
-        let page = query_answer(response(200, None, text)).unwrap();
+        let source = |path| Source::Collection(CollectionPath::parse(path).unwrap());
+        let page = query_answer(Some(&source("a")), Ok(response(200, None, text))).unwrap();
         let row = &page.rows[0];
         assert_eq!((page.rows.len(), page.next.as_deref()), (1, Some("t")));
         assert_eq!(
             (row.path.as_str(), row.version, row.data.get("a")),
             ("a/b", 7, Some(&json!(1)))
         );
-        let last = query_answer(response(200, None, r#"{"documents":[]}"#)).unwrap();
+        let none = r#"{"documents":[],"readTime":"r"}"#;
+        let last = query_answer(None, Ok(response(200, None, none))).unwrap();
         assert_eq!(last, Page { rows: Vec::new(), next: None });
-        let refused = Error::invalid("where: why").to_problem_json();
-        for (answer, code) in [
-            (None, Code::Unavailable),
-            (response(200, None, "[]"), Code::Unavailable),
-            (response(200, None, r#"{"documents":[{"path":"a/b"}]}"#), Code::Unavailable),
-            (response(400, None, &refused), Code::InvalidArgument),
+        for (from, answer, code) in [
+            (None, response(200, None, r#"{"documents":[]}"#), Code::Unavailable),
+            (
+                None,
+                response(200, None, r#"{"documents":[{"path":"a/b"}],"readTime":"r"}"#),
+                Code::Unavailable,
+            ),
+            (Some(source("b")), response(200, None, text), Code::Unavailable),
+            (None, problem_of(Code::InvalidArgument, 400).0, Code::InvalidArgument),
         ] {
-            assert_eq!(query_answer(answer.clone()).unwrap_err().code, code, "{answer:?}");
+            let error = query_answer(from.as_ref(), Ok(answer.clone())).unwrap_err();
+            assert_eq!(error.code, code, "{answer:?}");
         }
-        let sums = aggregate_answer(response(200, None, r#"{"n":2,"m":null}"#)).unwrap();
-        assert_eq!(Value::Object(sums), json!({"n": 2, "m": null}));
-        assert!(aggregate_answer(response(400, None, &refused)).is_err());
+        let asked = json!({"n": "count", "m": {"avg": "a"}});
+        let whole = response(200, None, r#"{"n":2,"m":null}"#);
+        assert_eq!(
+            Value::Object(aggregate_answer(&asked, Ok(whole)).unwrap()),
+            json!({"n": 2, "m": null})
+        );
+        let part = response(200, None, r#"{"n":2}"#);
+        assert_eq!(aggregate_answer(&asked, Ok(part)).unwrap_err().code, Code::Unavailable);
     }
 
     #[test]
-    fn a_read_is_a_document_or_none() {
+    fn a_read_is_the_document_or_says_that_it_is_missing() {
         let document = r#"{"path":"a/b","id":"b","version":7,"createTime":"c","updateTime":"u","data":{"a":1}}"#;
-        let read = read_answer(response(200, None, document)).unwrap().unwrap();
-        assert_eq!((read.version, Value::Object(read.data)), (7, json!({"a": 1})));
-        let missing = Error::new(Code::NotFound, "no document").to_problem_json();
-        assert_eq!(read_answer(response(404, None, &missing)), Ok(None));
-        for (answer, code) in [
-            (None, Code::Unavailable),
-            (response(200, None, "<html>"), Code::Unavailable),
-            (response(404, None, "<html>"), Code::NotFound),
-            (response(502, None, "<html>"), Code::Unavailable),
-        ] {
-            assert_eq!(read_answer(answer).unwrap_err().code, code);
-        }
+        let Ok(Read::Found(found)) = read_answer(&path(), Ok(response(200, None, document))) else {
+            panic!()
+        };
+        assert_eq!((found.version, Value::Object(found.data)), (7, json!({"a": 1})));
+        let missing = |path: &str| {
+            let problem = Problem {
+                path: Some(path.to_owned()),
+                version: Some(8),
+                ..Problem::from(&Error::new(Code::NotFound, "no document"))
+            };
+            response(404, None, &problem.to_json())
+        };
+        assert_eq!(read_answer(&path(), Ok(missing("a/b"))), Ok(Read::Missing { version: 8 }));
+        let other = read_answer(&path(), Ok(missing("a/c"))).unwrap_err();
+        assert_eq!(other.code, Code::NotFound, "the server's word, of another document");
     }
 }

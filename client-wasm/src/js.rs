@@ -113,17 +113,21 @@ impl Client {
     }
 
     /// Calls `callback` with the connection's state, at once and whenever it changes: its name and, for `offline`, the
-    /// milliseconds until the next attempt. It does not throw.
+    /// milliseconds until the next attempt and why ([`thrown`]), where that is known. It does not throw.
     #[wasm_bindgen(js_name = onConnection)]
     pub fn on_connection(&self, callback: Function) -> Subscription {
         let subscription = self.blaze.on_connection(move |state| {
-            let (name, retry_in_ms) = match state {
-                ConnectionState::Idle => ("idle", JsValue::UNDEFINED),
-                ConnectionState::Connecting => ("connecting", JsValue::UNDEFINED),
-                ConnectionState::Connected => ("connected", JsValue::UNDEFINED),
-                ConnectionState::Offline { retry_in_ms } => ("offline", retry_in_ms.into()),
+            const NONE: JsValue = JsValue::UNDEFINED;
+            let (name, retry_in_ms, error) = match state {
+                ConnectionState::Idle => ("idle", NONE, NONE),
+                ConnectionState::Connecting => ("connecting", NONE, NONE),
+                ConnectionState::Connected => ("connected", NONE, NONE),
+                ConnectionState::Offline { retry_in_ms, error } => {
+                    ("offline", retry_in_ms.into(), error.map_or(NONE, thrown))
+                }
             };
-            call2(&callback, &name.into(), &retry_in_ms);
+            // `index.js` hands over a function that catches.
+            let _ = callback.call3(&JsValue::NULL, &name.into(), &retry_in_ms, &error);
         });
         Subscription::new(subscription)
     }

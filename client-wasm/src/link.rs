@@ -8,10 +8,14 @@
 //!    │                  │  ▼                 ▼
 //!    ╰───────────────── Waiting (backoff) ◀──╯
 //! ```
+//!
+//! An open socket is no sign of Blaze: the connection counts as `Connected` with the first frame that fits. Where the
+//! server is not expected to say anything by itself, a ping asks it to.
 
 use crate::backoff::Backoff;
 use crate::event::ConnectionState;
 use blaze_schema::error::{Code, Error};
+use std::mem;
 
 /// A socket that is not open after so long is given up, in milliseconds.
 pub const OPEN_MS: u32 = 15_000;
@@ -32,10 +36,12 @@ pub struct Link {
     /// Whether the last socket was given up because of a gap. Then a frame is no sign that all is well: the same gap
     /// may follow, and the backoff must grow.
     broken: bool,
+    /// Whether a frame of this socket fitted.
+    proven: bool,
 }
 
 /// What is to be done about the socket, in this order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LinkEffect {
     /// Open one; there is none now.
     Open,
@@ -99,10 +105,10 @@ impl Link {
         if self.phase != Phase::Opening {
             return false;
         }
-        let (phase, after_ms) =
-            if expected { (Phase::Expecting, ANSWER_MS) } else { (Phase::Open, PING_MS) };
-        self.wait(phase, after_ms, effects);
-        effects.push(LinkEffect::Connection(ConnectionState::Connected));
+        if !expected {
+            effects.push(LinkEffect::Ping);
+        }
+        self.wait(Phase::Expecting, ANSWER_MS, effects);
         true
     }
 
@@ -113,41 +119,45 @@ impl Link {
     }
 
     /// The frame fits.
-    pub fn worked(&mut self) {
+    pub fn worked(&mut self, effects: &mut Vec<LinkEffect>) {
         if !self.broken {
             self.backoff.succeed();
+        }
+        if !mem::replace(&mut self.proven, true) {
+            effects.push(LinkEffect::Connection(ConnectionState::Connected));
         }
     }
 
     /// The frame does not fit: something is missing, or garbled.
-    pub fn broke(&mut self, random: u128, effects: &mut Vec<LinkEffect>) {
+    pub fn broke(&mut self, why: Error, random: u128, effects: &mut Vec<LinkEffect>) {
         self.broken = true;
-        self.lose(random, effects);
+        self.lose_for(0, Some(why), random, effects);
     }
 
     /// The socket was closed, or could not be opened.
-    pub fn closed(&mut self, random: u128, effects: &mut Vec<LinkEffect>) {
+    pub fn closed(&mut self, why: Option<Error>, random: u128, effects: &mut Vec<LinkEffect>) {
         if !matches!(self.phase, Phase::Idle | Phase::Waiting) {
-            self.lose(random, effects);
+            self.lose_for(0, why, random, effects);
         }
-    }
-
-    /// The socket is of no use: another one, later.
-    pub fn lose(&mut self, random: u128, effects: &mut Vec<LinkEffect>) {
-        self.lose_for(0, random, effects);
     }
 
     /// The server ended the socket with an error that may pass.
     pub fn ended(&mut self, error: &Error, random: u128, effects: &mut Vec<LinkEffect>) {
         let least_ms = if error.code == Code::ResourceExhausted { CROWDED_MS } else { 0 };
-        self.lose_for(least_ms, random, effects);
+        self.lose_for(least_ms, Some(error.clone()), random, effects);
     }
 
-    fn lose_for(&mut self, least_ms: u32, random: u128, effects: &mut Vec<LinkEffect>) {
+    fn lose_for(
+        &mut self,
+        least_ms: u32,
+        error: Option<Error>,
+        random: u128,
+        effects: &mut Vec<LinkEffect>,
+    ) {
         effects.push(LinkEffect::Close);
         let retry_in_ms = least_ms + self.backoff.fail(random);
         self.wait(Phase::Waiting, retry_in_ms, effects);
-        effects.push(LinkEffect::Connection(ConnectionState::Offline { retry_in_ms }));
+        effects.push(LinkEffect::Connection(ConnectionState::Offline { retry_in_ms, error }));
     }
 
     /// The timer ran out.
@@ -161,7 +171,10 @@ impl Link {
                 self.broken = false;
                 self.wait(Phase::Open, PING_MS - ANSWER_MS, effects);
             }
-            Phase::Opening | Phase::Expecting => self.lose(random, effects),
+            Phase::Opening | Phase::Expecting => {
+                let why = Error::new(Code::Unavailable, "the server did not answer in time");
+                self.lose_for(0, Some(why), random, effects);
+            }
         }
     }
 
@@ -176,6 +189,7 @@ impl Link {
 
     fn open(&mut self, effects: &mut Vec<LinkEffect>) {
         effects.push(LinkEffect::Open);
+        self.proven = false;
         self.wait(Phase::Opening, OPEN_MS, effects);
         effects.push(LinkEffect::Connection(ConnectionState::Connecting));
     }

@@ -37,7 +37,9 @@ pub(crate) struct Live {
     port: Rc<Port>,
     socket_alarm: Alarm,
     writes_alarm: Alarm,
-    connection: Cell<ConnectionState>,
+    connection: RefCell<ConnectionState>,
+    /// How its writes get through.
+    writing: RefCell<ConnectionState>,
     audience: Audience<DocumentSnapshot>,
     listening: Cell<bool>,
     messages: Callbacks<MessageCallback>,
@@ -75,7 +77,8 @@ impl Live {
                 effects: Effects::new(),
                 socket_alarm: alarm(Timer::Socket),
                 writes_alarm: alarm(Timer::Writes),
-                connection: Cell::new(ConnectionState::Idle),
+                connection: RefCell::new(ConnectionState::Idle),
+                writing: RefCell::new(ConnectionState::Idle),
                 audience: Audience::new(),
                 listening: Cell::new(false),
                 messages: Callbacks::new(),
@@ -93,7 +96,8 @@ impl Live {
     }
 
     pub(crate) fn connection(&self) -> ConnectionState {
-        self.connection.get()
+        let states = [&self.connection, &self.writing];
+        ConnectionState::worst(states.map(|state| state.borrow().clone()))
     }
 
     /// Takes an event, and does what follows from it.
@@ -132,7 +136,11 @@ impl Live {
                 self.tell_soon();
             }
             Effect::Connection(state) => {
-                self.connection.set(state);
+                self.connection.replace(state);
+                self.client.connection_changed();
+            }
+            Effect::Writing(state) => {
+                self.writing.replace(state);
                 self.client.connection_changed();
             }
         }
@@ -154,11 +162,11 @@ impl Live {
     fn hear(self: &Rc<Self>, heard: Heard) {
         match heard {
             Heard::Opened => self.handle(Event::Opened),
-            Heard::Closed => self.handle(Event::Closed),
+            Heard::Closed(why) => self.handle(Event::Closed(why)),
             Heard::Refused(error) => self.handle(Event::Refused(error)),
             Heard::Ended(error) => {
                 self.receive(Ok(ServerMessage::Error(error)));
-                self.handle(Event::Closed);
+                self.handle(Event::Closed(None));
             }
             Heard::Frame(frame) => {
                 let frame = frame.and_then(ServerMessage::from_json);
@@ -173,7 +181,7 @@ impl Live {
     fn receive(self: &Rc<Self>, frame: Result<ServerMessage, Error>) {
         match &frame {
             Ok(ServerMessage::Error(error)) if self.port.may_come_again(error) => {
-                self.handle(Event::Closed);
+                self.handle(Event::Closed(Some(error.clone())));
                 return;
             }
             Ok(ServerMessage::Error(_)) | Err(_) => {}
@@ -196,7 +204,7 @@ impl Live {
         let live = Rc::clone(self);
         spawn(async move {
             let response = fetch::send(&live.client, &request).await;
-            live.handle(Event::Answered { id, answer: write_answer(response) });
+            live.handle(Event::Answered { id, answer: write_answer(&live.path, response) });
         });
     }
 
@@ -204,8 +212,8 @@ impl Live {
         let live = Rc::clone(self);
         spawn(async move {
             let response = fetch::send(&live.client, &read_request(&live.path)).await;
-            let read = read_answer(response)
-                .map(|document| DocumentSnapshot::of_read(Rc::clone(&live.path), document));
+            let read = read_answer(&live.path, response)
+                .map(|read| DocumentSnapshot::of_read(Rc::clone(&live.path), read));
             answer(&live.reads, id, read);
         });
     }

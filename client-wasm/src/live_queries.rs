@@ -32,7 +32,7 @@ pub(crate) struct LiveQueries {
     socket_alarm: Alarm,
     retry_alarm: Alarm,
     lapse_alarm: Alarm,
-    connection: Cell<ConnectionState>,
+    connection: RefCell<ConnectionState>,
     targets: RefCell<Vec<Rc<Target>>>,
     last_target: Cell<u64>,
     telling: Soon,
@@ -77,7 +77,7 @@ impl LiveQueries {
                 socket_alarm: alarm(QueryTimer::Socket),
                 retry_alarm: alarm(QueryTimer::Retry),
                 lapse_alarm: alarm(QueryTimer::Lapse),
-                connection: Cell::new(ConnectionState::Idle),
+                connection: RefCell::new(ConnectionState::Idle),
                 targets: RefCell::default(),
                 last_target: Cell::new(0),
                 telling: Soon::default(),
@@ -86,7 +86,7 @@ impl LiveQueries {
     }
 
     pub(crate) fn connection(&self) -> ConnectionState {
-        self.connection.get()
+        self.connection.borrow().clone()
     }
 
     /// Takes an event, and does what follows from it.
@@ -112,7 +112,7 @@ impl LiveQueries {
                 self.tell_soon();
             }
             QueryEffect::Connection(state) => {
-                self.connection.set(state);
+                self.connection.replace(state);
                 if let Some(client) = self.client.upgrade() {
                     client.connection_changed();
                 }
@@ -137,11 +137,11 @@ impl LiveQueries {
     fn hear(self: &Rc<Self>, heard: Heard) {
         match heard {
             Heard::Opened => self.handle(QueryEvent::Opened),
-            Heard::Closed => self.handle(QueryEvent::Closed),
+            Heard::Closed(why) => self.handle(QueryEvent::Closed(why)),
             Heard::Refused(error) => self.handle(QueryEvent::Refused(error)),
             Heard::Ended(error) => {
                 self.receive(Ok(QueryMessage::Error { target: None, error }));
-                self.handle(QueryEvent::Closed);
+                self.handle(QueryEvent::Closed(None));
             }
             Heard::Frame(frame) => self.receive(frame.and_then(QueryMessage::from_json)),
         }
@@ -151,7 +151,7 @@ impl LiveQueries {
         match &frame {
             // Of one query too: with another token the whole socket comes again.
             Ok(QueryMessage::Error { error, .. }) if self.port.may_come_again(error) => {
-                self.handle(QueryEvent::Closed);
+                self.handle(QueryEvent::Closed(Some(error.clone())));
                 return;
             }
             Ok(QueryMessage::Error { .. }) | Err(_) => {}

@@ -2,7 +2,7 @@
 //! is answered.
 
 use crate::backoff::Backoff;
-use crate::event::{Effect, Timer};
+use crate::event::{ConnectionState, Effect, Timer};
 use crate::http::{Answer, Request};
 use blaze_schema::error::{Code, Error};
 use std::mem;
@@ -14,6 +14,8 @@ pub struct Outbox {
     queue: Vec<Entry>,
     backoff: Backoff,
     phase: Phase,
+    /// Whether the first write did not get through so far.
+    troubled: bool,
     /// Reads that wait for the writes made before them.
     reads: Vec<WaitingRead>,
 }
@@ -80,15 +82,21 @@ impl Outbox {
         let result = match answer {
             Answer::Done { version } => Ok(version),
             Answer::Refused(error) => Err(error),
-            Answer::Again => {
+            Answer::Again(error) => {
                 self.phase = Phase::Failing;
+                self.troubled = true;
                 let after_ms = self.backoff.fail(random);
                 effects.push(Effect::StartTimer { timer: Timer::Writes, after_ms });
+                effects.push(Effect::Writing(ConnectionState::Offline {
+                    retry_in_ms: after_ms,
+                    error: Some(error),
+                }));
                 self.release_reads(u64::MAX, effects);
                 return None;
             }
         };
         self.backoff.succeed();
+        self.calm(effects);
         self.queue.remove(0);
         self.release_reads(id, effects);
         self.send(effects);
@@ -118,11 +126,19 @@ impl Outbox {
     pub fn close(&mut self, effects: &mut Vec<Effect>) -> Vec<Settled> {
         self.phase = Phase::Sent;
         effects.push(Effect::StopTimer(Timer::Writes));
+        self.calm(effects);
         self.release_reads(u64::MAX, effects);
         let detail = "the client was closed before the write was answered";
         let error = Error::new(Code::Aborted, detail);
         let ended = |entry: Entry| Settled { id: entry.id, result: Err(error.clone()) };
         mem::take(&mut self.queue).into_iter().map(ended).collect()
+    }
+
+    /// Writes get through, or there are none.
+    fn calm(&mut self, effects: &mut Vec<Effect>) {
+        if mem::take(&mut self.troubled) {
+            effects.push(Effect::Writing(ConnectionState::Idle));
+        }
     }
 
     fn send(&mut self, effects: &mut Vec<Effect>) {
@@ -160,9 +176,17 @@ mod tests {
             Effect::Fetch { id } => format!("fetch {id}"),
             Effect::StartTimer { after_ms, .. } => format!("wait {after_ms}"),
             Effect::StopTimer(_) => "stop".to_owned(),
+            Effect::Writing(ConnectionState::Offline { error, .. }) => {
+                format!("troubled: {}", error.unwrap().detail)
+            }
+            Effect::Writing(_) => "calm".to_owned(),
             other => format!("{other:?}"),
         };
         effects.drain(..).map(short).collect::<Vec<_>>().join(", ")
+    }
+
+    fn again() -> Answer {
+        Answer::Again(Error::new(Code::Unavailable, "lost"))
     }
 
     const DONE: Answer = Answer::Done { version: 7 };
@@ -190,19 +214,19 @@ mod tests {
     fn a_failed_request_is_sent_again_with_growing_waits() {
         let (mut outbox, mut effects) = (Outbox::default(), Vec::new());
         outbox.push(1, request("w1"), &mut effects);
-        outbox.answered(1, Answer::Again, LATEST, &mut effects);
-        assert_eq!(told(&mut effects), "send w1, wait 250");
+        outbox.answered(1, again(), LATEST, &mut effects);
+        assert_eq!(told(&mut effects), "send w1, wait 250, troubled: lost");
         outbox.push(2, request("w2"), &mut effects);
         assert_eq!(outbox.answered(1, DONE, 0, &mut effects), None, "an echo while waiting");
         outbox.retry(&mut effects);
-        outbox.answered(1, Answer::Again, LATEST, &mut effects);
-        assert_eq!(told(&mut effects), "stop, send w1, wait 500");
+        outbox.answered(1, again(), LATEST, &mut effects);
+        assert_eq!(told(&mut effects), "stop, send w1, wait 500, troubled: lost");
         outbox.retry(&mut effects);
         outbox.retry(&mut effects);
         assert_eq!(told(&mut effects), "stop, send w1", "a second retry is nothing");
         assert!(outbox.answered(1, DONE, 0, &mut effects).is_some());
-        outbox.answered(2, Answer::Again, LATEST, &mut effects);
-        assert_eq!(told(&mut effects), "send w2, wait 250");
+        outbox.answered(2, again(), LATEST, &mut effects);
+        assert_eq!(told(&mut effects), "calm, send w2, wait 250, troubled: lost");
     }
 
     #[test]
@@ -217,8 +241,8 @@ mod tests {
         assert_eq!(told(&mut effects), "send w1");
         outbox.answered(1, DONE, 0, &mut effects);
         assert_eq!(told(&mut effects), "fetch 2, send w2");
-        outbox.answered(2, Answer::Again, LATEST, &mut effects);
-        assert_eq!(told(&mut effects), "wait 250, fetch 3");
+        outbox.answered(2, again(), LATEST, &mut effects);
+        assert_eq!(told(&mut effects), "wait 250, troubled: lost, fetch 3");
         outbox.read(4, &mut effects);
         assert_eq!(told(&mut effects), "fetch 4", "no read waits for what fails");
     }

@@ -17,6 +17,9 @@ extern "C" {
     fn set_timeout(callback: &Function, after_ms: u32) -> JsValue;
     #[wasm_bindgen(js_name = clearTimeout)]
     fn clear_timeout(timeout: &JsValue);
+    /// Says something in the console.
+    #[wasm_bindgen(js_namespace = console)]
+    pub(crate) fn warn(text: &str);
 }
 
 /// The local clock.

@@ -1,11 +1,13 @@
 //! Where one socket after another is, and who each of them was opened for.
 
 use crate::credentials::Credentials;
+use crate::fetch;
 use crate::identity::{Shown, Token};
 use crate::platform::spawn;
 use crate::session::{close_error, may_pass};
 use crate::socket::{Report, Socket};
 use blaze_schema::error::{Code, Error};
+use blaze_schema::message::SUBPROTOCOL;
 use serde_json::Value;
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
@@ -16,6 +18,8 @@ pub(crate) struct Port {
     hear: Box<dyn Fn(Heard)>,
     credentials: Rc<Credentials>,
     socket: RefCell<Option<Socket>>,
+    /// Where it was opened last, without a query: for errors.
+    url: RefCell<String>,
     /// Whether it is open, and not only opening.
     is_open: Cell<bool>,
     /// Who it was opened for, and said last who it is.
@@ -31,7 +35,8 @@ pub(crate) enum Heard {
     Frame(Result<Value, Error>),
     /// The server ended it, and says why. It is closed.
     Ended(Error),
-    Closed,
+    /// It is closed, or could not be opened; why, where that is known.
+    Closed(Option<Error>),
     /// There will never be one.
     Refused(Error),
 }
@@ -42,6 +47,7 @@ impl Port {
             hear,
             credentials,
             socket: RefCell::default(),
+            url: RefCell::default(),
             is_open: Cell::new(false),
             shown: RefCell::default(),
             attempt: Cell::new(0),
@@ -51,6 +57,7 @@ impl Port {
     /// Opens a socket to `url` as soon as there is a token.
     pub(crate) fn open(self: &Rc<Self>, url: String) {
         self.close();
+        self.url.replace(url.split('?').next().unwrap_or_default().to_owned());
         let attempt = self.attempt.get();
         let port = Rc::clone(self);
         // Also where the token is at hand: what is heard is heard later.
@@ -61,7 +68,7 @@ impl Port {
             }
             match token.and_then(|token| port.open_as(token, &url)) {
                 Ok(()) => {}
-                Err(error) if may_pass(&error) => (port.hear)(Heard::Closed),
+                Err(error) if may_pass(&error) => (port.hear)(Heard::Closed(Some(error))),
                 Err(error) => (port.hear)(Heard::Refused(error)),
             }
         });
@@ -79,8 +86,12 @@ impl Port {
         Ok(())
     }
 
-    fn reported(&self, report: Report) {
+    fn reported(self: &Rc<Self>, report: Report) {
         (self.hear)(match report {
+            Report::Opened if !self.speaks_blaze() => {
+                let detail = format!("its server does not speak {SUBPROTOCOL}: it is no Blaze");
+                Heard::Closed(Some(self.unavailable(&detail)))
+            }
             Report::Opened => {
                 self.is_open.set(true);
                 if let Some(token) = self.credentials.at_hand() {
@@ -90,10 +101,39 @@ impl Port {
             }
             Report::Frame(frame) => Heard::Frame(frame),
             Report::Closed(code) => match code.and_then(close_error) {
-                Some(error) => Heard::Ended(error),
-                None => Heard::Closed,
+                Some(error) if self.is_open.get() => Heard::Ended(error),
+                _ if self.is_open.get() => {
+                    let detail = format!("the socket was closed ({})", code.unwrap_or_default());
+                    Heard::Closed(Some(self.unavailable(&detail)))
+                }
+                _ if self.credentials.knows_server() => {
+                    Heard::Closed(Some(self.unavailable("no socket can be opened")))
+                }
+                _ => return self.look(),
             },
         });
+    }
+
+    /// Finds out why a socket could not be opened: it does not say, and until one has worked the address may be wrong.
+    fn look(self: &Rc<Self>) {
+        let (port, attempt) = (Rc::clone(self), self.attempt.get());
+        spawn(async move {
+            let Some(client) = port.credentials.client() else { return };
+            let error = fetch::look_for_sockets(&client).await;
+            if port.attempt.get() == attempt {
+                let passes = may_pass(&error);
+                let heard = if passes { Heard::Closed(Some(error)) } else { Heard::Refused(error) };
+                (port.hear)(heard);
+            }
+        });
+    }
+
+    fn speaks_blaze(&self) -> bool {
+        self.socket.borrow().as_ref().is_some_and(Socket::speaks_blaze)
+    }
+
+    fn unavailable(&self, detail: &str) -> Error {
+        Error::new(Code::Unavailable, format!("{}: {detail}", self.url.borrow()))
     }
 
     /// Closes the socket, and opens none that was about to be.
@@ -124,6 +164,7 @@ impl Port {
 
     /// The server takes the socket's token for good.
     pub(crate) fn works(&self) {
+        self.credentials.know_server();
         self.credentials.with(|identity| self.shown.borrow_mut().accepted(identity));
     }
 

@@ -14,7 +14,7 @@ use crate::query_view::{GRACE_MS, QueryView};
 use crate::row::Rows;
 use crate::session::may_pass;
 use blaze_schema::changes::{Changes, QueryMessage, join_parts, listen_text, unlisten_text};
-use blaze_schema::error::Error;
+use blaze_schema::error::{Code, Error};
 use blaze_schema::message::PING;
 use blaze_schema::path::DocumentPath;
 use blaze_schema::query::Query;
@@ -92,8 +92,8 @@ impl Queries {
                 }
             }
             QueryEvent::Received(frame) => self.received(frame, random, &mut effects),
-            QueryEvent::Closed => {
-                self.link(&mut effects, |link, asked| link.closed(random, asked));
+            QueryEvent::Closed(why) => {
+                self.link(&mut effects, |link, asked| link.closed(why, random, asked));
             }
             QueryEvent::Refused(error) => self.fail_all(&error, &mut effects),
             QueryEvent::Timer(QueryTimer::Socket) => {
@@ -193,11 +193,11 @@ impl Queries {
             Ok(QueryMessage::Error { error, .. }) => {
                 self.link(effects, |link, asked| link.ended(&error, random, asked));
             }
-            Ok(QueryMessage::Other) => self.link.worked(),
-            Err(_) => {
+            Ok(QueryMessage::Other) => self.link(effects, Link::worked),
+            Err(error) => {
                 // Whichever query it was for: what it has may miss something.
                 self.targets.iter_mut().for_each(|target| target.resume = None);
-                self.link(effects, |link, asked| link.broke(random, asked));
+                self.link(effects, |link, asked| link.broke(error, random, asked));
             }
         }
     }
@@ -219,11 +219,12 @@ impl Queries {
             target.resume = Some(resume);
             target.stage = Stage::Live;
             target.backoff.succeed();
-            self.link.worked();
+            self.link(effects, Link::worked);
             effects.push(QueryEffect::Changed);
         } else {
             target.resume = None;
-            self.link(effects, |link, asked| link.broke(random, asked));
+            let why = Error::new(Code::Internal, "a frame does not fit");
+            self.link(effects, |link, asked| link.broke(why, random, asked));
         }
     }
 
@@ -298,12 +299,12 @@ impl Queries {
     ) {
         let mut asked = Vec::new();
         tell(&mut self.link, &mut asked);
-        self.pass_on(&asked, effects);
+        self.pass_on(asked, effects);
     }
 
-    fn pass_on(&mut self, asked: &[LinkEffect], effects: &mut Vec<QueryEffect>) {
+    fn pass_on(&mut self, asked: Vec<LinkEffect>, effects: &mut Vec<QueryEffect>) {
         for effect in asked {
-            effects.push(match *effect {
+            effects.push(match effect {
                 LinkEffect::Open => QueryEffect::OpenSocket,
                 LinkEffect::Close => {
                     self.targets.iter_mut().for_each(|target| target.stage = Stage::Unlisted);
@@ -326,7 +327,7 @@ mod tests {
     use crate::event::ConnectionState;
     use blaze_schema::changes::{changes_text, targeted};
     use blaze_schema::error::Code;
-    use blaze_schema::message::{PONG, error_text};
+    use blaze_schema::message::{PONG, TOO_MANY, error_text};
     use serde_json::json;
 
     const LATEST: u128 = u128::MAX;
@@ -344,6 +345,8 @@ mod tests {
             let mut bench = Bench::default();
             (1..=targets).for_each(|target| bench.listen(target));
             bench.tell(QueryEvent::Opened);
+            bench.receive(PONG);
+            bench.timer(QueryTimer::Socket);
             bench.effects.clear();
             bench
         }
@@ -400,7 +403,7 @@ mod tests {
         assert_eq!(bench.told(), "");
         bench.tell(QueryEvent::Opened);
         let listens = "{listen:{target:1,query:{from:c1}}}, {listen:{target:2,query:{from:c2}}}";
-        assert_eq!(bench.told(), format!("Socket 25000 ms, Connected, {listens}"));
+        assert_eq!(bench.told(), format!("{{ping:0}}, Socket 10000 ms, {listens}"));
         bench.listen(3);
         assert_eq!(bench.told(), "{listen:{target:3,query:{from:c3}}}");
         bench.tell(QueryEvent::Unlisten { target: 2 });
@@ -447,12 +450,11 @@ mod tests {
         bench.tell(QueryEvent::Online);
         bench.tell(QueryEvent::Opened);
         let listens = "{listen:{target:1,query:{from:c1},resume:s2}}, {listen:{target:2,query:{from:c2}}}, {listen:{target:3,query:{from:c3}}}";
-        let opened = "open, Socket 15000 ms, Connecting, Socket 25000 ms, Connected";
+        let opened = "open, Socket 15000 ms, Connecting, {ping:0}, Socket 10000 ms";
         assert_eq!(bench.told(), format!("{opened}, {listens}"));
-        bench.timer(QueryTimer::Socket);
         bench.receive(PONG);
         bench.timer(QueryTimer::Socket);
-        assert_eq!(bench.told(), "{ping:0}, Socket 10000 ms, Socket 15000 ms");
+        assert_eq!(bench.told(), "Connected, Socket 15000 ms");
     }
 
     #[test]
@@ -475,7 +477,7 @@ mod tests {
                 bench.timer(QueryTimer::Socket);
                 bench.effects.clear();
                 bench.tell(QueryEvent::Opened);
-                assert_eq!(bench.told(), format!("Socket 25000 ms, Connected, {listens}"));
+                assert_eq!(bench.told(), format!("{{ping:0}}, Socket 10000 ms, {listens}"));
             }
         }
     }
@@ -490,7 +492,8 @@ mod tests {
         bench.effects.clear();
         for wait in [250, 500] {
             bench.receive(&targeted(1, &error(Code::Unavailable)));
-            bench.receive(&targeted(3, &error(Code::ResourceExhausted)));
+            let crowded = Error::new(Code::ResourceExhausted, "why").with_status(TOO_MANY);
+            bench.receive(&targeted(3, &error_text(&crowded)));
             assert_eq!(bench.told(), format!("Retry {wait} ms"));
             bench.timer(QueryTimer::Retry);
             let listens =
@@ -528,7 +531,7 @@ mod tests {
         bench.effects.clear();
         bench.tell(QueryEvent::Settled { path: Rc::clone(&path), version: Some(2) });
         assert_eq!(bench.told(), "Lapse 10000 ms, changed");
-        bench.tell(QueryEvent::Closed);
+        bench.tell(QueryEvent::Closed(None));
         bench.effects.clear();
         let late = Timestamp::from_micros(i64::from(GRACE_MS) * 1_000);
         let lapse = |bench: &mut Bench| {

@@ -186,13 +186,15 @@ impl Query {
 
     async fn read(&self, mut asked: Map) -> Result<Rows, Error> {
         let client = &self.blaze.inner;
+        let understood = self.understood();
+        let from = understood.as_ref().map(|query| &query.from);
         let limit = asked.get("limit").and_then(Value::as_u64);
         let limit = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
         let mut rows = Vec::new();
         loop {
             let body = json::print_object(&asked);
             let answer = fetch::post(client, "/v1/query", &body).await;
-            let page = query_answer(answer)?;
+            let page = query_answer(from, answer)?;
             rows.extend(page.rows);
             match page.next {
                 // The server answers a large result in parts, and offers to go on beyond a limit too.
@@ -263,10 +265,10 @@ impl Query {
         async move {
             let (query, barrier) = begun?;
             let mut asked = object("query", Value::Object(query));
-            asked.insert("aggregates".to_owned(), aggregates);
+            asked.insert("aggregates".to_owned(), aggregates.clone());
             let body = json::print_object(&asked);
             barrier.await;
-            aggregate_answer(fetch::post(&client, "/v1/aggregate", &body).await)
+            aggregate_answer(&aggregates, fetch::post(&client, "/v1/aggregate", &body).await)
         }
     }
 

@@ -29,8 +29,8 @@ pub enum QueryEvent {
     Opened,
     /// It delivered a frame, or something that is none.
     Received(Result<QueryMessage, Error>),
-    /// It was closed, or could not be opened, and not by [`QueryEffect::CloseSocket`].
-    Closed,
+    /// It was closed, or could not be opened, and not by [`QueryEffect::CloseSocket`]. Says why, where that is known.
+    Closed(Option<Error>),
     /// It cannot be opened at all, ever.
     Refused(Error),
     /// The timer set by [`QueryEffect::StartTimer`] ran out.

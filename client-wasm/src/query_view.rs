@@ -153,6 +153,10 @@ impl QueryView {
     pub fn frame(&mut self, changes: Changes) -> bool {
         let before = if changes.reset { Some(Vec::new()) } else { self.window.clone() };
         let Some(mut rows) = before else { return false };
+        let from = &self.matcher.query().from;
+        if !changes.changes.iter().all(|change| from.contains(change.path())) {
+            return false;
+        }
         let concerns = |overlay: &Overlay| {
             let named = |change: &Change| *change.path() == *overlay.path;
             let waits = overlay.writes.iter().any(|write| write.in_the_next_frame);

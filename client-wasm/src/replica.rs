@@ -64,7 +64,7 @@ impl Replica {
                     self.view.server(state.clone());
                 }
             }
-            Event::Closed => self.session.closed(random, &mut effects),
+            Event::Closed(why) => self.session.closed(why, random, &mut effects),
             Event::Refused(error) => self.session.refused(error, &mut effects),
             Event::Timer(Timer::Socket) => self.session.timer(random, &mut effects),
             Event::Timer(Timer::Writes) => self.outbox.retry(&mut effects),

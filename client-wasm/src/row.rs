@@ -47,8 +47,11 @@ pub struct Times {
 }
 
 impl Row {
-    /// The row of a document that the server answered, `None` when it left out the data.
+    /// The row of a document that the server answered, `None` when it left out the data or it is of another document.
     pub fn of(path: DocumentPath, document: Document, select: Option<&[FieldPath]>) -> Option<Row> {
+        if document.path != path.as_str() {
+            return None;
+        }
         let full = Rc::new(document.data?);
         Some(Row {
             path: Rc::new(path),

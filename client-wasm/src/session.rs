@@ -7,7 +7,7 @@ use crate::event::{Effect, Timer};
 use crate::link::{Link, LinkEffect};
 use crate::state::{ServerState, Step};
 use blaze_schema::error::{Code, Error};
-use blaze_schema::message::ServerMessage;
+use blaze_schema::message::{ServerMessage, TOO_MANY};
 
 /// The session.
 #[derive(Debug, Default)]
@@ -63,20 +63,27 @@ impl Session {
                 return false;
             }
             Ok(message) => ServerState::step(&mut self.state, message),
-            Err(_) => Step::Gap,
+            Err(error) => {
+                self.broke(error, random, effects);
+                return false;
+            }
         };
         if step == Step::Gap {
-            self.state = None;
-            self.link(effects, |link, effects| link.broke(random, effects));
+            self.broke(Error::new(Code::Internal, "a frame does not fit"), random, effects);
         } else {
-            self.link.worked();
+            self.link(effects, Link::worked);
         }
         step == Step::Moved
     }
 
+    fn broke(&mut self, why: Error, random: u128, effects: &mut Vec<Effect>) {
+        self.state = None;
+        self.link(effects, |link, effects| link.broke(why, random, effects));
+    }
+
     /// The socket was closed, or could not be opened.
-    pub fn closed(&mut self, random: u128, effects: &mut Vec<Effect>) {
-        self.link(effects, |link, effects| link.closed(random, effects));
+    pub fn closed(&mut self, why: Option<Error>, random: u128, effects: &mut Vec<Effect>) {
+        self.link(effects, |link, effects| link.closed(why, random, effects));
     }
 
     /// Listening is refused for good.
@@ -105,11 +112,11 @@ impl Session {
     ) {
         let mut asked = Vec::new();
         tell(&mut self.link, &mut asked);
-        self.pass_on(&asked, effects);
+        self.pass_on(asked, effects);
     }
 
-    fn pass_on(&self, asked: &[LinkEffect], effects: &mut Vec<Effect>) {
-        effects.extend(asked.iter().map(|effect| match *effect {
+    fn pass_on(&self, asked: Vec<LinkEffect>, effects: &mut Vec<Effect>) {
+        effects.extend(asked.into_iter().map(|effect| match effect {
             LinkEffect::Open => {
                 let since = self.state.as_ref();
                 let since = since.map(|state| (state.version, state.epoch.clone()));
@@ -135,13 +142,16 @@ pub fn close_error(code: u16) -> Option<Error> {
         4429 => (Code::ResourceExhausted, "the server ended the socket: there are too many"),
         _ => return None,
     };
-    Some(Error::new(code, detail))
+    let status = if code == Code::ResourceExhausted { TOO_MANY } else { code.status() };
+    Some(Error::new(code, detail).with_status(status))
 }
 
-/// Whether the same request may be answered another way later.
-pub(crate) fn may_pass(error: &Error) -> bool {
+/// Whether the same request may be answered another way later. Too many requests pass (429); what is too large, or more
+/// than this client may have, does not (413).
+pub fn may_pass(error: &Error) -> bool {
     match error.code {
-        Code::Aborted | Code::ResourceExhausted | Code::Unavailable | Code::Internal => true,
+        Code::ResourceExhausted => error.status == TOO_MANY,
+        Code::Aborted | Code::Unavailable | Code::Internal => true,
         Code::InvalidArgument
         | Code::Unauthenticated
         | Code::PermissionDenied
@@ -155,6 +165,7 @@ pub(crate) fn may_pass(error: &Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::ConnectionState;
     use blaze_schema::message::{PONG, close_code, error_text, patch_text, snapshot_text};
 
     const LATEST: u128 = u128::MAX;
@@ -185,6 +196,10 @@ mod tests {
                 Effect::SendPing => "ping".to_owned(),
                 Effect::StartTimer { after_ms, .. } => format!("{after_ms} ms"),
                 Effect::StopTimer(_) => "stop".to_owned(),
+                Effect::Connection(ConnectionState::Offline { retry_in_ms, error }) => {
+                    let why = error.map_or(String::new(), |error| format!(": {}", error.detail));
+                    format!("offline {retry_in_ms}{why}")
+                }
                 Effect::Connection(state) => format!("{state:?}"),
                 Effect::Fail(error) => format!("fail {}", error.code.as_str()),
                 other => format!("{other:?}"),
@@ -198,7 +213,7 @@ mod tests {
         }
 
         fn close(&mut self) {
-            self.session.closed(LATEST, &mut self.effects);
+            self.session.closed(None, LATEST, &mut self.effects);
         }
 
         fn timer(&mut self) {
@@ -216,17 +231,20 @@ mod tests {
         bench.session.listen(&mut bench.effects);
         assert_eq!(bench.told(), "open, 15000 ms, Connecting");
         bench.session.opened(&mut bench.effects);
-        assert_eq!(bench.told(), "10000 ms, Connected");
+        assert_eq!(bench.told(), "10000 ms", "whose server is not known yet");
         assert!(bench.receive(&snapshot(3)));
         assert!(bench.receive(&patch_text(3, 4, "[]")));
+        assert_eq!(bench.told(), "Connected");
         bench.close();
-        assert_eq!(bench.told(), "close, 250 ms, Offline { retry_in_ms: 250 }");
+        assert_eq!(bench.told(), "close, 250 ms, offline 250");
         bench.close();
         assert_eq!(bench.told(), "", "it is closed already");
         bench.timer();
         assert_eq!(bench.told(), "open 4@e, 15000 ms, Connecting");
         bench.session.opened(&mut bench.effects);
-        assert_eq!(bench.told(), "25000 ms, Connected");
+        assert_eq!(bench.told(), "ping, 10000 ms", "nothing else may come");
+        assert!(!bench.receive(PONG));
+        assert_eq!(bench.told(), "Connected");
     }
 
     #[test]
@@ -234,34 +252,36 @@ mod tests {
         let mut bench = Bench::open();
         for wait in [250, 500, 1_000] {
             bench.close();
-            assert_eq!(
-                bench.told(),
-                format!("close, {wait} ms, Offline {{ retry_in_ms: {wait} }}")
-            );
+            assert_eq!(bench.told(), format!("close, {wait} ms, offline {wait}"));
             bench.timer();
             bench.effects.clear();
         }
         bench.timer();
-        assert_eq!(bench.told(), "close, 2000 ms, Offline { retry_in_ms: 2000 }", "too slow");
+        assert_eq!(
+            bench.told(),
+            "close, 2000 ms, offline 2000: the server did not answer in time",
+            "too slow"
+        );
         bench.session.online(&mut bench.effects);
         assert_eq!(bench.told(), "open, 15000 ms, Connecting");
         bench.session.opened(&mut bench.effects);
         bench.receive(&snapshot(1));
         bench.effects.clear();
         bench.close();
-        assert_eq!(bench.told(), "close, 250 ms, Offline { retry_in_ms: 250 }");
+        assert_eq!(bench.told(), "close, 250 ms, offline 250");
     }
 
     #[test]
     fn a_gap_asks_for_a_snapshot_and_a_repeated_gap_waits_longer() {
         let mut bench = Bench::open();
         bench.receive(&snapshot(3));
-        for (frame, wait) in [(patch_text(4, 5, "[]"), 250), ("garbled".to_owned(), 500)] {
+        bench.effects.clear();
+        let (misfit, garbled) = ("a frame does not fit", "a message that no server sends");
+        for (frame, wait, why) in
+            [(patch_text(4, 5, "[]"), 250, misfit), ("garbled".to_owned(), 500, garbled)]
+        {
             assert!(!bench.receive(&frame));
-            assert_eq!(
-                bench.told(),
-                format!("close, {wait} ms, Offline {{ retry_in_ms: {wait} }}")
-            );
+            assert_eq!(bench.told(), format!("close, {wait} ms, offline {wait}: {why}"));
             bench.timer();
             assert_eq!(bench.told(), "open, 15000 ms, Connecting");
             bench.session.opened(&mut bench.effects);
@@ -274,11 +294,7 @@ mod tests {
         bench.timer();
         bench.effects.clear();
         bench.close();
-        assert_eq!(
-            bench.told(),
-            "close, 250 ms, Offline { retry_in_ms: 250 }",
-            "mended by an answered ping"
-        );
+        assert_eq!(bench.told(), "close, 250 ms, offline 250", "mended by an answered ping");
     }
 
     #[test]
@@ -286,7 +302,7 @@ mod tests {
         let mut bench = Bench::open();
         bench.receive(&snapshot(3));
         bench.timer();
-        assert_eq!(bench.told(), "15000 ms", "the snapshot came");
+        assert_eq!(bench.told(), "Connected, 15000 ms", "the snapshot came");
         bench.timer();
         assert_eq!(bench.told(), "ping, 10000 ms");
         bench.receive(PONG);
@@ -295,24 +311,28 @@ mod tests {
         bench.session.online(&mut bench.effects);
         assert_eq!(bench.told(), "ping, 10000 ms");
         bench.timer();
-        assert_eq!(bench.told(), "close, 250 ms, Offline { retry_in_ms: 250 }");
+        assert_eq!(bench.told(), "close, 250 ms, offline 250: the server did not answer in time");
     }
 
     #[test]
     fn a_snapshot_that_does_not_come_is_a_lost_socket() {
         let mut bench = Bench::open();
         bench.timer();
-        assert_eq!(bench.told(), "close, 250 ms, Offline { retry_in_ms: 250 }");
+        assert_eq!(bench.told(), "close, 250 ms, offline 250: the server did not answer in time");
     }
 
     #[test]
     fn an_error_ends_listening_or_delays_it() {
         let mut bench = Bench::open();
         bench.receive(&error_text(&Error::new(Code::Unavailable, "later")));
-        assert_eq!(bench.told(), "close, 250 ms, Offline { retry_in_ms: 250 }");
+        assert_eq!(bench.told(), "close, 250 ms, offline 250: later");
         let mut bench = Bench::open();
-        bench.receive(&error_text(&Error::new(Code::ResourceExhausted, "later")));
-        assert_eq!(bench.told(), "close, 5250 ms, Offline { retry_in_ms: 5250 }");
+        let crowded = Error::new(Code::ResourceExhausted, "later").with_status(TOO_MANY);
+        bench.receive(&error_text(&crowded));
+        assert_eq!(bench.told(), "close, 5250 ms, offline 5250: later");
+        let mut bench = Bench::open();
+        bench.receive(&error_text(&Error::new(Code::ResourceExhausted, "your own limit")));
+        assert_eq!(bench.told(), "close, stop, Idle, fail resource-exhausted");
         let mut bench = Bench::open();
         bench.receive(&error_text(&Error::new(Code::PermissionDenied, "no")));
         assert_eq!(bench.told(), "close, stop, Idle, fail permission-denied");
@@ -345,7 +365,7 @@ mod tests {
         let mut bench = Bench::open();
         bench.receive(&snapshot(3));
         bench.session.unlisten(&mut bench.effects);
-        assert_eq!(bench.told(), "close, stop, Idle");
+        assert_eq!(bench.told(), "Connected, close, stop, Idle");
         assert!(!bench.receive(&snapshot(4)));
         bench.timer();
         bench.session.unlisten(&mut bench.effects);

@@ -1,7 +1,7 @@
 //! A document as it was at one moment.
 
 use crate::audience::Snapshot;
-use crate::http::Found;
+use crate::http::Read;
 use crate::row::{Row, Times};
 use crate::view::Visible;
 use blaze_schema::field_path::FieldPath;
@@ -33,11 +33,14 @@ impl DocumentSnapshot {
         }
     }
 
-    /// The answer to a read, `None` when the document does not exist.
-    pub(crate) fn of_read(path: Rc<DocumentPath>, found: Option<Found>) -> Self {
-        let Some(found) = found else {
-            let visible = Visible { version: 0, data: None, pending: false };
-            return DocumentSnapshot { path, visible, times: None };
+    /// The answer to a read.
+    pub(crate) fn of_read(path: Rc<DocumentPath>, read: Read) -> Self {
+        let found = match read {
+            Read::Found(found) => found,
+            Read::Missing { version } => {
+                let visible = Visible { version, data: None, pending: false };
+                return DocumentSnapshot { path, visible, times: None };
+            }
         };
         let times = Times { created: found.create_time, updated: found.update_time };
         let visible =
@@ -65,7 +68,7 @@ impl DocumentSnapshot {
     }
 
     /// The server's version, under writes that are pending. For a document that does not exist: the version of its
-    /// delete where it is listened to, else 0.
+    /// delete, or 0.
     pub fn version(&self) -> u64 {
         self.visible.version
     }
@@ -108,19 +111,20 @@ impl Snapshot for DocumentSnapshot {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::Found;
     use serde_json::json;
 
     #[test]
     fn fields_are_found_by_their_path() {
         let data = json!({"a": {"b": {"c": 1}}, "a.b": 2, "list": [1]});
-        let found = Found {
+        let found = Read::Found(Found {
             version: 7,
             create_time: "c".to_owned(),
             update_time: "u".to_owned(),
             data: data.as_object().cloned().unwrap(),
-        };
+        });
         let path = Rc::new(DocumentPath::parse("a/b").unwrap());
-        let snapshot = DocumentSnapshot::of_read(Rc::clone(&path), Some(found));
+        let snapshot = DocumentSnapshot::of_read(Rc::clone(&path), found);
         assert_eq!(snapshot.get("a.b.c"), Some(&json!(1)));
         assert_eq!(snapshot.get("`a.b`"), Some(&json!(2)));
         for none in ["x", "a.x", "a.b.c.d", "list.0", "", "a..b"] {
@@ -131,7 +135,7 @@ mod tests {
             ("b", "a/b", 7, true)
         );
         assert_eq!((snapshot.create_time(), snapshot.update_time()), (Some("c"), Some("u")));
-        let missing = DocumentSnapshot::of_read(path, None);
-        assert_eq!((missing.exists(), missing.data(), missing.get("a")), (false, None, None));
+        let missing = DocumentSnapshot::of_read(path, Read::Missing { version: 8 });
+        assert_eq!((missing.exists(), missing.version(), missing.get("a")), (false, 8, None));
     }
 }

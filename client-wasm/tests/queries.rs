@@ -364,7 +364,7 @@ impl World {
 
     fn socket_breaks(&mut self) {
         if self.socket.is_some() {
-            self.tell(QueryEvent::Closed);
+            self.tell(QueryEvent::Closed(None));
             assert!(self.socket.is_none());
         }
     }

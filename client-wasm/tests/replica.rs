@@ -12,7 +12,7 @@ use blaze_client::http::Answer;
 use blaze_client::replica::Replica;
 use blaze_client::view::Visible;
 use blaze_client::{Map, ServerMessage, Value, increment};
-use blaze_schema::Error;
+use blaze_schema::error::{Code, Error};
 use blaze_schema::message::{delete_text, patch_text, snapshot_text};
 use blaze_schema::patch::diff;
 use blaze_schema::path::DocumentPath;
@@ -21,6 +21,10 @@ use blaze_schema::write::Operation;
 use proptest::prelude::*;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+fn unavailable() -> Error {
+    Error::new(Code::Unavailable, "no answer")
+}
 
 /// The document on the server.
 struct Server {
@@ -208,7 +212,7 @@ impl World {
             }
             Effect::Show(visible) => self.show(visible),
             Effect::Fail(error) => panic!("{error}"),
-            Effect::Fetch { .. } | Effect::Connection(_) => {}
+            Effect::Fetch { .. } | Effect::Connection(_) | Effect::Writing(_) => {}
         }
     }
 
@@ -297,7 +301,7 @@ impl World {
         if let Some(flight) = self.flight.take() {
             let id = flight.id;
             self.strays.push(flight);
-            self.tell(Event::Answered { id, answer: Answer::Again });
+            self.tell(Event::Answered { id, answer: Answer::Again(unavailable()) });
         }
     }
 
@@ -322,7 +326,7 @@ impl World {
     /// The socket breaks. `CloseSocket` is what clears it.
     fn socket_breaks(&mut self) {
         if self.socket.is_some() {
-            self.tell(Event::Closed);
+            self.tell(Event::Closed(None));
             assert!(self.socket.is_none());
         }
     }

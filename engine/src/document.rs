@@ -207,6 +207,11 @@ pub enum Answer {
         /// How many writes it had.
         writes: usize,
     },
+    /// A read document does not exist.
+    Missing {
+        /// The version of its delete; 0 if it never existed.
+        version: u64,
+    },
     /// The document does not exist, any more or as before.
     Deleted {
         /// The last version.
@@ -542,7 +547,7 @@ impl Step<'_> {
             Some(record) if record.data.is_some() => {
                 Ok(Answer::Found { version: record.version, body: resource(path, record, true) })
             }
-            _ => Err(missing(path).into()),
+            _ => Ok(Answer::Missing { version: record.map_or(0, |record| record.version) }),
         }
     }
 
@@ -661,10 +666,6 @@ fn stopped(stop: Stop, refuse: impl FnOnce(Error) -> Vec<Effect>) -> Vec<Effect>
     }
 }
 
-fn missing(path: &DocumentPath) -> Error {
-    Error::new(Code::NotFound, format!("the document {path} does not exist"))
-}
-
 /// What ends the socket that the event came from.
 fn ending(error: Error) -> Vec<Effect> {
     let code = close_code(error.code);
@@ -681,6 +682,7 @@ fn version_of(answer: &Answer) -> u64 {
         | Answer::NotModified { version }
         | Answer::Written { version, .. }
         | Answer::Committed { version, .. }
+        | Answer::Missing { version }
         | Answer::Deleted { version } => *version,
         Answer::Refused(_) => 0,
     }

@@ -71,6 +71,7 @@ impl Record {
             Answer::NotModified { .. }
             | Answer::Committed { .. }
             | Answer::Deleted { .. }
+            | Answer::Missing { .. }
             | Answer::Refused(_) => None,
         }
     }

@@ -25,6 +25,7 @@
 use crate::document::{Document, push_json_string};
 use crate::error::{Code, Error};
 use crate::limits::FRAME_BYTES;
+use crate::message::parse_error;
 use crate::patch::{Patch, read};
 use crate::path::DocumentPath;
 use crate::value::Map;
@@ -117,7 +118,7 @@ pub enum QueryMessage {
         /// Why.
         error: Error,
     },
-    /// Something else: the answer to a ping, or what a later server says.
+    /// The answer to a ping or to a write.
     Other,
 }
 
@@ -177,13 +178,9 @@ fn read_frame(frame: Value) -> Option<QueryMessage> {
         Some("changes") => {
             Some(QueryMessage::Changes { target: target?, changes: read_changes(&mut fields)? })
         }
-        Some("error") => {
-            let text = |key| fields.get(key).and_then(Value::as_str);
-            let code = text("code").and_then(Code::parse).unwrap_or(Code::Internal);
-            let error = Error::new(code, text("detail").unwrap_or_default());
-            Some(QueryMessage::Error { target, error })
-        }
-        _ => Some(QueryMessage::Other),
+        Some("error") => Some(QueryMessage::Error { target, error: parse_error(&fields) }),
+        _ => (fields.contains_key("pong") || fields.contains_key("id"))
+            .then_some(QueryMessage::Other),
     }
 }
 

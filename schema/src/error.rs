@@ -103,6 +103,9 @@ impl Code {
     }
 }
 
+/// The beginning of every problem document's `type`; its code follows.
+pub const PROBLEM_TYPE: &str = "urn:blaze:";
+
 /// A refusal: its kind, its HTTP status, and a sentence that names what was wrong and where. What travels is a
 /// [`Problem`]; this is how the engine keeps a refusal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -142,14 +145,7 @@ impl Error {
 
     /// The RFC 9457 problem document, as JSON text.
     pub fn to_problem_json(&self) -> String {
-        let problem = Problem {
-            kind: format!("urn:blaze:{}", self.code.as_str()),
-            title: self.code.title().to_owned(),
-            status: self.status,
-            code: self.code,
-            detail: self.detail.clone(),
-        };
-        serde_json::to_string(&problem).unwrap_or_default()
+        Problem::from(self).to_json()
     }
 }
 
@@ -176,6 +172,33 @@ pub struct Problem {
     pub code: Code,
     /// What was wrong, and where.
     pub detail: String,
+    /// The document that a read found missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// The version of that document's delete; 0 if it never existed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u64>,
+}
+
+impl Problem {
+    /// The JSON text.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+impl From<&Error> for Problem {
+    fn from(error: &Error) -> Self {
+        Problem {
+            kind: format!("{PROBLEM_TYPE}{}", error.code.as_str()),
+            title: error.code.title().to_owned(),
+            status: error.status,
+            code: error.code,
+            detail: error.detail.clone(),
+            path: None,
+            version: None,
+        }
+    }
 }
 
 impl From<Problem> for Error {

@@ -18,6 +18,9 @@ pub const PONG: &str = r#"{"pong":0}"#;
 /// The WebSocket subprotocol that the server speaks.
 pub const SUBPROTOCOL: &str = "blaze.v1";
 
+/// The HTTP status of a request that may be repeated later, too many having come at once (RFC 6585 section 4).
+pub const TOO_MANY: u16 = 429;
+
 /// The WebSocket close code of a socket that ends because of an error: 4401 and 4403 as the HTTP statuses, 4429 for too
 /// many, 1012 where the client should simply come back (RFC 6455 section 7.4; from 4000 on they are private).
 pub fn close_code(code: Code) -> u16 {
@@ -268,10 +271,13 @@ fn strange() -> Error {
     Error::new(Code::Internal, "a message that no server sends")
 }
 
-fn parse_error(fields: &Map) -> Error {
+/// Reads the error of a frame: `code`, `detail`, and `status` where that is 429.
+pub(crate) fn parse_error(fields: &Map) -> Error {
     let code = fields.get("code").and_then(Value::as_str).and_then(Code::parse);
     let detail = fields.get("detail").and_then(Value::as_str).unwrap_or_default();
-    Error::new(code.unwrap_or(Code::Internal), detail)
+    let error = Error::new(code.unwrap_or(Code::Internal), detail);
+    let is_too_many = fields.get("status").and_then(Value::as_u64) == Some(u64::from(TOO_MANY));
+    if is_too_many { error.with_status(TOO_MANY) } else { error }
 }
 
 /// A snapshot's frame. `data` is compact JSON, `None` when the document does not exist.
@@ -349,6 +355,10 @@ fn push_error_fields(text: &mut String, error: &Error) {
     push_json_string(text, error.code.as_str());
     text.push_str(",\"detail\":");
     push_json_string(text, &error.detail);
+    if error.status == TOO_MANY {
+        // Without it, `resource-exhausted` is a limit that stays exceeded.
+        text.push_str(&format!(",\"status\":{TOO_MANY}"));
+    }
 }
 
 #[cfg(test)]
@@ -363,6 +373,7 @@ mod tests {
         let data = json!({"a": [1, {"b": "\"\n"}]});
         let patch = diff(&json!({}), &data);
         let refused = Error::new(Code::FailedPrecondition, "ifVersion \"2\"");
+        let crowded = Error::new(Code::ResourceExhausted, "later").with_status(TOO_MANY);
         for (text, message) in [
             (
                 snapshot_text("e\"1", 3, Some(&data.to_string())),
@@ -382,6 +393,7 @@ mod tests {
             ),
             (delete_text(4, 5), ServerMessage::Delete { base: 4, version: 5 }),
             (error_text(&refused), ServerMessage::Error(refused.clone())),
+            (error_text(&crowded), ServerMessage::Error(crowded.clone())),
             (
                 written_text("w\"", "a/b", &Ok(6)),
                 ServerMessage::Written { id: "w\"".to_owned(), result: Ok(6) },

@@ -204,7 +204,7 @@ impl Object {
             Answer::Found { body, .. } => {
                 serde_json::from_str::<Value>(&body).unwrap()["data"].to_string()
             }
-            Answer::Refused(error) if error.code == Code::NotFound => "null".to_owned(),
+            Answer::Missing { .. } => "null".to_owned(),
             other => panic!("{other:?}"),
         }
     }

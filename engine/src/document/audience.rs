@@ -6,6 +6,7 @@ use crate::record::Record;
 use crate::rules::{Basis, Lookups, Method};
 use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::{IDENTITY_SOCKETS, LOOKUP_MICROS, SOCKETS};
+use blaze_schema::message::TOO_MANY;
 use blaze_schema::path::DocumentPath;
 use blaze_schema::timestamp::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,10 +58,11 @@ impl Audience {
         admitted: Option<(Option<u64>, Basis)>,
         now: Timestamp,
     ) -> Result<String, Error> {
-        let full =
-            |detail: String| Err(Error::new(Code::ResourceExhausted, detail).with_status(429));
+        let full = |detail: String| Error::new(Code::ResourceExhausted, detail);
         if self.sockets >= SOCKETS {
-            return full(format!("sockets: the document has {SOCKETS}, and may have no more"));
+            // Others may leave.
+            let detail = format!("sockets: the document has {SOCKETS}, and may have no more");
+            return Err(full(detail).with_status(TOO_MANY));
         }
         let name = listener_of(caller.auth.as_deref());
         let listener = self.listeners.entry(name.clone()).or_insert_with(|| Listener {
@@ -71,9 +73,9 @@ impl Audience {
             looked_up: now,
         });
         if caller.auth.is_some() && listener.sockets >= IDENTITY_SOCKETS {
-            return full(format!(
+            return Err(full(format!(
                 "sockets: {IDENTITY_SOCKETS} of one identity on one document, and no more"
-            ));
+            )));
         }
         listener.sockets = listener.sockets.saturating_add(1);
         if admitted.is_some() {

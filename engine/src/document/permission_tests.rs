@@ -97,6 +97,7 @@ impl Bench {
             Some(Answer::Refused(error)) => error.status,
             Some(Answer::Written { created: true, .. }) => 201,
             Some(Answer::Deleted { .. }) => 204,
+            Some(Answer::Missing { .. }) => 404,
             Some(_) => 200,
             None => 0,
         }

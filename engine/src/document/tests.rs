@@ -80,6 +80,7 @@ fn status(effects: &[Effect]) -> u16 {
         Answer::Refused(error) => error.status,
         Answer::Written { created: true, .. } => 201,
         Answer::Deleted { .. } => 204,
+        Answer::Missing { .. } => 404,
         Answer::NotModified { .. } => 304,
         _ => 200,
     }

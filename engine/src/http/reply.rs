@@ -3,7 +3,7 @@
 use super::Request;
 use super::document_request::{ACCEPT_PATCH, prefers_minimal};
 use crate::document::Answer;
-use blaze_schema::error::{Code, Error};
+use blaze_schema::error::{Code, Error, Problem};
 use blaze_schema::path::DocumentPath;
 use serde_json::json;
 
@@ -57,6 +57,7 @@ impl Reply {
                 let results = vec![json!({"path": path.as_str(), "version": version}); writes];
                 Reply::json(200, json!({"commitTime": time, "results": results}).to_string())
             }
+            Answer::Missing { version } => missing(path, version),
             Answer::Deleted { version } => {
                 // Who deleted must be able to tell older states from newer ones.
                 let mut reply = Reply::empty(204);
@@ -80,6 +81,17 @@ impl Reply {
     }
 }
 
+/// 404 for a read of a document that does not exist. Its members `path` and `version` tell it from 404 of an unknown
+/// route (RFC 9457 section 3.2).
+fn missing(path: &DocumentPath, version: u64) -> Reply {
+    let error = Error::new(Code::NotFound, format!("the document {path} does not exist"));
+    let problem =
+        Problem { path: Some(path.to_string()), version: Some(version), ..Problem::from(&error) };
+    let mut reply = Reply::from(error);
+    reply.body = problem.to_json();
+    reply
+}
+
 impl From<Error> for Reply {
     fn from(error: Error) -> Self {
         let mut headers = vec![("content-type", "application/problem+json".to_owned())];
@@ -95,6 +107,7 @@ impl From<Error> for Reply {
 mod tests {
     use super::*;
     use crate::http::Headers;
+    use serde_json::Value;
 
     struct None;
 
@@ -119,5 +132,20 @@ mod tests {
             assert_eq!(reply.status, status);
             assert!(reply.headers.contains(&("etag", "\"7\"".to_owned())), "{reply:?}");
         }
+    }
+
+    #[test]
+    fn a_missing_document_is_named_and_an_unknown_route_names_none() {
+        let request = Request { method: "GET", path: "", query: "", headers: &None };
+        let path = DocumentPath::parse("a/b").unwrap();
+        let reply = Reply::of(Answer::Missing { version: 7 }, &path, &request);
+        let body: Value = serde_json::from_str(&reply.body).unwrap();
+        assert_eq!(
+            (reply.status, &body["path"], &body["version"]),
+            (404, &json!("a/b"), &json!(7))
+        );
+        let unknown = Reply::from(Error::new(Code::NotFound, "no route /x"));
+        let body: Value = serde_json::from_str(&unknown.body).unwrap();
+        assert_eq!((unknown.status, body.get("path")), (404, Option::None));
     }
 }

@@ -14,7 +14,7 @@ use blaze_engine::document::Event as ObjectEvent;
 use blaze_engine::http::document_request;
 use blaze_engine::http::reply::Reply;
 use blaze_engine::http::route::{Route, route};
-use blaze_schema::error::Code;
+use blaze_schema::error::{Code, Error};
 use blaze_schema::message::{PING, PONG, ServerMessage};
 use blaze_schema::patch::apply_trusted;
 use serde_json::Value;
@@ -194,9 +194,8 @@ impl World {
             None if self.random.chance(50) => None,
             None => Some(Response {
                 status: 500,
-                etag: None,
-                retry_after: None,
                 body: "error code: 1101".to_owned(),
+                ..Response::default()
             }),
         };
         if Faults::strikes(&mut self.random, self.faults.lose_answer) {
@@ -210,27 +209,38 @@ impl World {
     fn response(&mut self, reply: &Reply) -> Response {
         let etag = reply.headers.iter().find(|(name, _)| *name == "etag");
         let mut etag = etag.map(|(_, tag)| tag.clone());
+        let mut body = reply.body.clone();
         if self.sabotage == Some(Sabotage::LieAboutVersions) {
-            etag = etag.map(|_| format!("\"{}\"", self.random.below(9)));
+            let lie = self.random.below(9);
+            etag = etag.map(|_| format!("\"{lie}\""));
+            if let Ok(Value::Object(mut resource)) = serde_json::from_str(&body)
+                && let Some(version) = resource.get_mut("version")
+            {
+                *version = Value::from(lie);
+                body = Value::Object(resource).to_string();
+            }
         }
-        Response { status: reply.status, etag, retry_after: None, body: reply.body.clone() }
+        Response { status: reply.status, etag, body, ..Response::default() }
     }
 
     pub(super) fn response_arrives(&mut self, fetch: u64, response: Option<Response>) {
         let Some(Fetch { sender, object, request }) = self.fetches.remove(&fetch) else { return };
         let status = response.as_ref().map(|response| response.status);
         self.note(format_args!("{sender:?}: response {fetch} {status:?}"));
+        let path = self.objects[object].path.clone();
+        let answered = response.ok_or_else(|| Error::new(Code::Unavailable, "no answer"));
         match sender {
             Sender::Peer { peer, write: Some(id) } => {
-                let answer = write_answer(response);
+                let answer = write_answer(&path, answered);
                 self.tell(peer, Event::Answered { id, answer });
             }
             Sender::Peer { write: None, .. } => {
-                let read = read_answer(response);
+                let read = read_answer(&path, answered);
                 self.stats.count(if read.is_ok() { "read" } else { "read failed" });
             }
             Sender::Plain { again } => {
-                if let (Answer::Again, Some(again)) = (write_answer(response), again.checked_sub(1))
+                if let (Answer::Again(_), Some(again)) =
+                    (write_answer(&path, answered), again.checked_sub(1))
                 {
                     self.send_request(Sender::Plain { again }, object, request, false);
                 }
@@ -353,7 +363,7 @@ impl World {
         }
         let event = match report {
             Report::Opened => Event::Opened,
-            Report::Closed => Event::Closed,
+            Report::Closed => Event::Closed(None),
             Report::Frame(text) => {
                 let message = ServerMessage::parse(&text);
                 let frame = message.as_ref().expect("a server's frame");
@@ -514,7 +524,7 @@ impl World {
 fn name(event: &Event) -> &'static str {
     match event {
         Event::Opened => "opened",
-        Event::Closed => "closed",
+        Event::Closed(_) => "closed",
         _ => "received",
     }
 }

@@ -104,7 +104,7 @@ impl World {
             LinkReport::Closed => {
                 self.readers[client].link = None;
                 self.hang_up(link);
-                QueryEvent::Closed
+                QueryEvent::Closed(None)
             }
             LinkReport::Frame(text, _) => {
                 self.note(format_args!("reader {client}: {text}"));

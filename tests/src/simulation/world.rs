@@ -482,6 +482,7 @@ impl World {
             }
             Effect::Fail(error) => panic!("peer {peer} stops listening: {error}"),
             Effect::Connection(state) => self.peers[peer].connection = state,
+            Effect::Writing(_) => {}
         }
     }
 
