@@ -2,6 +2,7 @@
 
 mod atlas;
 mod home;
+mod foreign;
 mod identity;
 mod layout;
 mod npm;

@@ -3,7 +3,7 @@
 use crate::{client, document};
 use blaze_schema::timestamp::Timestamp;
 use blaze_tests::client::fresh;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 #[test]
@@ -13,6 +13,15 @@ fn a_missing_document_is_404_and_the_detail_names_it() {
     let detail = reply.problem(404, "not-found");
     assert!(detail.contains(document(&path)), "{detail}");
     assert_eq!(reply.header("etag"), None);
+    let named = |problem: &Value| (problem["path"].clone(), problem["version"].clone());
+    assert_eq!(named(&reply.json()), (json!(document(&path)), json!(0)));
+    client().put(&path, &json!({})).send().expect(201);
+    client().request("DELETE", &path).send().expect(204);
+    assert_eq!(named(&client().get(&path).send().json()), (json!(document(&path)), json!(2)));
+    // A wrong address is no missing document.
+    let elsewhere = client().get(&format!("/v1{path}")).send();
+    elsewhere.problem(404, "not-found");
+    assert_eq!(named(&elsewhere.json()), (Value::Null, Value::Null));
 }
 
 #[test]
