@@ -39,6 +39,8 @@ pub(crate) struct Inner {
     /// The documents in use, in the order of their paths.
     documents: RefCell<Vec<Rc<Live>>>,
     connection: RefCell<ConnectionState>,
+    /// How requests get through that the server had no room for.
+    pausing: RefCell<ConnectionState>,
     /// The last reason for being offline that was logged.
     warned: RefCell<Option<Error>>,
     connection_callbacks: Callbacks<Box<dyn Fn(ConnectionState)>>,
@@ -77,6 +79,7 @@ impl Blaze {
                 credentials,
                 documents: RefCell::default(),
                 connection: RefCell::new(ConnectionState::Idle),
+                pausing: RefCell::new(ConnectionState::Idle),
                 warned: RefCell::default(),
                 connection_callbacks: Callbacks::new(),
                 closed: Cell::new(false),
@@ -207,7 +210,8 @@ impl Inner {
     pub(crate) fn connection_changed(&self) {
         let documents = self.documents.borrow().clone();
         let states = documents.iter().map(|live| live.connection());
-        let state = ConnectionState::worst(states.chain([self.queries.connection()]));
+        let others = [self.queries.connection(), self.pausing.borrow().clone()];
+        let state = ConnectionState::worst(states.chain(others));
         if self.connection.replace(state.clone()) == state {
             return;
         }
@@ -218,6 +222,18 @@ impl Inner {
             warn(&format!("Blaze is offline: {error}"));
         }
         self.connection_callbacks.each(|callback| callback(state.clone()));
+    }
+
+    /// The server has no room for a request, which is sent again after so many milliseconds.
+    pub(crate) fn pause(&self, retry_in_ms: u32, error: Error) {
+        self.pausing.replace(ConnectionState::Offline { retry_in_ms, error: Some(error) });
+        self.connection_changed();
+    }
+
+    /// A request that waited is sent again.
+    pub(crate) fn go_on(&self) {
+        self.pausing.replace(ConnectionState::Idle);
+        self.connection_changed();
     }
 
     pub(crate) fn is_closed(&self) -> bool {

@@ -1,7 +1,9 @@
 //! HTTP requests by `fetch`.
 
 use crate::client::Inner;
-use crate::http::{Method, Reply, Request, Response, pause_ms, refuses_token, socket_failure};
+use crate::http::{
+    Method, Reply, Request, Response, error_of, pause_ms, refuses_token, socket_failure,
+};
 use crate::json;
 use crate::platform::{random, sleep};
 use blaze_schema::error::{Code, Error};
@@ -82,7 +84,9 @@ async fn exchange(
             return Ok(response);
         };
         pauses += 1;
+        client.pause(after_ms, error_of(&response));
         sleep(after_ms).await;
+        client.go_on();
         if client.is_closed() {
             return Ok(response);
         }

@@ -238,6 +238,11 @@ pub fn socket_failure(reply: Reply) -> Error {
     }
 }
 
+/// The error of a response that refuses its request.
+pub fn error_of(response: &Response) -> Error {
+    problem(response).unwrap_or_else(|| foreign(response))
+}
+
 /// Whether Blaze refused the request's token.
 pub fn refuses_token(response: &Response) -> bool {
     response.status == 401 && problem(response).is_some()
@@ -281,7 +286,7 @@ fn answered(response: &Response) -> Result<Option<Map>, Error> {
     if response.status == 200 {
         return Ok(fields(response));
     }
-    Err(problem(response).unwrap_or_else(|| foreign(response)))
+    Err(error_of(response))
 }
 
 /// Whether this is about that document.

@@ -8,6 +8,7 @@
 //! up, and its query starts anew. An error ends the one query that it names, or delays it where it may pass.
 
 use crate::backoff::Backoff;
+use crate::event::ConnectionState;
 use crate::link::{Link, LinkEffect};
 use crate::query_event::{QueryEffect, QueryEvent, QueryTimer};
 use crate::query_view::{GRACE_MS, QueryView};
@@ -15,6 +16,7 @@ use crate::row::Rows;
 use crate::session::may_pass;
 use blaze_schema::changes::{Changes, QueryMessage, join_parts, listen_text, unlisten_text};
 use blaze_schema::error::{Code, Error};
+use blaze_schema::limits::BODY_BYTES;
 use blaze_schema::message::PING;
 use blaze_schema::path::DocumentPath;
 use blaze_schema::query::Query;
@@ -50,6 +52,8 @@ struct Target {
     stage: Stage,
     /// How often in a row the server refused it for the moment.
     backoff: Backoff,
+    /// Whether that is so now.
+    delayed: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,13 +137,30 @@ impl Queries {
     }
 
     fn listen(&mut self, number: u64, query: Query, asked: String, effects: &mut Vec<QueryEffect>) {
+        let bytes = listen_text(number, &asked, None).len();
+        if bytes > BODY_BYTES {
+            // It names no target in an error that the server would give.
+            let detail = format!("query: {bytes} bytes, of {BODY_BYTES} at most");
+            let error = Error::new(Code::ResourceExhausted, detail);
+            effects.push(QueryEffect::Fail { target: number, error });
+            return;
+        }
         let mut view = QueryView::new(query);
         for write in &self.unanswered {
             view.write(&write.path, &write.operation, write.at);
         }
         let (stage, backoff) = (Stage::Unlisted, Backoff::default());
-        let (resume, parts) = (None, None);
-        self.targets.push(Target { number, asked, view, resume, parts, stage, backoff });
+        let (resume, parts, delayed) = (None, None, false);
+        self.targets.push(Target {
+            number,
+            asked,
+            view,
+            resume,
+            parts,
+            stage,
+            backoff,
+            delayed,
+        });
         self.link(effects, Link::start);
         self.list(effects);
     }
@@ -152,6 +173,7 @@ impl Queries {
         if target.stage != Stage::Unlisted {
             effects.push(QueryEffect::Send(unlisten_text(number)));
         }
+        self.undelayed(target.delayed, effects);
         self.stop(effects);
     }
 
@@ -185,6 +207,7 @@ impl Queries {
                 self.changes(target, changes, random, effects);
             }
             Ok(QueryMessage::Error { target: Some(target), error }) => {
+                self.link(effects, Link::worked);
                 self.refused(target, error, random, effects);
             }
             Ok(QueryMessage::Error { target: None, error }) if !may_pass(&error) => {
@@ -219,7 +242,9 @@ impl Queries {
             target.resume = Some(resume);
             target.stage = Stage::Live;
             target.backoff.succeed();
+            let was_delayed = mem::take(&mut target.delayed);
             self.link(effects, Link::worked);
+            self.undelayed(was_delayed, effects);
             effects.push(QueryEffect::Changed);
         } else {
             target.resume = None;
@@ -236,15 +261,26 @@ impl Queries {
         if may_pass(&error) {
             let target = &mut self.targets[index];
             target.stage = Stage::Unlisted;
+            target.delayed = true;
             let after_ms = target.backoff.fail(random);
             // One timer for all of them: a second one may be tried too early once.
             if !mem::replace(&mut self.retrying, true) {
                 effects.push(QueryEffect::StartTimer { timer: QueryTimer::Retry, after_ms });
             }
+            let state = ConnectionState::Offline { retry_in_ms: after_ms, error: Some(error) };
+            effects.push(QueryEffect::Connection(state));
         } else {
-            self.targets.remove(index);
+            let target = self.targets.remove(index);
             effects.push(QueryEffect::Fail { target: number, error });
+            self.undelayed(target.delayed, effects);
             self.stop(effects);
+        }
+    }
+
+    /// A query that the server refused for the moment is heard again, or is none any more.
+    fn undelayed(&mut self, was_delayed: bool, effects: &mut Vec<QueryEffect>) {
+        if was_delayed && !self.targets.iter().any(|target| target.delayed) && self.link.is_open() {
+            effects.push(QueryEffect::Connection(ConnectionState::Connected));
         }
     }
 
@@ -307,7 +343,9 @@ impl Queries {
             effects.push(match effect {
                 LinkEffect::Open => QueryEffect::OpenSocket,
                 LinkEffect::Close => {
-                    self.targets.iter_mut().for_each(|target| target.stage = Stage::Unlisted);
+                    for target in &mut self.targets {
+                        (target.stage, target.delayed) = (Stage::Unlisted, false);
+                    }
                     QueryEffect::CloseSocket
                 }
                 LinkEffect::Ping => QueryEffect::Send(PING.to_owned()),
@@ -387,7 +425,10 @@ mod tests {
                 QueryEffect::Fail { target, error } => {
                     format!("fail {target} {}", error.code.as_str())
                 }
-                QueryEffect::Connection(ConnectionState::Offline { .. }) => "offline".to_owned(),
+                QueryEffect::Connection(ConnectionState::Offline { retry_in_ms, error }) => {
+                    let why = error.map_or(String::new(), |error| format!(": {}", error.detail));
+                    format!("offline {retry_in_ms}{why}")
+                }
                 QueryEffect::Connection(state) => format!("{state:?}"),
             };
             self.effects.drain(..).map(short).collect::<Vec<_>>().join(", ")
@@ -444,7 +485,8 @@ mod tests {
         bench.timer(QueryTimer::Socket);
         assert_eq!(bench.told(), "{ping:0}, Socket 10000 ms");
         bench.timer(QueryTimer::Socket);
-        assert_eq!(bench.told(), "close, Socket 250 ms, offline");
+        let late = "the server did not answer in time";
+        assert_eq!(bench.told(), format!("close, Socket 250 ms, offline 250: {late}"));
         bench.listen(3);
         assert_eq!(bench.told(), "", "it waits for the socket");
         bench.tell(QueryEvent::Online);
@@ -472,7 +514,8 @@ mod tests {
                 bench.frame(2, true, "s");
                 bench.effects.clear();
                 bench.receive(frame);
-                assert_eq!(bench.told(), format!("close, Socket {wait} ms, offline"));
+                let told = format!("close, Socket {wait} ms, offline {wait}: ");
+                assert!(bench.told().starts_with(&told), "{frame}");
                 bench.frame(1, true, "late");
                 bench.timer(QueryTimer::Socket);
                 bench.effects.clear();
@@ -480,6 +523,20 @@ mod tests {
                 assert_eq!(bench.told(), format!("{{ping:0}}, Socket 10000 ms, {listens}"));
             }
         }
+    }
+
+    #[test]
+    fn a_query_longer_than_a_message_is_refused_before_it_is_sent() {
+        let listen = |bytes: usize| {
+            let mut bench = Bench::open(0);
+            let (query, spare) = (json!({"from": "c"}), listen_text(1, "", None).len());
+            let query = Box::new(Query::from_json(query).unwrap());
+            let asked = " ".repeat(bytes - spare);
+            bench.tell(QueryEvent::Listen { target: 1, query, asked });
+            bench.told()
+        };
+        assert_eq!(listen(BODY_BYTES), "open, Socket 15000 ms, Connecting");
+        assert_eq!(listen(BODY_BYTES + 1), "fail 1 resource-exhausted");
     }
 
     #[test]
@@ -494,7 +551,8 @@ mod tests {
             bench.receive(&targeted(1, &error(Code::Unavailable)));
             let crowded = Error::new(Code::ResourceExhausted, "why").with_status(TOO_MANY);
             bench.receive(&targeted(3, &error_text(&crowded)));
-            assert_eq!(bench.told(), format!("Retry {wait} ms"));
+            let told = format!("Retry {wait} ms, offline {wait}: why, offline {wait}: why");
+            assert_eq!(bench.told(), told, "what waits is said");
             bench.timer(QueryTimer::Retry);
             let listens =
                 "{listen:{target:1,query:{from:c1},resume:s}}, {listen:{target:3,query:{from:c3}}}";
@@ -502,12 +560,22 @@ mod tests {
         }
         bench.frame(1, false, "s");
         bench.receive(&targeted(1, &error(Code::Unavailable)));
-        assert_eq!(bench.told(), "changed, Retry 250 ms");
+        assert_eq!(bench.told(), "changed, Retry 250 ms, offline 250: why");
+        bench.timer(QueryTimer::Retry);
+        bench.effects.clear();
+        bench.frame(3, true, "s");
+        assert_eq!(bench.told(), "changed", "another one still waits");
+        bench.frame(1, false, "s");
+        assert_eq!(bench.told(), "Connected, changed");
         bench.receive(&error(Code::Unavailable));
-        assert_eq!(bench.told(), "close, Socket 250 ms, offline");
+        assert_eq!(bench.told(), "close, Socket 250 ms, offline 250: why");
         bench.tell(QueryEvent::Online);
         bench.tell(QueryEvent::Opened);
         bench.effects.clear();
+        bench.listen(4);
+        bench.effects.clear();
+        bench.receive(&targeted(4, &error(Code::ResourceExhausted)));
+        assert_eq!(bench.told(), "Connected, fail 4 resource-exhausted", "it will not pass");
         bench.receive(&error(Code::Unauthenticated));
         let end = "close, stop Socket, Idle, stop Retry, stop Lapse";
         assert_eq!(bench.told(), format!("fail 1 unauthenticated, fail 3 unauthenticated, {end}"));
