@@ -65,6 +65,7 @@ mod port;
 mod query;
 mod query_snapshot;
 mod reference;
+mod slot;
 mod snapshot;
 mod socket;
 #[cfg(feature = "js")]

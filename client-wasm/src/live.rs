@@ -12,6 +12,7 @@ use crate::platform::{Alarm, now, random, spawn};
 use crate::port::{Heard, Port};
 use crate::query_event::QueryEvent;
 use crate::replica::Replica;
+use crate::slot::Slot;
 use crate::snapshot::DocumentSnapshot;
 use crate::work::{Effects, Soon};
 use blaze_schema::error::{Code, Error};
@@ -35,6 +36,8 @@ pub(crate) struct Live {
     replica: RefCell<Replica>,
     effects: Effects<Effect>,
     port: Rc<Port>,
+    /// Held from the first socket to the last.
+    slot: RefCell<Option<Slot>>,
     socket_alarm: Alarm,
     writes_alarm: Alarm,
     connection: RefCell<ConnectionState>,
@@ -72,6 +75,7 @@ impl Live {
                     })
                 }),
                 client,
+                slot: RefCell::default(),
                 replica: RefCell::new(Replica::new(path.clone())),
                 path: Rc::new(path),
                 effects: Effects::new(),
@@ -136,6 +140,9 @@ impl Live {
                 self.tell_soon();
             }
             Effect::Connection(state) => {
+                if state == ConnectionState::Idle {
+                    self.slot.take();
+                }
                 self.connection.replace(state);
                 self.client.connection_changed();
             }
@@ -154,6 +161,16 @@ impl Live {
     }
 
     fn open_socket(self: &Rc<Self>, since: Option<(u64, Rc<str>)>) {
+        if self.slot.borrow().is_none() {
+            match Slot::take(&self.path) {
+                Ok(slot) => drop(self.slot.replace(Some(slot))),
+                Err(error) => {
+                    let live = Rc::clone(self);
+                    // Not while effects are being done.
+                    return spawn(async move { live.handle(Event::Refused(error)) });
+                }
+            }
+        }
         let since = since.as_ref().map(|(version, epoch)| (*version, &**epoch));
         let url = format!("{}{}", self.client.socket_origin, socket_target(&self.path, since));
         self.port.open(url);

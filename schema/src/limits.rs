@@ -94,6 +94,9 @@ pub const ACKNOWLEDGE_BYTES: usize = UNREAD_BYTES / 4;
 /// Sockets to objects that one listener opens at a time, until each has delivered its first result: so many of
 /// [`ANSWER_BYTES`] may be sent at once. Cloudflare opens six connections at a time.
 pub const OPENING_UPSTREAMS: usize = 4;
+/// Documents that the clients of one page listen to: each has a socket, of which Chromium opens 255 to one host, all tabs
+/// together, and Firefox 200.
+pub const PAGE_DOCUMENTS: usize = 100;
 /// Targets of one socket on `/v1/listen`.
 pub const TARGETS: usize = 200;
 /// Field paths in a query's `select`. Each is looked up in every document of the answer: without this bound one request
