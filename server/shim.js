@@ -343,7 +343,9 @@ export class Index extends durableObject("Index") {
   ask(name, question) {
     return guarded(() => this.current().ask(name, question));
   }
-  webSocketMessage() {}
+  webSocketMessage(socket, message) {
+    guarded(() => this.current().webSocketMessage(socket, message));
+  }
   webSocketClose(socket, code, reason) {
     answerClose(socket, code, reason);
     guarded(() => this.current().webSocketClose(socket));

@@ -160,6 +160,13 @@ impl Link {
         effects.push(LinkEffect::Connection(ConnectionState::Offline { retry_in_ms, error }));
     }
 
+    /// Something was asked that the server answers.
+    pub fn expect(&mut self, effects: &mut Vec<LinkEffect>) {
+        if self.phase == Phase::Open {
+            self.wait(Phase::Expecting, ANSWER_MS, effects);
+        }
+    }
+
     /// The timer ran out.
     pub fn timer(&mut self, random: u128, effects: &mut Vec<LinkEffect>) {
         match self.phase {

@@ -31,7 +31,7 @@ pub(crate) struct LiveQueries {
     port: Rc<Port>,
     socket_alarm: Alarm,
     retry_alarm: Alarm,
-    lapse_alarm: Alarm,
+    ping_alarm: Alarm,
     connection: RefCell<ConnectionState>,
     targets: RefCell<Vec<Rc<Target>>>,
     last_target: Cell<u64>,
@@ -76,7 +76,7 @@ impl LiveQueries {
                 }),
                 socket_alarm: alarm(QueryTimer::Socket),
                 retry_alarm: alarm(QueryTimer::Retry),
-                lapse_alarm: alarm(QueryTimer::Lapse),
+                ping_alarm: alarm(QueryTimer::Ping),
                 connection: RefCell::new(ConnectionState::Idle),
                 targets: RefCell::default(),
                 last_target: Cell::new(0),
@@ -124,7 +124,7 @@ impl LiveQueries {
         match timer {
             QueryTimer::Socket => &self.socket_alarm,
             QueryTimer::Retry => &self.retry_alarm,
-            QueryTimer::Lapse => &self.lapse_alarm,
+            QueryTimer::Ping => &self.ping_alarm,
         }
     }
 

@@ -11,19 +11,23 @@ use crate::backoff::Backoff;
 use crate::event::ConnectionState;
 use crate::link::{Link, LinkEffect};
 use crate::query_event::{QueryEffect, QueryEvent, QueryTimer};
-use crate::query_view::{GRACE_MS, QueryView};
+use crate::query_view::QueryView;
 use crate::row::Rows;
 use crate::session::may_pass;
 use blaze_schema::changes::{Changes, QueryMessage, join_parts, listen_text, unlisten_text};
 use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::BODY_BYTES;
-use blaze_schema::message::PING;
+use blaze_schema::message::{PING, ping_text};
 use blaze_schema::path::DocumentPath;
 use blaze_schema::query::Query;
 use blaze_schema::timestamp::Timestamp;
 use blaze_schema::write::Operation;
 use std::mem;
 use std::rc::Rc;
+
+/// So long after an own write was answered, in milliseconds, a ping finds out whether all its frames are here. Mostly they
+/// come by themselves before that.
+pub const PING_AFTER_MS: u32 = 500;
 
 /// The queries of a client.
 #[derive(Debug, Default)]
@@ -34,8 +38,12 @@ pub struct Queries {
     unanswered: Vec<Unanswered>,
     /// Whether the timer [`QueryTimer::Retry`] runs.
     retrying: bool,
-    /// Whether the timer [`QueryTimer::Lapse`] runs.
-    lapsing: bool,
+    /// Whether the timer [`QueryTimer::Ping`] runs.
+    pinging: bool,
+    /// The number of the last ping that passes everything behind the socket.
+    ping: i64,
+    /// Whether it was not answered yet.
+    pinged: bool,
 }
 
 /// A query that is listened to.
@@ -107,15 +115,9 @@ impl Queries {
                 self.retrying = false;
                 self.list(&mut effects);
             }
-            QueryEvent::Timer(QueryTimer::Lapse) => {
-                self.lapsing = false;
-                let mut left = false;
-                for target in &mut self.targets {
-                    // Without a word from the server nothing has been missed.
-                    left |= target.stage != Stage::Live || target.view.lapse(now);
-                }
-                self.lapse_later(left, &mut effects);
-                effects.push(QueryEffect::Changed);
+            QueryEvent::Timer(QueryTimer::Ping) => {
+                self.pinging = false;
+                self.send_ping(&mut effects);
             }
             QueryEvent::Online => self.link(&mut effects, Link::online),
             QueryEvent::Write { path, operation } => {
@@ -126,7 +128,7 @@ impl Queries {
                 effects.push(QueryEffect::Changed);
             }
             QueryEvent::Settled { path, version } => {
-                self.settled(&path, version, now, &mut effects);
+                self.settled(&path, version, &mut effects);
             }
             QueryEvent::Close => {
                 self.targets.clear();
@@ -216,6 +218,12 @@ impl Queries {
             Ok(QueryMessage::Error { error, .. }) => {
                 self.link(effects, |link, asked| link.ended(&error, random, asked));
             }
+            Ok(QueryMessage::Pong(number)) => {
+                self.link(effects, Link::worked);
+                if self.pinged && number == self.ping {
+                    self.passed(effects);
+                }
+            }
             Ok(QueryMessage::Other) => self.link(effects, Link::worked),
             Err(error) => {
                 // Whichever query it was for: what it has may miss something.
@@ -295,35 +303,56 @@ impl Queries {
         &mut self,
         path: &Rc<DocumentPath>,
         version: Option<u64>,
-        now: Timestamp,
         effects: &mut Vec<QueryEffect>,
     ) {
         if let Some(first) = self.unanswered.iter().position(|write| write.path == *path) {
             self.unanswered.remove(first);
         }
-        let mut left = false;
         for target in &mut self.targets {
-            left |= target.view.settled(path, version, now);
+            target.view.settled(path, version);
         }
-        self.lapse_later(left, effects);
+        self.ping_later(effects);
         effects.push(QueryEffect::Changed);
     }
 
-    /// Some answered writes are left that frames have to confirm.
-    fn lapse_later(&mut self, left: bool, effects: &mut Vec<QueryEffect>) {
-        if left && !self.lapsing {
-            self.lapsing = true;
-            effects.push(QueryEffect::StartTimer { timer: QueryTimer::Lapse, after_ms: GRACE_MS });
+    /// Own writes may be left that nothing is going to confirm.
+    fn ping_later(&mut self, effects: &mut Vec<QueryEffect>) {
+        let is_needed = self.targets.iter_mut().any(|target| target.view.needs_ping());
+        if is_needed && !self.pinged && !mem::replace(&mut self.pinging, true) {
+            let (timer, after_ms) = (QueryTimer::Ping, PING_AFTER_MS);
+            effects.push(QueryEffect::StartTimer { timer, after_ms });
         }
+    }
+
+    /// Without a socket there is nothing to find out: the first frames on the next one hold what was answered before.
+    fn send_ping(&mut self, effects: &mut Vec<QueryEffect>) {
+        let is_needed = self.targets.iter_mut().any(|target| target.view.needs_ping());
+        if !is_needed || self.pinged || !self.link.is_open() {
+            return;
+        }
+        self.targets.iter_mut().for_each(|target| target.view.pinged());
+        self.ping += 1;
+        self.pinged = true;
+        effects.push(QueryEffect::Send(ping_text(self.ping)));
+        self.link(effects, Link::expect);
+    }
+
+    fn passed(&mut self, effects: &mut Vec<QueryEffect>) {
+        self.pinged = false;
+        for target in &mut self.targets {
+            target.view.passed(target.stage == Stage::Live);
+        }
+        self.ping_later(effects);
+        effects.push(QueryEffect::Changed);
     }
 
     /// Without a query there is no socket and no timer.
     fn stop(&mut self, effects: &mut Vec<QueryEffect>) {
         if self.targets.is_empty() && self.link.is_started() {
             self.link(effects, Link::stop);
-            (self.retrying, self.lapsing) = (false, false);
+            (self.retrying, self.pinging) = (false, false);
             effects.push(QueryEffect::StopTimer(QueryTimer::Retry));
-            effects.push(QueryEffect::StopTimer(QueryTimer::Lapse));
+            effects.push(QueryEffect::StopTimer(QueryTimer::Ping));
         }
     }
 
@@ -343,6 +372,7 @@ impl Queries {
             effects.push(match effect {
                 LinkEffect::Open => QueryEffect::OpenSocket,
                 LinkEffect::Close => {
+                    self.pinged = false;
                     for target in &mut self.targets {
                         (target.stage, target.delayed) = (Stage::Unlisted, false);
                     }
@@ -454,7 +484,7 @@ mod tests {
         assert_eq!(bench.told(), "", "it was on its way");
         assert_eq!(bench.queries.rows(2), None);
         bench.tell(QueryEvent::Unlisten { target: 3 });
-        let end = "close, stop Socket, Idle, stop Retry, stop Lapse";
+        let end = "close, stop Socket, Idle, stop Retry, stop Ping";
         assert_eq!(bench.told(), format!("{{unlisten:3}}, {end}"));
     }
 
@@ -577,12 +607,12 @@ mod tests {
         bench.receive(&targeted(4, &error(Code::ResourceExhausted)));
         assert_eq!(bench.told(), "Connected, fail 4 resource-exhausted", "it will not pass");
         bench.receive(&error(Code::Unauthenticated));
-        let end = "close, stop Socket, Idle, stop Retry, stop Lapse";
+        let end = "close, stop Socket, Idle, stop Retry, stop Ping";
         assert_eq!(bench.told(), format!("fail 1 unauthenticated, fail 3 unauthenticated, {end}"));
     }
 
     #[test]
-    fn writes_that_were_made_before_are_seen_and_lapse_only_while_frames_come() {
+    fn an_own_write_stays_until_a_ping_has_passed_or_another_socket_brings_a_frame() {
         let mut bench = Bench::open(0);
         let path = Rc::new(DocumentPath::parse("c1/a").unwrap());
         let operation = Rc::new(Operation::set(json!({"n": 1})).unwrap());
@@ -590,30 +620,42 @@ mod tests {
             let (path, operation) = (Rc::clone(&path), Rc::clone(&operation));
             bench.tell(QueryEvent::Write { path, operation });
         }
-        bench.tell(QueryEvent::Settled { path: Rc::clone(&path), version: Some(1) });
+        let settle = |bench: &mut Bench, version| {
+            bench.tell(QueryEvent::Settled { path: Rc::clone(&path), version: Some(version) });
+        };
+        settle(&mut bench, 1);
         bench.listen(1);
         bench.tell(QueryEvent::Opened);
         bench.frame(1, true, "s");
+        bench.receive(PONG);
+        bench.timer(QueryTimer::Socket);
         let rows = bench.queries.rows(1).unwrap();
         assert!(rows.len() == 1 && rows[0].pending, "{rows:?}");
         bench.effects.clear();
-        bench.tell(QueryEvent::Settled { path: Rc::clone(&path), version: Some(2) });
-        assert_eq!(bench.told(), "Lapse 10000 ms, changed");
+        settle(&mut bench, 2);
+        assert_eq!(bench.told(), "Ping 500 ms, changed");
+        let is_same = |bench: &mut Bench| Rc::ptr_eq(&rows, &bench.queries.rows(1).unwrap());
+        bench.timer(QueryTimer::Ping);
+        assert_eq!(bench.told(), "{ping:1}, Socket 10000 ms");
+        bench.receive(PONG);
+        assert!(is_same(&mut bench), "the answer to another ping");
         bench.tell(QueryEvent::Closed(None));
-        bench.effects.clear();
-        let late = Timestamp::from_micros(i64::from(GRACE_MS) * 1_000);
-        let lapse = |bench: &mut Bench| {
-            let lapse = QueryEvent::Timer(QueryTimer::Lapse);
-            bench.effects.extend(bench.queries.handle(late, LATEST, lapse));
-            bench.told()
-        };
-        assert_eq!(lapse(&mut bench), "Lapse 10000 ms, changed");
-        assert!(Rc::ptr_eq(&rows, &bench.queries.rows(1).unwrap()), "no frame could come");
+        bench.receive(r#"{"pong":1}"#);
+        assert!(is_same(&mut bench), "of a socket that is no more");
         bench.timer(QueryTimer::Socket);
         bench.tell(QueryEvent::Opened);
-        bench.frame(1, false, "s");
         bench.effects.clear();
+        bench.frame(1, false, "s");
         assert_eq!(bench.queries.rows(1), Some(Rc::default()), "the frame would have held it");
-        assert_eq!(lapse(&mut bench), "changed");
+
+        bench.tell(QueryEvent::Write { path: Rc::clone(&path), operation });
+        settle(&mut bench, 3);
+        bench.timer(QueryTimer::Ping);
+        bench.effects.clear();
+        settle(&mut bench, 4);
+        assert_eq!(bench.told(), "changed", "one ping at a time");
+        assert_eq!(bench.queries.rows(1).unwrap().len(), 1);
+        bench.receive(r#"{"pong":2}"#);
+        assert_eq!(bench.queries.rows(1), Some(Rc::default()), "the pong came after its frames");
     }
 }

@@ -93,6 +93,6 @@ pub enum QueryTimer {
     Socket,
     /// To listen again to what the server refused for the moment.
     Retry,
-    /// To forget answered writes that no frame confirmed.
-    Lapse,
+    /// To find out whether the frames of answered writes are here.
+    Ping,
 }

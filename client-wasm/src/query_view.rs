@@ -11,16 +11,16 @@
 //! ```
 //!
 //! 1. The base is the document as the window had it. While a write of the document is on its way the base stays as it
-//!    is: what the window says of the document meanwhile may hold that write. Other documents move on.
+//!    is: what the window says of the document meanwhile may hold that write, unless it is older than a write that was
+//!    answered before. Other documents move on.
 //! 2. An answer or a refusal makes the window's document the base; where the window has none, the base stays.
 //! 3. A write answered at version V leaves when the window has its document at V or beyond, and so in the moment in
-//!    which the base is one that holds it. It also leaves when a frame takes the document out of the window.
-//! 4. Where the window does not have the document, answered writes leave as soon as they would show nothing: the
-//!    query does not want what they made. If it does want it, a frame with the document is on its way, and they stay
-//!    until it is there. It may never come: somebody else may have changed the document at once, or the server's clock
-//!    set another time. So they leave [`GRACE_MS`] after the answer.
-//! 5. The first frame after the query was listened to again, on another socket, holds every write that was answered
-//!    before: what is answered is in every query that starts then. They leave with it.
+//!    which the base is one that holds it.
+//! 4. Otherwise it stays until the window is known to hold it. That the window does not have the document says nothing:
+//!    frames of older changes may be on their way, and the one that took the document out names no version. Two things
+//!    prove it: a ping that was sent after the answer has passed everything that sends frames ([`QueryView::passed`]), or
+//!    the query was listened to again after the answer, and that brought its first frame.
+//! 5. What the window has then is the base. If it has nothing, nothing is known of the document.
 //! 6. A refused write leaves at once.
 //!
 //! So an increment is never seen twice, nor is one lost that was seen. What a write does can be told only where its
@@ -41,9 +41,6 @@ use blaze_schema::write::Operation;
 use std::cmp::Ordering;
 use std::mem;
 use std::rc::Rc;
-
-/// How long an answered write that no frame confirms is still seen, in milliseconds.
-pub const GRACE_MS: u32 = 10_000;
 
 /// The view of one query.
 #[derive(Debug)]
@@ -67,13 +64,9 @@ pub struct QueryView {
 struct Overlay {
     path: Rc<DocumentPath>,
     base: Base,
-    /// Whether the window had the document when the base was last taken from it.
-    in_window: bool,
     /// In the order of their making; answered ones before unanswered ones.
     writes: Vec<Pending>,
     shown: Shown,
-    /// When the last write was answered.
-    answered_at: Timestamp,
 }
 
 /// What the base and the writes come to.
@@ -98,14 +91,31 @@ enum Base {
     Row(Rc<Row>),
 }
 
+impl Base {
+    /// Of a document that the window does not have, `whole` being whether the window has all that exist.
+    fn of_nothing(whole: bool) -> Self {
+        if whole { Base::Missing } else { Base::Unknown }
+    }
+}
+
 #[derive(Debug)]
 struct Pending {
     operation: Rc<Operation>,
     /// When it was made: what `$serverTimestamp` is until the server says.
     at: Timestamp,
     stage: Stage,
-    /// Whether the next frame holds it, whatever that says of versions.
-    in_the_next_frame: bool,
+    proof: Proof,
+}
+
+/// What will show that the window holds an answered write, whatever it says of versions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Proof {
+    /// Nothing, so far.
+    None,
+    /// The answer to a ping.
+    Ping,
+    /// The next frame.
+    Frame,
 }
 
 /// Any state that becomes the base from now on holds the write.
@@ -159,7 +169,7 @@ impl QueryView {
         }
         let concerns = |overlay: &Overlay| {
             let named = |change: &Change| *change.path() == *overlay.path;
-            let waits = overlay.writes.iter().any(|write| write.in_the_next_frame);
+            let waits = overlay.writes.iter().any(|write| write.proof == Proof::Frame);
             changes.reset || waits || changes.changes.iter().any(named)
         };
         let concerned: Vec<bool> = self.overlays.iter().map(concerns).collect();
@@ -171,16 +181,44 @@ impl QueryView {
         self.stale = true;
         // From the last one on: those that have become nothing are removed.
         for (index, _) in concerned.iter().enumerate().rev().filter(|(_, concerned)| **concerned) {
-            self.update(index, &mut Overlay::meet_frame);
+            let whole = self.whole;
+            self.update(index, &mut |overlay, found| overlay.meet_frame(found, whole));
         }
         true
     }
 
-    /// The query is listened to again on another socket.
+    /// The query is listened to again: the first frame holds every write that was answered before.
     pub fn relistened(&mut self) {
-        for write in self.overlays.iter_mut().flat_map(|overlay| &mut overlay.writes) {
-            write.in_the_next_frame = write.stage != Stage::Unanswered;
+        for write in self.answered() {
+            write.proof = Proof::Frame;
         }
+    }
+
+    /// Whether a ping should be sent: an answered write is left that nothing is going to confirm.
+    pub fn needs_ping(&mut self) -> bool {
+        self.answered().any(|write| write.proof == Proof::None)
+    }
+
+    /// A ping is sent that passes everything that sends frames.
+    pub fn pinged(&mut self) {
+        for write in self.answered().filter(|write| write.proof == Proof::None) {
+            write.proof = Proof::Ping;
+        }
+    }
+
+    /// The ping was answered: the window holds what was answered before the ping. Where the query is not `live`, its first
+    /// frame will, as it was not read yet when the ping passed.
+    pub fn passed(&mut self, live: bool) {
+        let whole = self.whole;
+        for index in (0..self.overlays.len()).rev() {
+            self.update(index, &mut |overlay, found| overlay.pass(found, whole, live));
+        }
+    }
+
+    /// The writes that were answered, and are not known to be in the window.
+    fn answered(&mut self) -> impl Iterator<Item = &mut Pending> {
+        let writes = self.overlays.iter_mut().flat_map(|overlay| &mut overlay.writes);
+        writes.filter(|write| matches!(write.stage, Stage::Answered(at) if at > 0))
     }
 
     /// The application made a write.
@@ -193,7 +231,7 @@ impl QueryView {
             index
         });
         let operation = Rc::clone(operation);
-        let write = Pending { operation, at, stage: Stage::Unanswered, in_the_next_frame: false };
+        let write = Pending { operation, at, stage: Stage::Unanswered, proof: Proof::None };
         self.overlays[index].writes.push(write);
         self.update(index, &mut |_, _| {});
     }
@@ -208,23 +246,15 @@ impl QueryView {
         let found = self.window.iter().flatten().find(|row| row.path == *path);
         let base = match found {
             Some(row) => Base::Row(Rc::clone(row)),
-            None if self.whole && self.window.is_some() => Base::Missing,
-            None => Base::Unknown,
+            None => Base::of_nothing(self.whole && self.window.is_some()),
         };
-        Overlay {
-            path: Rc::clone(path),
-            base,
-            in_window: found.is_some(),
-            writes: Vec::new(),
-            shown: Shown::Unknown,
-            answered_at: Timestamp::MIN,
-        }
+        Overlay { path: Rc::clone(path), base, writes: Vec::new(), shown: Shown::Unknown }
     }
 
     /// The first unanswered write of the document was done, and the document is at the version since, or was already; or
-    /// it was refused, without one. Returns whether a write stays that is answered: then [`QueryView::lapse`] is to be
-    /// called [`GRACE_MS`] later.
-    pub fn settled(&mut self, path: &DocumentPath, version: Option<u64>, now: Timestamp) -> bool {
+    /// it was refused, without one.
+    pub fn settled(&mut self, path: &DocumentPath, version: Option<u64>) {
+        let whole = self.whole;
         if let Ok(index) = self.find(path) {
             self.update(index, &mut |overlay, found| {
                 let unanswered = |write: &Pending| write.stage == Stage::Unanswered;
@@ -233,23 +263,9 @@ impl QueryView {
                     Some(version) => overlay.writes[number].stage = Stage::Answered(version),
                     None => drop(overlay.writes.remove(number)),
                 }
-                overlay.answered_at = now;
-                overlay.rebase(found);
+                overlay.rebase(found, whole);
             });
         }
-        self.overlays.iter().any(Overlay::is_answered)
-    }
-
-    /// Forgets the writes whose answer is [`GRACE_MS`] old. Returns whether others are left, as
-    /// [`QueryView::settled`] does.
-    pub fn lapse(&mut self, now: Timestamp) -> bool {
-        self.stale = true;
-        let grace = i64::from(GRACE_MS) * 1_000;
-        self.overlays.retain(|overlay| {
-            let age = now.micros() - overlay.answered_at.micros();
-            !overlay.is_answered() || age < grace
-        });
-        self.overlays.iter().any(Overlay::is_answered)
     }
 
     /// Changes an overlay, given the window's row of its document, and removes it when it has become nothing.
@@ -259,13 +275,11 @@ impl QueryView {
         let found = self.window.iter().flatten().find(|row| row.path == overlay.path);
         change(overlay, found);
         let shown = overlay.show(&self.matcher, self.select.as_deref());
-        let visible = matches!(shown, Shown::Row(_));
         // The row of before, if it is the same: then nobody is told.
         if overlay.shown != shown {
             overlay.shown = shown;
         }
-        let waits = visible || found.is_some() || self.window.is_none() || !overlay.is_answered();
-        if !waits || overlay.writes.is_empty() {
+        if overlay.writes.is_empty() {
             self.overlays.remove(index);
         }
     }
@@ -303,12 +317,16 @@ impl Overlay {
         self.writes.iter().all(|write| write.stage != Stage::Unanswered)
     }
 
-    /// Makes the window's document the base, and forgets the writes that it holds.
-    fn rebase(&mut self, found: Option<&Rc<Row>>) {
-        if let Some(row) = found {
-            self.base = Base::Row(Rc::clone(row));
+    /// Makes the window's document the base, and forgets the writes that it holds. Where the window has none, but is known
+    /// to hold a write, nothing is known of the document.
+    fn rebase(&mut self, found: Option<&Rc<Row>>, whole: bool) {
+        match found {
+            Some(row) => self.base = Base::Row(Rc::clone(row)),
+            None if self.writes.iter().any(|write| write.stage == IN_THE_NEXT_BASE) => {
+                self.base = Base::of_nothing(whole);
+            }
+            None => {}
         }
-        self.in_window = found.is_some();
         let version = found.map_or(0, |row| row.version);
         self.writes.retain(|write| match write.stage {
             Stage::Answered(at) => at > version,
@@ -317,17 +335,32 @@ impl Overlay {
     }
 
     /// The window has changed, and this document perhaps in it.
-    fn meet_frame(&mut self, found: Option<&Rc<Row>>) {
-        for write in &mut self.writes {
-            if mem::take(&mut write.in_the_next_frame) {
-                write.stage = IN_THE_NEXT_BASE;
+    fn meet_frame(&mut self, found: Option<&Rc<Row>>, whole: bool) {
+        for write in self.writes.iter_mut().filter(|write| write.proof == Proof::Frame) {
+            (write.stage, write.proof) = (IN_THE_NEXT_BASE, Proof::None);
+        }
+        let is_older = |row: &Rc<Row>| {
+            let holds_less =
+                |write: &Pending| matches!(write.stage, Stage::Answered(at) if at > row.version);
+            self.writes.iter().any(holds_less)
+        };
+        if self.is_answered() || found.is_some_and(is_older) {
+            self.rebase(found, whole);
+        }
+    }
+
+    /// A ping was answered that was sent after writes were answered.
+    fn pass(&mut self, found: Option<&Rc<Row>>, whole: bool, live: bool) {
+        let mut is_held = false;
+        for write in self.writes.iter_mut().filter(|write| write.proof == Proof::Ping) {
+            if live {
+                (write.stage, write.proof, is_held) = (IN_THE_NEXT_BASE, Proof::None, true);
+            } else {
+                write.proof = Proof::Frame;
             }
         }
-        if self.is_answered() {
-            if self.in_window && found.is_none() {
-                self.writes.clear();
-            }
-            self.rebase(found);
+        if is_held && self.is_answered() {
+            self.rebase(found, whole);
         }
     }
 
@@ -340,10 +373,14 @@ impl Overlay {
         };
         let mut pending = false;
         for write in &self.writes {
-            // A write that does not fit what is known is the server's to judge; until then it is not seen.
-            if let Some(after) = write.after(state.as_ref()) {
-                state = Some(after.map(Rc::new));
-                pending = true;
+            match write.after(state.as_ref()) {
+                Some(after) => {
+                    state = Some(after.map(Rc::new));
+                    pending = true;
+                }
+                // A write that does not fit what is known is the server's to judge; until then it is not seen. If it was
+                // done, what is known is older than what it was done to.
+                None => pending |= write.stage != Stage::Unanswered,
             }
         }
         let full = match state {
@@ -361,7 +398,10 @@ impl Overlay {
 impl Pending {
     /// What it makes of a document, `None` inside when that does not exist then; `None` when that cannot be told.
     fn after(&self, state: Option<&Option<Rc<Map>>>) -> Option<Option<Map>> {
+        let is_done = self.stage != Stage::Unanswered;
         let present = match (&*self.operation, state) {
+            // Its document did not exist.
+            (Operation::Create(_), Some(_)) if is_done => None,
             (_, Some(present)) => present.as_deref(),
             // These ask for no state.
             (Operation::Set(_) | Operation::Create(_) | Operation::Delete, None) => None,

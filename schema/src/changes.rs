@@ -118,7 +118,9 @@ pub enum QueryMessage {
         /// Why.
         error: Error,
     },
-    /// The answer to a ping or to a write.
+    /// The answer to a ping.
+    Pong(i64),
+    /// The answer to a write.
     Other,
 }
 
@@ -179,8 +181,10 @@ fn read_frame(frame: Value) -> Option<QueryMessage> {
             Some(QueryMessage::Changes { target: target?, changes: read_changes(&mut fields)? })
         }
         Some("error") => Some(QueryMessage::Error { target, error: parse_error(&fields) }),
-        _ => (fields.contains_key("pong") || fields.contains_key("id"))
-            .then_some(QueryMessage::Other),
+        _ => match fields.get("pong").map(Value::as_i64) {
+            Some(number) => number.map(QueryMessage::Pong),
+            None => fields.contains_key("id").then_some(QueryMessage::Other),
+        },
     }
 }
 
@@ -449,7 +453,9 @@ mod tests {
                 "{frame}"
             );
         }
-        assert_eq!(parsed(PONG), Ok(QueryMessage::Other));
+        assert_eq!(parsed(PONG), Ok(QueryMessage::Pong(0)));
+        assert_eq!(parsed(r#"{"id":"w","result":{}}"#), Ok(QueryMessage::Other));
+        assert!(parsed(r#"{"ping":0}"#).is_err() && parsed("{}").is_err());
     }
 
     #[test]

@@ -99,6 +99,8 @@ pub const OPENING_UPSTREAMS: usize = 4;
 pub const PAGE_DOCUMENTS: usize = 100;
 /// Targets of one socket on `/v1/listen`.
 pub const TARGETS: usize = 200;
+/// Pings of one socket on `/v1/listen` on their way: each becomes a message to every object behind the socket.
+pub const LISTENER_PINGS: usize = 4;
 /// Field paths in a query's `select`. Each is looked up in every document of the answer: without this bound one request
 /// could ask for millions.
 pub const QUERY_SELECT: usize = 1_000;

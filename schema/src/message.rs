@@ -350,6 +350,16 @@ pub fn pong_text(number: i64) -> String {
     format!("{{\"pong\":{number}}}")
 }
 
+/// The frame of a ping.
+pub fn ping_text(number: i64) -> String {
+    format!("{{\"ping\":{number}}}")
+}
+
+/// The number of a frame of [`pong_text`]; `None` for another frame.
+pub fn pong_of(frame: &str) -> Option<i64> {
+    frame.strip_prefix("{\"pong\":")?.strip_suffix('}')?.parse().ok()
+}
+
 fn push_error_fields(text: &mut String, error: &Error) {
     text.push_str("\"code\":");
     push_json_string(text, error.code.as_str());
@@ -409,6 +419,9 @@ mod tests {
         }
         assert_eq!(base_of(&patch_text(37, 38, "[]")), Some(37));
         assert_eq!(base_of(&delete_text(4, 5)), Some(4));
+        assert_eq!(pong_of(&pong_text(-7)), Some(-7));
+        assert_eq!(pong_of(&delete_text(4, 5)), None);
+        assert_eq!(ClientMessage::parse(&ping_text(7)), Ok(ClientMessage::Ping(7)));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use blaze_engine::index::{Effect, Event, Index as Engine, shard};
 use blaze_engine::unread::UNREAD_REASON;
 use blaze_schema::changes::is_part_text;
 use blaze_schema::error::{Code, Error};
-use blaze_schema::message::{PING, PONG, close_code};
+use blaze_schema::message::{ClientMessage, PING, PONG, close_code, pong_text};
 use js_sys::Array;
 use std::cell::RefCell;
 use wasm_bindgen::prelude::*;
@@ -89,6 +89,16 @@ impl Index {
         let incoming = Incoming::new(request)?;
         let name = incoming.value("name").unwrap_or_default();
         self.listen(&incoming, &name)
+    }
+
+    /// A socket's frame: a ping, whose answer comes after the frames of every change that was committed before.
+    #[wasm_bindgen(js_name = webSocketMessage)]
+    pub fn web_socket_message(&self, socket: &JsValue, message: &JsValue) {
+        let text = message.as_string().unwrap_or_default();
+        if let Ok(ClientMessage::Ping(number)) = ClientMessage::parse(&text) {
+            // A socket that has gone meanwhile concerns nobody else.
+            let _ = socket.unchecked_ref::<Socket>().send(&pong_text(number));
+        }
     }
 
     /// A socket was closed.

@@ -3,10 +3,9 @@ use crate::document_changes::document_changes;
 use blaze_schema::document::Document;
 use serde_json::{Value, json};
 
-/// A view, and the time of the last thing that happened.
+/// A view.
 struct Bench {
     view: QueryView,
-    now: i64,
 }
 
 fn path(id: &str) -> DocumentPath {
@@ -29,7 +28,7 @@ impl Bench {
     /// The view of a query of `c`, before its first frame.
     fn new(mut query: Value) -> Self {
         query["from"] = json!("c");
-        Bench { view: QueryView::new(Query::from_json(query).unwrap()), now: 0 }
+        Bench { view: QueryView::new(Query::from_json(query).unwrap()) }
     }
 
     /// The view of a query that has had its first frame: ids and data, all at version 5.
@@ -64,21 +63,22 @@ impl Bench {
     }
 
     fn write(&mut self, id: &str, operation: Operation) {
-        let now = Timestamp::from_micros(self.now);
+        let now = Timestamp::from_micros(0);
         self.view.write(&Rc::new(path(id)), &Rc::new(operation), now);
     }
 
-    fn done(&mut self, id: &str, version: u64) -> bool {
-        self.view.settled(&path(id), Some(version), Timestamp::from_micros(self.now))
+    fn done(&mut self, id: &str, version: u64) {
+        self.view.settled(&path(id), Some(version));
     }
 
     fn refused(&mut self, id: &str) {
-        self.view.settled(&path(id), None, Timestamp::from_micros(self.now));
+        self.view.settled(&path(id), None);
     }
 
-    fn lapse(&mut self, after_ms: u32) -> bool {
-        self.now += i64::from(after_ms) * 1_000;
-        self.view.lapse(Timestamp::from_micros(self.now))
+    /// A ping is sent, and answered.
+    fn ping(&mut self) {
+        self.view.pinged();
+        self.view.passed(true);
     }
 
     /// `a5 {"n":1}` for each row; with `*` where writes are pending.
@@ -115,7 +115,7 @@ fn a_write_moves_its_row_at_once_and_its_frame_changes_nothing_more() {
     bench.write("a", update(json!({"n": 4})));
     assert_eq!(bench.seen(), r#"b5 {"n":3}, a5* {"n":4}"#);
     let before = bench.view.rows().unwrap();
-    assert!(bench.done("a", 6));
+    bench.done("a", 6);
     assert!(Rc::ptr_eq(&before, &bench.view.rows().unwrap()), "version 6 is not here yet");
     bench.moved("a", 6, json!({"n": 4}), 0, 1);
     assert_eq!(bench.seen(), r#"b5 {"n":3}, a6 {"n":4}"#);
@@ -180,6 +180,8 @@ fn a_new_document_is_seen_at_once_and_until_its_frame() {
     bench.frame(false, vec![added("x", 1, json!({"n": 2}), 1)]);
     bench.removed("b", 2);
     assert_eq!(bench.seen(), r#"a6 {"n":1,"z":0}, x1 {"n":2}"#);
+    bench.ping();
+    assert_eq!(bench.seen(), r#"a6 {"n":1,"z":0}, x1 {"n":2}"#);
     assert!(bench.view.overlays.is_empty());
 }
 
@@ -192,12 +194,14 @@ fn a_document_that_leaves_by_an_own_write_leaves_once() {
         assert_eq!(bench.seen(), "");
         if frame_first {
             bench.removed("a", 0);
-            assert!(!bench.done("a", 6));
+            bench.done("a", 6);
         } else {
             bench.done("a", 6);
             assert_eq!(bench.seen(), "");
             bench.removed("a", 0);
         }
+        assert_eq!(bench.seen(), "");
+        bench.ping();
         assert_eq!(bench.seen(), "");
         assert!(bench.view.overlays.is_empty());
     }
@@ -222,19 +226,101 @@ fn a_document_that_leaves_and_comes_back_by_own_writes_stays() {
 }
 
 #[test]
-fn what_no_frame_confirms_lapses() {
+fn what_no_frame_confirms_stays_until_a_ping_has_passed() {
     let mut bench = Bench::with(by_n(), json!([["a", {"n": 1}]]));
     bench.write("x", set(json!({"n": 2})));
-    assert!(bench.done("x", 1));
-    assert!(bench.lapse(GRACE_MS - 1));
-    assert_eq!(bench.seen(), r#"a5 {"n":1}, x0* {"n":2}"#);
+    assert!(!bench.view.needs_ping(), "it is on its way");
+    bench.done("x", 1);
+    assert!(bench.view.needs_ping());
+    bench.view.pinged();
+    assert!(!bench.view.needs_ping());
+    bench.write("y", set(json!({"n": 3})));
+    bench.done("y", 1);
+    assert!(bench.view.needs_ping(), "it was answered after the ping");
     bench.write("a", increment());
-    assert!(!bench.lapse(1), "what is on its way waits for its answer");
-    assert_eq!(bench.seen(), r#"a5* {"n":2}"#);
-    // Somebody deletes it after the write: the frame that takes it away is enough.
+    // Somebody deleted it, or changed it at once.
+    bench.view.passed(true);
+    assert_eq!(bench.seen(), r#"a5* {"n":2}, y0* {"n":3}"#);
     bench.done("a", 6);
     bench.removed("a", 0);
+    assert_eq!(bench.seen(), r#"a5* {"n":2}, y0* {"n":3}"#, "perhaps by an older change");
+    bench.ping();
     assert_eq!(bench.seen(), "");
+    assert!(bench.view.overlays.is_empty());
+}
+
+#[test]
+fn a_document_that_is_deleted_and_made_again_stays_while_frames_are_late() {
+    let mut bench = Bench::with(by_n(), json!([["a", {"n": 1}]]));
+    bench.write("a", Operation::Delete);
+    bench.done("a", 6);
+    bench.write("a", set(json!({"n": 2})));
+    bench.done("a", 7);
+    let seen = r#"a5* {"n":2}"#;
+    assert_eq!(bench.seen(), seen);
+    bench.removed("a", 0);
+    assert_eq!(bench.seen(), seen, "that was the delete");
+    bench.frame(false, vec![added("a", 7, json!({"n": 2}), 0)]);
+    assert_eq!(bench.seen(), r#"a7 {"n":2}"#);
+}
+
+#[test]
+fn late_frames_of_what_has_left_are_not_seen() {
+    let query = json!({"where": {"field": "state", "op": "==", "value": "open"}});
+    let mut bench = Bench::with(query, json!([]));
+    bench.write("a", set(json!({"state": "open"})));
+    bench.done("a", 1);
+    bench.write("a", set(json!({"state": "done"})));
+    assert_eq!(bench.seen(), "");
+    bench.done("a", 2);
+    bench.frame(false, vec![added("a", 1, json!({"state": "open"}), 0)]);
+    assert_eq!(bench.seen(), "");
+    bench.removed("a", 0);
+    bench.ping();
+    assert_eq!(bench.seen(), "");
+    assert!(bench.view.overlays.is_empty());
+}
+
+#[test]
+fn a_window_that_is_older_than_an_answer_is_no_reason_to_wait_for_the_next_one() {
+    let query = json!({"where": {"field": "n", "op": ">", "value": 0}});
+    let mut bench = Bench::with(query, json!([]));
+    bench.write("a", increment());
+    bench.done("a", 5);
+    bench.write("a", increment());
+    bench.frame(false, vec![added("a", 3, json!({"n": 1}), 0)]);
+    assert_eq!(bench.seen(), r#"a3* {"n":3}"#, "it lacks both");
+    bench.moved("a", 5, json!({"n": 2}), 0, 0);
+    assert_eq!(bench.seen(), r#"a3* {"n":3}"#, "it may hold the second one");
+    bench.done("a", 6);
+    assert_eq!(bench.seen(), r#"a5* {"n":3}"#);
+}
+
+#[test]
+fn what_a_ping_has_passed_is_in_the_state_that_follows_the_next_answer() {
+    let query = json!({"where": {"field": "n", "op": ">", "value": 0}});
+    let mut bench = Bench::with(query.clone(), json!([["a", {"n": 1}]]));
+    bench.write("a", increment());
+    bench.done("a", 6);
+    bench.view.pinged();
+    bench.write("a", increment());
+    assert_eq!(bench.seen(), r#"a5* {"n":3}"#);
+    // Somebody took it out of the result before.
+    bench.removed("a", 0);
+    bench.view.passed(true);
+    assert_eq!(bench.seen(), r#"a5* {"n":3}"#, "the second one is on its way");
+    bench.done("a", 8);
+    assert_eq!(bench.seen(), "", "of which nothing is known");
+
+    // A query that has no frame yet on this socket will have one that holds it.
+    let mut bench = Bench::with(query, json!([["a", {"n": 1}]]));
+    bench.write("a", increment());
+    bench.done("a", 9);
+    bench.view.pinged();
+    bench.view.passed(false);
+    assert_eq!(bench.seen(), r#"a5* {"n":2}"#);
+    bench.reset(json!([["a", {"n": 7}]]));
+    assert_eq!(bench.seen(), r#"a5 {"n":7}"#);
 }
 
 #[test]
@@ -333,6 +419,8 @@ fn what_cannot_be_told_is_left_to_the_server() {
     assert_eq!(bench.seen(), r#"a6 {"n":2}, b5 {"n":3}"#);
     bench.done("x", 8);
     bench.done("y", 8);
+    assert_eq!(bench.seen(), r#"a6 {"n":2}, b5 {"n":3}"#);
+    bench.ping();
     assert!(bench.view.overlays.is_empty());
 
     // What there is in a whole collection is not known before the first frame.

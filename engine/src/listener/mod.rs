@@ -9,6 +9,7 @@
 
 mod merge;
 mod permission;
+mod pings;
 
 use crate::auth::Auth;
 use crate::guard::Guard;
@@ -24,13 +25,15 @@ use blaze_schema::limits::{
     ACKNOWLEDGE_BYTES, BODY_BYTES, OPENING_UPSTREAMS, TARGETS, UNREAD_BYTES,
 };
 use blaze_schema::message::{
-    ClientMessage, Listen, PING, PONG, auth_text, close_code, error_text, pong_text, written_text,
+    ClientMessage, Listen, PING, PONG, auth_text, close_code, error_text, ping_text, pong_of,
+    pong_text, written_text,
 };
 use blaze_schema::path::DocumentPath;
 use blaze_schema::query::Query;
 use blaze_schema::timestamp::Timestamp;
 use merge::Merge;
 use permission::Permission;
+use pings::Pings;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
@@ -166,6 +169,7 @@ pub struct Listener {
     targets: BTreeMap<u64, Target>,
     /// Upstream sockets, and what is known of each.
     upstreams: BTreeMap<u64, Behind>,
+    pings: Pings,
     last_upstream: u64,
     /// Upstream sockets that are not to be opened yet.
     waiting: VecDeque<(u64, Upstream)>,
@@ -207,6 +211,7 @@ impl Listener {
             version: None,
             targets: BTreeMap::new(),
             upstreams: BTreeMap::new(),
+            pings: Pings::default(),
             last_upstream: 0,
             waiting: VecDeque::new(),
             opening: BTreeMap::new(),
@@ -271,7 +276,7 @@ impl Listener {
             return Err(Error::new(Code::ResourceExhausted, detail));
         }
         match ClientMessage::parse(&text)? {
-            ClientMessage::Ping(number) => effects.push(Effect::Send(pong_text(number))),
+            ClientMessage::Ping(number) => self.ping(number, effects)?,
             ClientMessage::Auth(token) => effects.push(Effect::Identify { token }),
             ClientMessage::Unlisten(target) => self.close(target, effects),
             ClientMessage::Listen { target, what } => {
@@ -284,6 +289,22 @@ impl Listener {
                 Ok(write) => effects.push(Effect::Write { path: write.path, text }),
                 Err(error) => effects.push(Effect::Send(written_text(&id, "", &Err(error)))),
             },
+        }
+        Ok(())
+    }
+
+    /// Answers a ping: 0 at once, another one after everything behind the socket has.
+    fn ping(&mut self, number: i64, effects: &mut Vec<Effect>) -> Result<(), Error> {
+        // What is opened later reads later than this.
+        let is_open = |upstream: &u64| !self.waiting.iter().any(|(waiting, _)| waiting == upstream);
+        let open: BTreeSet<u64> = self.upstreams.keys().copied().filter(is_open).collect();
+        if number == 0 || open.is_empty() {
+            effects.push(Effect::Send(pong_text(number)));
+            return Ok(());
+        }
+        self.pings.begin(number, open.clone())?;
+        for upstream in open {
+            effects.push(Effect::Forward { upstream, text: ping_text(number) });
         }
         Ok(())
     }
@@ -378,6 +399,8 @@ impl Listener {
                 if waiting.and_then(|place| self.waiting.remove(place)).is_none() {
                     effects.push(Effect::Close { upstream });
                 }
+                let answered = self.pings.closed(upstream);
+                effects.extend(answered.into_iter().map(pong_text).map(Effect::Send));
             }
         }
     }
@@ -398,6 +421,11 @@ impl Listener {
         if text.starts_with("{\"type\":\"error\"") {
             self.close(number, effects);
             self.send(number, &[text.to_owned()], effects);
+            return;
+        }
+        if let Some(pong) = pong_of(text) {
+            let answered = self.pings.answered(upstream, pong);
+            effects.extend(answered.into_iter().map(pong_text).map(Effect::Send));
             return;
         }
         let Some(target) = self.targets.get_mut(&number) else { return };

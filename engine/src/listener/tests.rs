@@ -2,7 +2,7 @@ use super::*;
 
 use blaze_schema::changes::{QueryMessage, added_text, changes_text, changes_texts};
 use blaze_schema::document::document_text;
-use blaze_schema::limits::{ANSWER_BYTES, FRAME_BYTES, LIVE_DOCUMENTS};
+use blaze_schema::limits::{ANSWER_BYTES, FRAME_BYTES, LISTENER_PINGS, LIVE_DOCUMENTS};
 
 const NOW: Timestamp = Timestamp::MIN;
 
@@ -102,7 +102,7 @@ fn an_error_ends_its_target_only() {
             r#"{"target":5,"type":"error""#,
         ),
         (r#"{"write":{"id":"w","set":"a"}}"#, r#"{"id":"w","error""#),
-        (r#"{"ping":4}"#, r#"{"pong":4}"#),
+        (r#"{"ping":0}"#, r#"{"pong":0}"#),
     ] {
         let effects = said(&mut listener, message);
         assert!(sent(&effects)[0].starts_with(answer), "{message}: {effects:?}");
@@ -110,6 +110,45 @@ fn an_error_ends_its_target_only() {
     let write = r#"{"write":{"id":"w","delete":"a/b"}}"#;
     let path = DocumentPath::parse("a/b").unwrap();
     assert_eq!(said(&mut listener, write), [Effect::Write { path, text: write.to_owned() }]);
+}
+
+#[test]
+fn a_ping_is_answered_after_everything_behind_the_socket_has_answered_it() {
+    let mut listener = listener(r#"{"big":{"shards":2}}"#);
+    assert_eq!(sent(&said(&mut listener, r#"{"ping":6}"#)), [r#"{"pong":6}"#], "there is nothing");
+    said(&mut listener, r#"{"listen":{"target":1,"document":"a/b"}}"#);
+    said(&mut listener, r#"{"listen":{"target":2,"query":{"from":"big"}}}"#);
+    let ping = r#"{"ping":7}"#.to_owned();
+    let forwarded = |upstream| Effect::Forward { upstream, text: ping.clone() };
+    assert_eq!(said(&mut listener, &ping), [1, 2, 3].map(forwarded));
+    assert_eq!(sent(&said(&mut listener, r#"{"ping":0}"#)), [r#"{"pong":0}"#]);
+    let mut hear = |upstream, text: &str| {
+        let text = text.to_owned();
+        let effects = listener.handle(NOW, &Guard::Open, Event::Frame { upstream, text });
+        sent(&effects).iter().map(|text| (*text).to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(hear(2, r#"{"pong":7}"#), [""; 0]);
+    assert_eq!(hear(3, r#"{"pong":8}"#), [""; 0], "another ping");
+    assert_eq!(hear(1, r#"{"type":"x"}"#), [r#"{"target":1,"type":"x"}"#], "frames go on");
+    assert_eq!(hear(1, r#"{"pong":7}"#), [""; 0]);
+    assert_eq!(hear(3, r#"{"pong":7}"#), [r#"{"pong":7}"#]);
+    // Nothing comes of what is closed.
+    said(&mut listener, r#"{"ping":9}"#);
+    let effects = said(&mut listener, r#"{"unlisten":2}"#);
+    assert_eq!(sent(&effects), [""; 0]);
+    let effects = said(&mut listener, r#"{"unlisten":1}"#);
+    assert_eq!(sent(&effects), [r#"{"pong":9}"#]);
+}
+
+#[test]
+fn pings_on_their_way_are_limited() {
+    let mut listener = listener("{}");
+    said(&mut listener, r#"{"listen":{"target":1,"document":"a/b"}}"#);
+    for number in 1..=LISTENER_PINGS {
+        assert_eq!(said(&mut listener, &format!(r#"{{"ping":{number}}}"#)).len(), 1);
+    }
+    let effects = said(&mut listener, r#"{"ping":99}"#);
+    assert!(sent(&effects)[0].contains(r#""code":"resource-exhausted""#), "{effects:?}");
 }
 
 #[test]

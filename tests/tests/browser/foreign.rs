@@ -43,10 +43,11 @@ fn answering(status: &'static str, headers: &'static str, body: &'static str) ->
             }
             let _ = reader.read_exact(&mut vec![0; length]);
             let status = if first.starts_with("OPTIONS") { "200 OK" } else { status };
-            let length = if status.starts_with("204") { 0 } else { body.len() };
-            let head = format!("HTTP/1.1 {status}\r\n{CORS}{headers}content-length: {length}\r\n");
+            let body = if status.starts_with("204") { "" } else { body };
+            let bytes = body.len();
+            let head = format!("HTTP/1.1 {status}\r\n{CORS}{headers}content-length: {bytes}\r\n");
             let mut stream = &stream;
-            let _ = stream.write_all(format!("{head}\r\n{}", &body[..length]).as_bytes());
+            let _ = stream.write_all(format!("{head}\r\n{body}").as_bytes());
             (first, length) = (String::new(), 0);
         }
     })
