@@ -11,6 +11,7 @@ use blaze_engine::guard::Guard;
 use blaze_engine::index::live::Subscription;
 use blaze_engine::index::{Event as IndexEvent, shard};
 use blaze_engine::listener::{Effect, Event, Listener, Upstream};
+use blaze_schema::message::{ClientMessage, pong_text};
 use blaze_schema::path::DocumentPath;
 use blaze_schema::query::Query;
 use blaze_schema::timestamp::Timestamp;
@@ -54,6 +55,8 @@ pub(super) struct Pipe {
     /// Nothing gets through any more.
     cut: bool,
     to_worker: i64,
+    /// Pings for an object that has not accepted the socket so far; `None` when it has.
+    unsent: Option<Vec<String>>,
 }
 
 /// What a client has to have when it has taken a frame.
@@ -165,10 +168,10 @@ impl World {
                 Effect::Close { upstream } => self.close_pipe(link, upstream),
                 Effect::Write { path, text } => self.write_remotely(link, &path, text),
                 Effect::End { .. } => self.end_link(link),
-                effect @ (Effect::Identify { .. }
-                | Effect::Lookup { .. }
-                | Effect::Forward { .. }
-                | Effect::Log(_)) => panic!("{effect:?} where everything is open"),
+                Effect::Forward { upstream, text } => self.forward(link, upstream, text),
+                effect @ (Effect::Identify { .. } | Effect::Lookup { .. } | Effect::Log(_)) => {
+                    panic!("{effect:?} where everything is open")
+                }
             }
         }
     }
@@ -220,7 +223,8 @@ impl World {
         };
         let pipe = self.new_id();
         self.note(format_args!("connection {link}: opens socket {pipe} {end:?}"));
-        let made = Pipe { link, upstream, end, query, cut: false, to_worker: 0 };
+        let made =
+            Pipe { link, upstream, end, query, cut: false, to_worker: 0, unsent: Some(Vec::new()) };
         self.pipes.insert(pipe, made);
         if let Some(open) = self.links.get_mut(&link) {
             open.pipes.insert(upstream, pipe);
@@ -255,9 +259,41 @@ impl World {
                 self.step(object, event, None, Origin::Socket(pipe));
             }
         }
+        let unsent = self.pipes.get_mut(&pipe).and_then(|open| open.unsent.take());
+        for ping in unsent.into_iter().flatten() {
+            self.answer_ping(pipe, &ping);
+        }
         if closed {
             let delay = self.delay();
             self.queue.after(delay, Happening::PipeHangup { pipe });
+        }
+    }
+
+    /// The Worker passes a ping on.
+    fn forward(&mut self, link: u64, upstream: u64, ping: String) {
+        let Some(pipe) = self.links.get(&link).and_then(|link| link.pipes.get(&upstream)).copied()
+        else {
+            return;
+        };
+        match self.pipes.get_mut(&pipe).and_then(|open| open.unsent.as_mut()) {
+            Some(unsent) => unsent.push(ping),
+            None => self.answer_ping(pipe, &ping),
+        }
+    }
+
+    /// An object answers a ping, after all frames that it has sent. One whose socket broke does not.
+    fn answer_ping(&mut self, pipe: u64, ping: &str) {
+        let is_there = match self.pipes[&pipe].end.clone() {
+            Upstream::Index { name, .. } => self.index(&name).sockets.contains_key(&pipe),
+            Upstream::Document { path, .. } => {
+                let object = self.object_at(&path);
+                self.objects[object].sockets.contains(&pipe)
+            }
+        };
+        let Ok(ClientMessage::Ping(number)) = ClientMessage::parse(ping) else { panic!("{ping}") };
+        if is_there {
+            self.stats.count("ping through a connection");
+            self.report_to_listener(pipe, PipeReport::Frame(pong_text(number), None));
         }
     }
 

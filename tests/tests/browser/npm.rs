@@ -1,5 +1,6 @@
 //! The npm package in a page: the contract's example, every kind of value, sockets.
 
+use blaze_schema::limits::PAGE_DOCUMENTS;
 use blaze_tests::browser::Browser;
 use blaze_tests::server;
 use serde_json::{Value, json};
@@ -211,4 +212,31 @@ fn the_listeners_of_a_document_share_a_socket_until_the_last_one_stops() {
     assert_eq!(late["code"], "aborted");
     quiet(&page);
     assert_eq!(page.value("three.error"), Value::Null);
+}
+
+#[test]
+fn a_page_listens_to_so_many_documents_and_the_next_listener_is_told_why() {
+    let page = client();
+    page.run(&format!(
+        r#"window.other = await connect(location.origin);
+        const half = {PAGE_DOCUMENTS} / 2;
+        window.all = Array.from({{ length: {PAGE_DOCUMENTS} }}, (_, n) => listen((n < half ? db : other).doc(`many/${{n}}`)));
+        window.states = [];
+        db.onConnection(({{ state }}) => states.push(state));"#
+    ));
+    page.see("all.every(({ length }) => length === 1)");
+    page.run(
+        "window.last = listen(db.doc('many/last')); window.query = follow(db.collection('many'));",
+    );
+    page.see("last.error && query.results.length === 1");
+    assert_eq!(page.value("last.error.code"), "resource-exhausted");
+    let message = page.value("last.error.message");
+    assert!(message.as_str().unwrap().contains("many/last"), "{message}");
+    assert_eq!(page.value("all.some(({ error }) => error)"), false);
+    assert_eq!(page.value("query.error"), Value::Null);
+    // The place of one that has gone is free.
+    page.run("all[0].stop();");
+    page.see("sockets.closed === 1");
+    page.run("window.last = listen(db.doc('many/last'));");
+    page.see("last.length === 1 && states.at(-1) === 'connected'");
 }
