@@ -31,7 +31,7 @@ fn check(seed: u64) -> Outcome {
 }
 
 /// What must happen now and then in half of the worlds: a simulation in which nothing goes wrong proves nothing.
-const HAPPENS: [&str; 52] = [
+const HAPPENS: [&str; 53] = [
     "alarm",
     "alarm once more",
     "answer lost",
@@ -59,6 +59,7 @@ const HAPPENS: [&str; 52] = [
     "index's answer lost",
     "missed frames served",
     "offline",
+    "ping through a connection",
     "plain write",
     "promise",
     "query begun",
