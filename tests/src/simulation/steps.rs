@@ -151,6 +151,8 @@ impl World {
                 (Effect::Send(text), Origin::Link(link)) => {
                     held.push(Held::Remote { link: *link, text });
                 }
+                // The disk is full, and keeps no epoch for a document that never was.
+                (Effect::Close { .. }, Origin::Socket(socket)) => self.cut(*socket),
                 (Effect::Send(frame), _) => panic!("{frame} to nobody"),
                 (Effect::Broadcast(frame), _) => self.broadcast(object, &frame),
                 (
