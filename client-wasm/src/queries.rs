@@ -153,16 +153,7 @@ impl Queries {
         }
         let (stage, backoff) = (Stage::Unlisted, Backoff::default());
         let (resume, parts, delayed) = (None, None, false);
-        self.targets.push(Target {
-            number,
-            asked,
-            view,
-            resume,
-            parts,
-            stage,
-            backoff,
-            delayed,
-        });
+        self.targets.push(Target { number, asked, view, resume, parts, stage, backoff, delayed });
         self.link(effects, Link::start);
         self.list(effects);
     }
@@ -494,13 +485,13 @@ mod tests {
         let part = r#"{"target":1,"type":"changes","reset":true,"changes":[]}"#;
         bench.receive(part);
         assert_eq!((bench.told().as_str(), bench.queries.rows(1)), ("", None));
-        bench.tell(QueryEvent::Closed);
+        bench.tell(QueryEvent::Closed(None));
         bench.timer(QueryTimer::Socket);
         bench.tell(QueryEvent::Opened);
         assert!(bench.told().contains("{listen:{target:1,query:{from:c1}}}"), "from the beginning");
         bench.receive(part);
         bench.frame(1, false, "s1");
-        assert_eq!(bench.told(), "changed");
+        assert_eq!(bench.told(), "Connected, changed");
         assert_eq!(bench.queries.rows(1), Some(Rc::default()));
     }
 

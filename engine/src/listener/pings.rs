@@ -76,13 +76,13 @@ mod tests {
         let mut pings = Pings::default();
         pings.begin(7, BTreeSet::from([1, 2, 3])).unwrap();
         pings.begin(8, BTreeSet::from([2, 3])).unwrap();
-        assert_eq!(pings.answered(2, 7), []);
-        assert_eq!(pings.answered(2, 7), [], "an answer that nobody waits for");
-        assert_eq!(pings.answered(9, 7), []);
-        assert_eq!(pings.answered(2, 8), []);
+        assert_eq!(pings.answered(2, 7), [0_i64; 0]);
+        assert_eq!(pings.answered(2, 7), [0_i64; 0], "an answer that nobody waits for");
+        assert_eq!(pings.answered(9, 7), [0_i64; 0]);
+        assert_eq!(pings.answered(2, 8), [0_i64; 0]);
         assert_eq!(pings.closed(3), [8]);
         assert_eq!(pings.answered(1, 7), [7]);
-        assert_eq!(pings.closed(1), []);
+        assert_eq!(pings.closed(1), [0_i64; 0]);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The built pages in a real Chromium, against the built server: the demo page, and the npm package in a page.
 
 mod atlas;
-mod home;
 mod foreign;
+mod home;
 mod identity;
 mod layout;
 mod npm;
