@@ -84,7 +84,7 @@ impl Atlas {
                 move |error| atlas.countries.set(Countries::Refused(error.detail)),
             ),
         );
-        StoredValue::new_local(subscriptions);
+        on_cleanup(move || drop(subscriptions));
         let hash = window_event_listener(ev::hashchange, move |_| place.set(current_place()));
         on_cleanup(move || hash.remove());
         Ok(atlas)
