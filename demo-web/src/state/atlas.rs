@@ -83,7 +83,7 @@ impl Atlas {
                 move |error| atlas.countries.set(Countries::Refused(error.detail)),
             ),
         );
-        StoredValue::new_local(subscriptions);
+        on_cleanup(move || drop(subscriptions));
         address::follow(move || place.set(current_place()));
         Ok(atlas)
     }

@@ -72,7 +72,7 @@ impl OpenDocument {
                 move |error| document.refused.set(Some(error.detail)),
             ),
         );
-        StoredValue::new_local(subscriptions);
+        on_cleanup(move || drop(subscriptions));
         Ok(document)
     }
 
