@@ -124,7 +124,7 @@ export async function answerAccount(request, env, guarded, wasm, readBody, reach
   try {
     body = await readBody(request, wasm.accountLimit());
   } catch (error) {
-    return guarded(() => wasm.unreadable(error));
+    return guarded(() => wasm.unreadable(request, env, error));
   }
   const asked = guarded(() => wasm.askAccount(request, env, body));
   if (!Array.isArray(asked)) return asked;

@@ -96,7 +96,7 @@ function reach(env, binding, name, ask, alone = ask) {
 
 async function reachFirst(env, binding, name, ask, alone) {
   if (!(await hasFile(env, binding, name))) {
-    const answer = await answerAlone(env, binding, alone);
+    const answer = await answerAlone(env, binding, alone, name);
     if (answer !== undefined) return answer;
   }
   note(binding, name);
@@ -104,7 +104,7 @@ async function reachFirst(env, binding, name, ask, alone) {
 }
 
 /** What an object without rows answers; undefined if it takes an object. */
-async function answerAlone(env, binding, call) {
+async function answerAlone(env, binding, call, name) {
   if (!isFresh()) await refresh(env);
   const object = guarded(() => new wasm[classOf(binding)](undefined, env));
   const { instanceId } = initState;
@@ -112,11 +112,31 @@ async function answerAlone(env, binding, call) {
     const step = (found, isFinal) => call(object, found, isFinal);
     let outcome = guarded(() => step(NOTHING, false));
     if (lacks(outcome)) outcome = await complete(outcome, step);
+    for (let round = 0; outcome?.calls !== undefined; round++) {
+      if (round === ROUNDS) throw new Error("an index that asks for ever more");
+      const { calls } = outcome;
+      const answers = await tellAll(env, calls);
+      guarded(() => object.told(name, calls, answers));
+      outcome = guarded(() => step(NOTHING, false));
+    }
     return guarded(() => object.needsObject()) ? undefined : outcome;
   } finally {
     // Another instance of wasm knows nothing of it.
     if (initState.instanceId === instanceId && !initState.criticalError) object.free();
   }
+}
+
+/** Tells objects of indexes what they are to be told, names and messages in turn; gives their answers. */
+function tellAll(env, calls) {
+  const asked = [];
+  for (let i = 0; i < calls.length; i += 2) {
+    const [name, message] = calls.slice(i, i + 2);
+    const tell = (object) => object.tell(name, message);
+    // What was never written need not be erased.
+    const alone = (object) => ((outcome) => (outcome?.erase ? "" : outcome))(tell(object));
+    asked.push(reach(env, "INDEX", name, tell, alone));
+  }
+  return Promise.all(asked);
 }
 
 /** Passes a request on to a document, if its object was ever written or has to be: see `reach`. */
@@ -132,7 +152,7 @@ async function askFirst(request, env, name, url) {
     try {
       body = await readBody(request.clone(), wasm.bodyLimit());
     } catch (error) {
-      return guarded(() => wasm.unreadable(error));
+      return guarded(() => wasm.unreadable(request, env, error));
     }
   }
   const asked = url === undefined ? request : new Request(url, { method, headers });
@@ -142,22 +162,40 @@ async function askFirst(request, env, name, url) {
   return answer;
 }
 
-/** A promise of a request's body, or of undefined when it has more than `limit` bytes. */
+/** A promise of a request's body, inflated, or of undefined when it has more than `limit` bytes. */
 function readBody(request, limit) {
+  const encoding = request.headers.get("content-encoding");
+  const body = readPlain(request, limit);
+  return encoding === null ? body : body.then((body) => decode(body, encoding, limit));
+}
+
+/** A body without its `Content-Encoding`. A bomb is inflated up to the limit and no further. */
+async function decode(body, encoding, limit) {
+  const isGzip = guarded(() => wasm.isGzip(encoding));
+  if (!isGzip || body === undefined || body.byteLength === 0) return body;
+  try {
+    return await readChunks(new Response(body).body.pipeThrough(new DecompressionStream("gzip")), limit, limit);
+  } catch (error) {
+    throw new Error(`its Content-Encoding is ${encoding}, and it cannot be inflated: ${error.message}`);
+  }
+}
+
+/** A promise of a request's body as it is sent, or of undefined when it has more than `limit` bytes. */
+function readPlain(request, limit) {
   const length = request.headers.get("content-length");
   // What is no number is not at most the limit.
   if (length === null || !(Number(length) <= limit)) return readChunks(request.body ?? [], limit);
   return request.arrayBuffer().then((body) => new Uint8Array(body));
 }
 
-async function readChunks(stream, limit) {
+/** What is too much is read and dropped, up to `most`: a client that is still sending would not see the answer. */
+async function readChunks(stream, limit, most = 4 * limit) {
   const chunks = [];
   let size = 0;
   for await (const chunk of stream) {
     size += chunk.byteLength;
-    // What is too much is read and dropped, up to a point: a client that is still sending would not see the answer.
     if (size <= limit) chunks.push(chunk);
-    else if (size > 4 * limit) break;
+    else if (size > most) break;
   }
   if (size > limit) return undefined;
   const body = new Uint8Array(size);
@@ -236,7 +274,7 @@ export class Document extends durableObject("Document") {
     }
     return readBody(request, wasm.bodyLimit()).then(
       (body) => this.#finish(guarded(() => call(body, NOTHING, false)), (...more) => call(body, ...more)),
-      (error) => guarded(() => wasm.unreadable(error)),
+      (error) => guarded(() => wasm.unreadable(request, this.env, error)),
     );
   }
   /** What a call came to, once it has what it lacked and the indexes know: see `afterIndex` in `bridge.js`. */
@@ -358,13 +396,33 @@ export const Account = accountClass(durableObject, guarded, wasm);
 
 export class Index extends durableObject("Index") {
   fetch(request) {
-    return guarded(() => this.current().fetch(request));
+    return this.#settle(() => this.current().fetch(request));
   }
   update(name, row) {
-    return guarded(() => this.current().update(name, row));
+    return this.#settle(() => this.current().update(name, row));
   }
   ask(name, question) {
-    return guarded(() => this.current().ask(name, question));
+    return this.#settle(() => this.current().ask(name, question));
+  }
+  /** Answers a message of another object of this class, or of an administrator. */
+  tell(name, message) {
+    return this.#settle(() => {
+      const outcome = this.current().tell(name, message);
+      // In the same turn as the step, and the alarm with it: nothing comes between.
+      return outcome?.erase ? this.ctx.storage.deleteAll().then(() => "") : outcome;
+    });
+  }
+  /** Takes a step, again and again while it lacks what other objects are to be told first. */
+  #settle(step, rounds = ROUNDS) {
+    const outcome = guarded(step);
+    if (outcome?.calls === undefined) return outcome;
+    if (rounds === 0) throw new Error("an index that asks for ever more");
+    return this.#call(outcome.calls).then(() => this.#settle(step, rounds - 1));
+  }
+  /** Tells objects what they are to be told, names and messages in turn, and passes their answers on. */
+  async #call(calls) {
+    const answers = await tellAll(this.env, calls);
+    guarded(() => this.current().told(this.ctx.id.name, calls, answers));
   }
   webSocketMessage(socket, message) {
     guarded(() => this.current().webSocketMessage(socket, message));
@@ -373,9 +431,17 @@ export class Index extends durableObject("Index") {
     answerClose(socket, code, reason);
     guarded(() => this.current().webSocketClose(socket));
   }
-  alarm() {
+  async alarm() {
     const name = this.ctx.id.name;
-    if (name !== undefined) guarded(() => this.current().alarm(name));
+    if (name === undefined) return;
+    const outcome = guarded(() => this.current().alarm(name));
+    if (outcome === undefined) return;
+    try {
+      await this.#call(outcome.calls);
+    } catch (error) {
+      console.error("index: " + error);
+      guarded(() => this.current().told(name, outcome.calls, undefined));
+    }
   }
 }
 
@@ -392,18 +458,18 @@ const ANSWER = {
 };
 
 /** Reads the body of a request that the Worker answers, undefined when it is too large, and goes on with it. */
-async function withBody(request, answer) {
+async function withBody(request, env, answer) {
   let body = NO_BODY;
   try {
-    if (request.method !== "GET") body = await readBody(request, wasm.bodyLimit());
+    if (request.method !== "GET" && request.method !== "HEAD") body = await readBody(request, wasm.bodyLimit());
   } catch (error) {
-    return guarded(() => wasm.unreadable(error));
+    return guarded(() => wasm.unreadable(request, env, error));
   }
   return answer(body);
 }
 
 /** Asks the indexes what a request asks; `what` it is, `wasm.fetch` said. */
-const ask = (request, env, what) => withBody(request, (body) => askWith(body, request, env, what));
+const ask = (request, env, what) => withBody(request, env, (body) => askWith(body, request, env, what));
 
 async function askWith(body, request, env, what) {
   const { headers } = request;
@@ -459,7 +525,7 @@ const perform = {
   },
   /** Writes that are done together. */
   commit: (request, env, description) =>
-    withBody(request, async (body) => {
+    withBody(request, env, async (body) => {
       const parts = guarded(() => wasm.splitCommit(request, env, body));
       if (!Array.isArray(parts)) return parts;
       const asked = [];
@@ -472,9 +538,14 @@ const perform = {
       const decisive = guarded(() => wasm.decisiveAnswer(answers.map(([status]) => status)));
       return guarded(() => wasm.respondWith(request, env, ...answers[decisive]));
     }),
+  /** How far a collection group is, whose index has these objects. */
+  async group(request, env, id, names) {
+    const states = await tellAll(env, names.flatMap((name) => [name, "join"]));
+    return guarded(() => wasm.groupState(request, env, id, states));
+  },
   /** An administrator's request. */
   admin: (request, env, description, actor) =>
-    withBody(request, async (body) => {
+    withBody(request, env, async (body) => {
       const answer = await env.ACCESS.getByName("access").act(description, body, actor);
       // What an administrator does is in force here at once.
       await refreshAnew(env);

@@ -72,6 +72,15 @@ pub const ANSWER_BYTES: usize = 8 * 1_024 * 1_024;
 /// How long an index remembers a deleted document, in microseconds: an hour. No earlier change of it can be on its way
 /// for so long.
 pub const TOMBSTONE_MICROS: i64 = 60 * 60 * 1_000_000;
+/// Objects that share the indexes of collections that are in no group.
+pub const REGISTRIES: u32 = 16;
+/// Indexes of collections that one answer of such an object names.
+pub const REGISTRY_PAGE: usize = 100;
+/// Documents of a collection that join the index of a group that was declared late at a time, and at least; between two
+/// times it answers.
+pub const JOINING_DOCUMENTS: usize = 192;
+/// Bytes of documents that join at a time, and those of at most 15 more.
+pub const JOINING_BYTES: usize = 4 * 1_024 * 1_024;
 /// Documents that an index brings to new settings at a time, between which it answers.
 pub const REBUILD_DOCUMENTS: usize = 200;
 /// Documents in the result of a live query.

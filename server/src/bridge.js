@@ -40,6 +40,16 @@ export function lookup(paths) {
   return { lookup: paths.split("//") };
 }
 
+/** Objects of indexes that are to be told something, names and messages in turn, before the same is called again. */
+export function calls(calls) {
+  return { calls };
+}
+
+/** Everything that the object keeps is to be erased. */
+export function erase() {
+  return { erase: true };
+}
+
 /** Whose request is to be counted before the same is called again. */
 export function count(uid) {
   return { count: uid };

@@ -35,6 +35,14 @@ extern "C" {
     #[wasm_bindgen(catch)]
     pub(crate) fn lookup(paths: &str) -> Result<JsValue, JsValue>;
 
+    /// Objects of indexes that are to be told something before the same is called again: names and messages in turn.
+    #[wasm_bindgen(catch)]
+    pub(crate) fn calls(calls: &Array) -> Result<JsValue, JsValue>;
+
+    /// An object that is to be erased now.
+    #[wasm_bindgen(catch)]
+    pub(crate) fn erase() -> Result<JsValue, JsValue>;
+
     /// Whose request is to be counted before the same is called again.
     #[wasm_bindgen(catch)]
     pub(crate) fn count(uid: &str) -> Result<JsValue, JsValue>;

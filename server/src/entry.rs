@@ -10,15 +10,18 @@ use blaze_engine::auth::Auth;
 use blaze_engine::guard::{Caller, Explained, Stop};
 use blaze_engine::http::admin_request;
 use blaze_engine::http::document_request::is_upgrade;
+use blaze_engine::http::group_request;
 use blaze_engine::http::home::home;
 use blaze_engine::http::query_request::{Ask, Question};
 use blaze_engine::http::reply::Reply;
 use blaze_engine::http::route::{Route, check_url, route as find_route};
-use blaze_engine::http::{Headers, cors, document_request, security};
+use blaze_engine::http::{Headers, content_encoding, cors, document_request, parameters, security};
+use blaze_engine::index::shard;
 use blaze_schema::error::{Code, Error};
 use blaze_schema::id::ulid;
 use blaze_schema::limits::BODY_BYTES;
 use blaze_schema::path::{CollectionPath, DocumentPath};
+use blaze_schema::query::Source;
 use js_sys::{Array, Reflect};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, future_to_promise};
@@ -70,13 +73,29 @@ fn unreadable_url(thrown: &JsValue) -> Option<Reply> {
     })
 }
 
-/// The answer to a request whose body cannot be read: its framing is broken, or it broke off.
+/// Whether a body is to be inflated, by the request's `Content-Encoding`.
+///
+/// # Errors
+/// A refusal, for [`unreadable`].
+#[wasm_bindgen(js_name = isGzip)]
+pub fn is_gzip(encoding: &str) -> Result<bool, JsValue> {
+    content_encoding::is_gzip(encoding)
+        .map_err(|error| serde_json::to_string(&error).map_or(JsValue::UNDEFINED, JsValue::from))
+}
+
+/// The answer to a request whose body cannot be read: it has an encoding that is refused ([`is_gzip`]), its framing is
+/// broken, or it broke off.
 ///
 /// # Errors
 /// When the answer cannot be built.
 #[wasm_bindgen]
-pub fn unreadable(thrown: &JsValue) -> Result<Response, JsValue> {
-    response(&Error::invalid(format!("body: {}", bridge::message(thrown))).into())
+pub fn unreadable(request: &Request, env: &Env, thrown: &JsValue) -> Result<Response, JsValue> {
+    let refused = thrown.as_string().and_then(|text| serde_json::from_str::<Error>(&text).ok());
+    let reply = match refused {
+        Some(error) => content_encoding::refusal(error),
+        None => Error::invalid(format!("body: {}", bridge::message(thrown))).into(),
+    };
+    finish(reply, &Incoming::new(request)?, env)
 }
 
 /// The answer when an object could not give one: it was overloaded, or reset while it worked.
@@ -104,7 +123,13 @@ fn answer(
 ) -> Result<JsValue, JsValue> {
     let summary = Incoming::summary(&request)?;
     let route = check_url(summary.url()).map_err(Reply::from);
-    let route = route.and_then(|()| find_route(summary.method(), summary.path()));
+    let mut route = route.and_then(|()| find_route(summary.method(), summary.path()));
+    if let (Ok(found), false) = (&route, summary.query().is_empty()) {
+        // Which parameters there are depends on whether it is a socket.
+        if let Err(error) = parameters::check(found, &Incoming::new(&request)?.request()) {
+            route = Err(error.into());
+        }
+    }
     if let (true, Ok(Route::Document(path))) = (is_counted, &route) {
         // Its object finds out who asks.
         return Ok(to_document(&path));
@@ -136,6 +161,17 @@ fn answer(
             }
             Err(error) => error.into(),
         },
+        Ok(Route::Group(id)) => {
+            let names = administrator(auth.as_deref())
+                .and_then(|_| shard::of_source(&Source::Group(id.clone()), &*collections()?));
+            match names {
+                Ok(names) => {
+                    let names: Array = names.iter().map(JsValue::from).collect();
+                    return Ok(Array::of3(&"group".into(), &id.into(), &names).into());
+                }
+                Err(error) => error.into(),
+            }
+        }
         Ok(Route::SignIns) => crate::account::offered(),
         Ok(Route::Accounts) => return Ok(Array::of1(&"accounts".into()).into()),
         Ok(Route::Jwks) => published(own_keys()),
@@ -198,6 +234,20 @@ fn administrator(auth: Option<&Auth>) -> Result<String, Error> {
         return Ok(auth.map_or("anybody", |auth| &auth.uid).to_owned());
     }
     admin_request::actor(auth).map(str::to_owned)
+}
+
+/// How far a collection group is, from what the objects of its index say.
+///
+/// # Errors
+/// When the answer cannot be built.
+#[wasm_bindgen(js_name = groupState)]
+pub fn group_state(
+    request: &Request,
+    env: &Env,
+    id: &str,
+    states: Vec<String>,
+) -> Result<Response, JsValue> {
+    finish(group_request::reply(id, &states), &Incoming::new(request)?, env)
 }
 
 /// The answer that an object gave in parts: what [`bridge::respond`] takes.

@@ -1,4 +1,5 @@
-//! The Durable Object of one index: of a collection, of one shard of it, or of a collection group.
+//! The Durable Object of one index: of a collection, of one shard of it, or of a collection group; or of the indexes
+//! that there are.
 //!
 //! As in a document's object, nothing is awaited between reading an event and having carried out its effects.
 
@@ -10,7 +11,9 @@ use crate::respond::{count_rows, failed};
 use crate::sqlite::SqliteStore;
 use blaze_engine::http::query_request;
 use blaze_engine::index::live::Subscription;
-use blaze_engine::index::{Effect, Event, Index as Engine, shard};
+use blaze_engine::index::object::{Object as Engine, Reaction};
+use blaze_engine::index::registry;
+use blaze_engine::index::{Effect, Event};
 use blaze_engine::unread::UNREAD_REASON;
 use blaze_schema::changes::is_part_text;
 use blaze_schema::error::{Code, Error};
@@ -18,7 +21,7 @@ use blaze_schema::message::{ClientMessage, PING, PONG, close_code, pong_text};
 use js_sys::Array;
 use std::cell::RefCell;
 use wasm_bindgen::prelude::*;
-use web_sys::{Request, Response};
+use web_sys::Request;
 use worker::Env;
 use worker::worker_sys::DurableObjectState;
 
@@ -31,6 +34,7 @@ pub struct Index {
     engine: RefCell<Option<Engine>>,
     store: RefCell<SqliteStore>,
     readers: Readers,
+    counts_rows: bool,
 }
 
 #[wasm_bindgen]
@@ -41,9 +45,10 @@ impl Index {
     /// When the object has no SQLite.
     #[wasm_bindgen(constructor)]
     pub fn new(state: Option<DurableObjectState>, env: Env) -> Result<Index, JsValue> {
-        let store = SqliteStore::of(state.as_ref(), count_rows(&env))?;
+        let counts_rows = count_rows(&env);
+        let store = SqliteStore::of(state.as_ref(), counts_rows)?;
         let (engine, store) = (RefCell::new(None), RefCell::new(store));
-        Ok(Index { state, engine, store, readers: Readers::new() })
+        Ok(Index { state, engine, store, readers: Readers::new(), counts_rows })
     }
 
     /// Whether what was asked of an index that was never written takes its object.
@@ -52,23 +57,31 @@ impl Index {
         self.store.borrow().was_written()
     }
 
-    /// Takes a document's change: its row. Returns the rows read and written, where they are counted.
+    /// Takes a document's change: its row. Returns the rows read and written, where they are counted; or calls
+    /// ([`Index::told`]), after whose answers the same is to be done again.
     ///
     /// # Errors
     /// The engine's error, as its detail.
-    pub fn update(&self, name: &str, row: &str) -> Result<Option<Vec<f64>>, JsValue> {
+    pub fn update(&self, name: &str, row: &str) -> Result<JsValue, JsValue> {
         match self.answer(name, Event::Update { row: row.as_bytes().to_vec() }) {
-            Ok(_) => {
-                Ok(self.store.borrow().take_counts().map(|(read, written)| vec![read, written]))
-            }
+            Ok(Answered::Text(_)) => Ok(match self.store.borrow().take_counts() {
+                Some((read, written)) => Array::of2(&read.into(), &written.into()).into(),
+                None => JsValue::UNDEFINED,
+            }),
+            Ok(Answered::Calls(calls)) => Ok(calls),
             Err(error) => Err(JsValue::from(error.detail)),
         }
     }
 
     /// Answers what a request asks, or one part of it: a text, or `[status, text]` for one that is not answered, or
-    /// `[status, text, rows read, rows written]` where rows are counted.
+    /// `[status, text, rows read, rows written]` where rows are counted; or calls, as [`Index::update`].
     pub fn ask(&self, name: &str, question: &str) -> JsValue {
-        let answer = query_request::event(question).and_then(|event| self.answer(name, event));
+        let answer = match query_request::event(question).and_then(|event| self.answer(name, event))
+        {
+            Ok(Answered::Text(text)) => Ok(text),
+            Ok(Answered::Calls(calls)) => return calls,
+            Err(error) => Err(error),
+        };
         let counts = self.store.borrow().take_counts();
         match (answer, counts) {
             (Ok(text), None) => text.into(),
@@ -81,11 +94,11 @@ impl Index {
         }
     }
 
-    /// Opens a socket for a live query.
+    /// Opens a socket for a live query; or calls, as [`Index::update`].
     ///
     /// # Errors
     /// When it cannot be opened.
-    pub fn fetch(&self, request: &Request, _: Option<Vec<u8>>) -> Result<Response, JsValue> {
+    pub fn fetch(&self, request: &Request) -> Result<JsValue, JsValue> {
         let incoming = Incoming::new(request)?;
         let name = incoming.value("name").unwrap_or_default();
         self.listen(&incoming, &name)
@@ -99,6 +112,61 @@ impl Index {
             // A socket that has gone meanwhile concerns nobody else.
             let _ = socket.unchecked_ref::<Socket>().send(&pong_text(number));
         }
+    }
+
+    /// Answers a message of another object, or of an administrator: a text; or calls, as [`Index::update`]; or
+    /// `{ erase: true }` where everything is to be erased at once.
+    ///
+    /// # Errors
+    /// The engine's error, as its detail.
+    pub fn tell(&self, name: &str, message: &str) -> Result<JsValue, JsValue> {
+        let failed = |error: Error| JsValue::from(error.detail);
+        if registry::is_registry(name) {
+            let answer = registry::answer(&mut *self.store.borrow_mut(), message);
+            return answer.map(JsValue::from).map_err(failed);
+        }
+        self.wake(name)?;
+        let asked = {
+            let mut engine = self.engine.borrow_mut();
+            let Some(engine) = engine.as_mut() else { return Ok(JsValue::UNDEFINED) };
+            engine.asked(&mut *self.store.borrow_mut(), bridge::now(), message)
+        };
+        let (text, Reaction { effects, calls, erase }) = asked.map_err(failed)?;
+        self.carry_out(effects, None)?;
+        if erase {
+            // The tables go too: what is known of them is void.
+            let store = SqliteStore::of(self.state.as_ref(), self.counts_rows)?;
+            self.store.replace(store);
+            self.engine.replace(None);
+            return bridge::erase();
+        }
+        if calls.is_empty() { Ok(text.into()) } else { flat(&calls) }
+    }
+
+    /// Takes the answers to calls: objects of this class, and what each was told, in turn. `answers` is missing where one
+    /// gave none.
+    ///
+    /// # Errors
+    /// The engine's error, as its detail.
+    pub fn told(
+        &self,
+        name: &str,
+        calls: Vec<String>,
+        answers: Option<Vec<String>>,
+    ) -> Result<(), JsValue> {
+        self.wake(name)?;
+        let calls: Vec<_> = calls
+            .chunks_exact(2)
+            .filter_map(|pair| <&[String; 2]>::try_from(pair).ok())
+            .map(|[object, message]| (object.clone(), message.clone()))
+            .collect();
+        let told = {
+            let mut engine = self.engine.borrow_mut();
+            let Some(engine) = engine.as_mut() else { return Ok(()) };
+            let (now, random) = (bridge::now(), bridge::random());
+            engine.told(&mut *self.store.borrow_mut(), now, random, &calls, answers.as_deref())
+        };
+        self.carry_out(told.map_err(|error| JsValue::from(error.detail))?, None).map(|_| ())
     }
 
     /// A socket was closed.
@@ -119,10 +187,14 @@ impl Index {
         }
     }
 
-    /// The alarm rings. `name` is the object's.
-    pub fn alarm(&self, name: &str) {
-        if let Err(thrown) = self.handle(name, Event::Alarm, None) {
-            worker::console_error!("{}", bridge::message(&thrown));
+    /// The alarm rings. `name` is the object's. Calls, if there are any, whose answers go to [`Index::told`].
+    pub fn alarm(&self, name: &str) -> JsValue {
+        match self.handle(name, Event::Alarm, None) {
+            Ok((_, calls)) => calls.unwrap_or(JsValue::UNDEFINED),
+            Err(thrown) => {
+                worker::console_error!("{}", bridge::message(&thrown));
+                JsValue::UNDEFINED
+            }
         }
     }
 }
@@ -134,22 +206,34 @@ impl Index {
             .ok_or_else(|| JsValue::from("an index that was never written has no sockets"))
     }
 
-    fn answer(&self, name: &str, event: Event) -> Result<String, Error> {
-        let answer = self.handle(name, event, None).map_err(|thrown| failed(&thrown))?;
-        answer.unwrap_or_else(|| Err(Error::new(Code::Internal, "the index gave no answer")))
+    fn answer(&self, name: &str, event: Event) -> Result<Answered, Error> {
+        let (answer, calls) = self.handle(name, event, None).map_err(|thrown| failed(&thrown))?;
+        match (calls, answer) {
+            (Some(calls), _) => Ok(Answered::Calls(calls)),
+            (None, Some(answer)) => answer.map(Answered::Text),
+            (None, None) => Err(Error::new(Code::Internal, "the index gave no answer")),
+        }
     }
 
-    fn listen(&self, incoming: &Incoming, name: &str) -> Result<Response, JsValue> {
+    fn listen(&self, incoming: &Incoming, name: &str) -> Result<JsValue, JsValue> {
         let subscription = incoming.value("query").unwrap_or_default();
         let resume = incoming.value("resume");
         let attachment = format!("{name}\n{subscription}");
         let tag = Subscription::tag_of(&subscription);
         // Who is here already is woken first: the new socket is none of them.
         self.wake(name)?;
+        if let Some(engine) = self.engine.borrow_mut().as_mut() {
+            // It cannot be accepted twice.
+            let lacks = engine.lacks(&*self.store.borrow());
+            let lacks = lacks.map_err(|error| JsValue::from(error.detail))?;
+            if !lacks.is_empty() {
+                return flat(&lacks);
+            }
+        }
         let accepted: Array = bridge::accept_tagged(self.state()?, &attachment, &tag, PING, PONG)?;
         let socket: JsValue = accepted.get(1);
         self.handle(name, Event::Connect { subscription, resume }, Some(socket.unchecked_ref()))?;
-        Ok(accepted.get(0).unchecked_into())
+        Ok(accepted.get(0))
     }
 
     /// Makes the engine, with the live queries that the sockets left.
@@ -157,9 +241,8 @@ impl Index {
         if self.engine.borrow().is_some() {
             return Ok(());
         }
-        let made = collections().and_then(|collections| shard::by_name(name, &collections));
-        let (source, settings) = made.map_err(|error| JsValue::from(error.detail))?;
-        self.engine.replace(Some(Engine::new(source, settings)));
+        let made = collections().and_then(|collections| Engine::new(name, &collections));
+        self.engine.replace(Some(made.map_err(|error| JsValue::from(error.detail))?));
         let Some(state) = &self.state else { return Ok(()) };
         let attachments = bridge::attachments(state)?;
         let subscription = |attachment: JsValue| {
@@ -173,27 +256,39 @@ impl Index {
         Ok(())
     }
 
+    /// One step of the engine, and its effects: the answer and the calls that it has. `origin` is the socket that the event
+    /// came from.
     fn handle(
         &self,
         name: &str,
         event: Event,
         origin: Option<&Socket>,
-    ) -> Result<Option<Result<String, Error>>, JsValue> {
+    ) -> Result<(Option<Result<String, Error>>, Option<JsValue>), JsValue> {
         self.wake(name)?;
         self.run(event, origin)
     }
 
-    /// One step of the engine, and its effects. `origin` is the socket that the event came from.
     fn run(
         &self,
         event: Event,
         origin: Option<&Socket>,
-    ) -> Result<Option<Result<String, Error>>, JsValue> {
-        let effects = {
+    ) -> Result<(Option<Result<String, Error>>, Option<JsValue>), JsValue> {
+        let Reaction { effects, calls, .. } = {
             let mut engine = self.engine.borrow_mut();
-            let Some(engine) = engine.as_mut() else { return Ok(None) };
+            let Some(engine) = engine.as_mut() else { return Ok((None, None)) };
             engine.handle(&mut *self.store.borrow_mut(), bridge::now(), bridge::random(), event)
         };
+        let answer = self.carry_out(effects, origin)?;
+        let calls = if calls.is_empty() { None } else { Some(flat(&calls)?) };
+        Ok((answer, calls))
+    }
+
+    /// Does what is to be done; gives the answer, if there is one.
+    fn carry_out(
+        &self,
+        effects: Vec<Effect>,
+        origin: Option<&Socket>,
+    ) -> Result<Option<Result<String, Error>>, JsValue> {
         let mut answer = None;
         let mut is_continued = false;
         for effect in effects {
@@ -233,4 +328,21 @@ impl Index {
         }
         Ok(())
     }
+}
+
+/// What came of an event that is answered.
+enum Answered {
+    Text(String),
+    /// What is to be asked before the event happens again.
+    Calls(JsValue),
+}
+
+/// Objects and messages in turn, as `shim.js` takes them.
+fn flat(calls: &[(String, String)]) -> Result<JsValue, JsValue> {
+    let list = Array::new();
+    for (object, message) in calls {
+        list.push(&object.into());
+        list.push(&message.into());
+    }
+    bridge::calls(&list)
 }

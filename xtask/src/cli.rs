@@ -41,6 +41,8 @@ enum Command {
     /// Make, list and revoke the API keys of a running server
     #[command(subcommand)]
     Key(crate::keys::Key),
+    /// Wait until the documents of a collection group have joined its index, after it was declared late
+    Group(crate::group::Group),
     /// Run a million cases of the randomised tests
     Fuzz,
     /// Measure against a hand-written Durable Object, and write docs/benchmarks.md
@@ -93,6 +95,7 @@ pub(crate) fn run() -> Result<()> {
         Command::Test { filters } => test::run(&workspace, &filters),
         Command::Rules(command) => crate::rules::run(&command),
         Command::Key(command) => crate::keys::run(&command),
+        Command::Group(command) => crate::group::run(&command),
         Command::Fuzz => test::fuzz(&workspace),
         #[cfg(feature = "bench")]
         Command::Bench(options) => crate::bench::run(&workspace, &options),

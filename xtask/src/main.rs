@@ -9,6 +9,7 @@ mod bundle;
 mod check;
 mod cli;
 mod demo_data;
+mod group;
 mod keys;
 mod npm;
 #[cfg(not(feature = "bench"))]

@@ -89,7 +89,11 @@ pub fn event(request: &Request<'_>, body: &[u8], actor: &str) -> Result<Event, E
     let actor = || actor.to_owned();
     match (request.method, resource(request.path)) {
         ("PUT", Some(Resource::Rules)) => refuse(request.headers, &UNKNOWN)?,
-        ("POST" | "DELETE", _) => no_preconditions(request.headers, "only rules have versions")?,
+        ("POST" | "DELETE", _) => {
+            no_preconditions(request.headers, "only rules have versions")?;
+            // Repeated, it would make another key.
+            refuse(request.headers, &[("Idempotency-Key", "only documents' writes have it")])?;
+        }
         _ => {}
     }
     match (request.method, resource(request.path)) {
@@ -331,6 +335,7 @@ mod tests {
             ("DELETE", "/v1/keys/a", &[], b"{}", 400, "body"),
             ("DELETE", "/v1/keys/a", &[("if-match", "\"1\"")], b"", 400, "If-Match"),
             ("POST", "/v1/keys", &[("if-none-match", "*")], br#"{"name":"a"}"#, 400, "If-None-"),
+            ("POST", "/v1/keys", &[("idempotency-key", "k")], br#"{"name":"a"}"#, 400, "Idempot"),
             ("PUT", "/v1/rules", &[("if-unmodified-since", "x")], b"", 400, "If-Unmodified-"),
             ("POST", "/v1/signing-keys", &[], br#"{"revoke":1}"#, 400, "revoke"),
             ("POST", "/v1/signing-keys", &[], br#"{"revoked":true}"#, 400, "revoked"),

@@ -11,6 +11,7 @@ pub mod content_encoding;
 pub mod cors;
 pub mod credential;
 pub mod document_request;
+pub mod group_request;
 pub mod home;
 #[cfg(feature = "openapi")]
 pub mod openapi;

@@ -22,6 +22,7 @@ impl Route {
             | Route::Query
             | Route::Aggregate
             | Route::Listen
+            | Route::Group(_)
             | Route::Jwks
             | Route::SignIns
             | Route::Accounts
@@ -113,6 +114,7 @@ mod tests {
         ("DELETE", "/v1/keys/k", &[]),
         ("POST", "/v1/signing-keys", &[]),
         ("GET", "/v1/audit", &["limit=1&before=2"]),
+        ("GET", "/v1/groups/m", &[]),
         ("GET", "/v1/jwks.json", &[]),
         ("GET", "/v1/openapi.json", &[]),
         ("GET", "/health", &[]),

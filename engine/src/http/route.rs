@@ -28,6 +28,8 @@ pub enum Route {
     Listen,
     /// `/v1/rules`, `/v1/keys`, `/v1/audit` and what is below them: for administrators, see [`admin_request`].
     Admin,
+    /// `GET /v1/groups/{id}`: for administrators.
+    Group(String),
     /// `GET /v1/jwks.json`
     Jwks,
     /// `GET /v1/accounts`: which ways there are to sign in.
@@ -82,6 +84,14 @@ pub fn route(method: &str, path: &str) -> Result<Route, Reply> {
     if let Some(methods) = account_request::methods(path) {
         return allow(method, methods, Route::Accounts);
     }
+    if let Some(id) = path.strip_prefix("/v1/groups/") {
+        return match Path::parse_url(id).map_err(Reply::from)? {
+            Path::Collection(path) if path.as_str() == path.id() => {
+                allow(method, "GET, HEAD", Route::Group(path.id().to_owned()))
+            }
+            _ => Err(no_route(path)),
+        };
+    }
     let (methods, found) = match path {
         "/v1/jwks.json" => ("GET, HEAD", Route::Jwks),
         "/v1/accounts" => ("GET, HEAD", Route::SignIns),
@@ -92,11 +102,15 @@ pub fn route(method: &str, path: &str) -> Result<Route, Reply> {
         "/v1/commit" => ("POST", Route::Commit),
         "/v1/listen" => ("GET", Route::Listen),
         _ if path == "/v1" || path.starts_with("/v1/") => {
-            return Err(Error::new(Code::NotFound, format!("no route {path}")).into());
+            return Err(no_route(path));
         }
         _ => ("GET, HEAD", Route::Page),
     };
     allow(method, methods, found)
+}
+
+fn no_route(path: &str) -> Reply {
+    Error::new(Code::NotFound, format!("no route {path}")).into()
 }
 
 fn allow(method: &str, methods: &'static str, found: Route) -> Result<Route, Reply> {
@@ -153,6 +167,7 @@ mod tests {
             ("POST", "/v1/keys", Route::Admin),
             ("DELETE", "/v1/keys/abc", Route::Admin),
             ("GET", "/v1/audit", Route::Admin),
+            ("GET", "/v1/groups/mess%20ages", Route::Group("mess ages".to_owned())),
             ("OPTIONS", "/v1/keys", Route::Options("GET, HEAD, POST")),
             ("GET", "/v1/jwks.json", Route::Jwks),
             ("OPTIONS", "/v1/docs/users/alice", Route::Options(DOCUMENT_METHODS)),
@@ -200,6 +215,11 @@ mod tests {
             ("GET", "/v1/keys/", 404),
             ("DELETE", "/v1/keys/a/b", 404),
             ("GET", "/v1/rules/", 404),
+            ("GET", "/v1/groups", 404),
+            ("GET", "/v1/groups/", 400),
+            ("GET", "/v1/groups/a/b", 404),
+            ("GET", "/v1/groups/a/b/c", 404),
+            ("POST", "/v1/groups/a", 405),
             ("DELETE", "/", 405),
         ] {
             let reply = route(method, path).unwrap_err();

@@ -8,11 +8,16 @@ pub mod aggregate;
 mod bounds;
 mod entries;
 mod execute;
+pub(crate) mod joining;
 mod key;
 pub mod live;
 mod meta;
+pub mod object;
+#[cfg(test)]
+mod object_tests;
 pub mod page;
 mod plan;
+pub mod registry;
 pub(crate) mod request;
 pub mod row;
 mod run;

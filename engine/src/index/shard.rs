@@ -12,9 +12,9 @@ use blaze_schema::query::Source;
 pub fn of_document(path: &DocumentPath, collections: &Collections) -> Vec<String> {
     let collection = path.collection();
     let settings = collections.of(collection.id());
-    let mut names = vec![format!("c/{}/{collection}", shard(path.id(), settings.shards))];
+    let mut names = vec![format!("c/{}/{collection}", of_few(path.id(), settings.shards))];
     if settings.group {
-        names.push(format!("g/{}/{}", shard(path.as_str(), settings.shards), collection.id()));
+        names.push(format!("g/{}/{}", of_few(path.as_str(), settings.shards), collection.id()));
     }
     names
 }
@@ -58,8 +58,17 @@ pub fn by_name(name: &str, collections: &Collections) -> Result<(Source, Setting
     }
 }
 
-/// Which of so many shards.
-fn shard(name: &str, shards: u32) -> u32 {
+/// The number of the shard that an index's name says.
+///
+/// # Errors
+/// `internal` for a name that says none.
+pub(crate) fn number_of(name: &str) -> Result<u32, Error> {
+    let number = name.split('/').nth(1).and_then(|number| number.parse().ok());
+    number.ok_or_else(|| Error::new(Code::Internal, format!("{name:?} is no index")))
+}
+
+/// The number of the shard, of so many, to which a name belongs.
+pub(crate) fn of_few(name: &str, shards: u32) -> u32 {
     if shards <= 1 {
         return 0;
     }

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 const FOR: &str = "For administrators: it takes an API key or token with the role admin.";
 
 /// The components, by their names.
-pub(super) fn schemas() -> [(&'static str, Value); 11] {
+pub(super) fn schemas() -> [(&'static str, Value); 12] {
     [
         ("Rules", rules()),
         ("RulesVersion", rules_version()),
@@ -26,6 +26,7 @@ pub(super) fn schemas() -> [(&'static str, Value); 11] {
         ("JsonWebKey", key()),
         ("JsonWebKeySet", key_set()),
         ("SigningKey", signing_key()),
+        ("Group", group()),
     ]
 }
 
@@ -63,6 +64,15 @@ pub(super) fn paths() -> Map<String, Value> {
             }))
         }))},
         "/v1/audit": {"get": list_audit()},
+        "/v1/groups/{group}": {
+            "parameters": [path_parameter("group", "The id of the group's collections, percent-encoded.")],
+            "get": operation("getGroup", "How far the documents of collections have joined the index of their group", json!({
+                "responses": with_problems(json!({
+                    "200": answer("How far it is. It goes on by itself.", "Group"),
+                    "409": problem("The collections are no group")
+                }))
+            }))
+        },
         "/v1/jwks.json": {"get": {
             "operationId": "jwks",
             "summary": "The public keys of the tokens that this server signs (RFC 7517)",
@@ -71,6 +81,18 @@ pub(super) fn paths() -> Map<String, Value> {
         }}
     });
     paths.as_object().cloned().unwrap_or_default()
+}
+
+fn group() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "group": {"type": "string", "description": "The id of the collections"},
+            "complete": {"type": "boolean", "description": "Queries of the group are answered."},
+            "documents": {"type": "integer", "minimum": 0, "description": "Documents that have joined late, while others are missing."}
+        },
+        "required": ["group", "complete"]
+    })
 }
 
 /// An operation for administrators, whose other fields are `more`.

@@ -1,0 +1,40 @@
+//! `GET /v1/groups/{id}`: how far the documents of a collection group's collections have joined its index.
+
+use super::reply::Reply;
+use crate::index::joining::State;
+use blaze_schema::error::{Code, Error};
+use serde_json::json;
+
+/// The response, from what each object of the group's index answered to [`JOIN`](crate::index::object::JOIN).
+pub fn reply(id: &str, states: &[String]) -> Reply {
+    match states.iter().map(|state| serde_json::from_str::<State>(state)).collect() {
+        Ok(states) => Reply::json(200, body(id, states)),
+        Err(error) => Error::new(Code::Internal, format!("a group's index: {error}")).into(),
+    }
+}
+
+fn body(id: &str, states: Vec<State>) -> String {
+    let complete = states.iter().all(|state| state.whole);
+    if complete {
+        return json!({"group": id, "complete": true}).to_string();
+    }
+    let joined = states.iter().fold(0_u64, |sum, state| sum.saturating_add(state.documents));
+    json!({"group": id, "complete": false, "documents": joined}).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_is_complete_when_all_its_shards_are() {
+        let shard = |whole: bool, documents: u64| {
+            json!({"whole": whole, "documents": documents}).to_string()
+        };
+        let body = |states: &[String]| reply("m", states).body;
+        assert_eq!(body(&[shard(true, 0)]), r#"{"complete":true,"group":"m"}"#);
+        let two = [shard(false, 3), shard(true, 0), shard(false, 4)];
+        assert_eq!(body(&two), r#"{"complete":false,"documents":7,"group":"m"}"#);
+        assert_eq!(reply("m", &[String::new()]).status, 500);
+    }
+}
