@@ -86,7 +86,7 @@ fn answered(
             assert_eq!(session.other(), json!({"pong": number}), "{shown}");
         }
         Some(Ok(ClientMessage::Auth(_) | ClientMessage::Unlisten(_))) => {}
-        Some(Ok(ClientMessage::Write { id, write })) => {
+        Some(Ok(ClientMessage::Write { id, write, .. })) => {
             let answer = session.answer(&id);
             assert!(write.is_ok() || answer["error"]["code"].is_string(), "{shown}: {answer}");
         }
