@@ -123,7 +123,6 @@ impl<S: Snapshot> Listener<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::rc::Rc;
 
     /// A content and a version.
     type Seen = (char, u32);
