@@ -527,7 +527,7 @@ export class Blaze {
   }
 }
 
-strict(Blaze, { direct: { setToken: 1, collection: 1, collectionGroup: 1, doc: 1, onConnection: 1, close: 0 } });
+strict(Blaze, { direct: { setToken: 1, collection: 1, collectionGroup: 1, doc: 1, onConnection: 1, reconnect: 0, close: 0 } });
 
 /** Checks a token, or what was given for one. */
 const tokenOf = (token) => (token === null ? null : textOf(token, "token"));

@@ -32,4 +32,15 @@ test("a result's list is the caller's own", async () => {
   assert.deepEqual(seen, ["a", "b", "c"]);
 });
 
+test("a deleted document has the version of its delete", async () => {
+  const doc = fresh().doc("a");
+  assert.equal((await doc.get()).version, 0);
+  await doc.set({});
+  const { version } = await doc.delete();
+  const snapshot = await doc.get();
+  assert.deepEqual([snapshot.exists(), snapshot.version, version], [false, 2, 2]);
+  await doc.set({});
+  assert.equal((await doc.get()).version, 3);
+});
+
 test("the end", () => db.close());
