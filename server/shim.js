@@ -120,6 +120,10 @@ async function answerAlone(env, binding, call, name) {
       outcome = guarded(() => step(NOTHING, false));
     }
     return guarded(() => object.needsObject()) ? undefined : outcome;
+  } catch (error) {
+    // A write that found no rows to go to.
+    if (!initState.criticalError && guarded(() => object.needsObject())) return undefined;
+    throw error;
   } finally {
     // Another instance of wasm knows nothing of it.
     if (initState.instanceId === instanceId && !initState.criticalError) object.free();
