@@ -121,15 +121,7 @@ fn answer(
     is_final: bool,
     is_counted: bool,
 ) -> Result<JsValue, JsValue> {
-    let summary = Incoming::summary(&request)?;
-    let route = check_url(summary.url()).map_err(Reply::from);
-    let mut route = route.and_then(|()| find_route(summary.method(), summary.path()));
-    if let (Ok(found), false) = (&route, summary.query().is_empty()) {
-        // Which parameters there are depends on whether it is a socket.
-        if let Err(error) = parameters::check(found, &Incoming::new(&request)?.request()) {
-            route = Err(error.into());
-        }
-    }
+    let route = routed(&request)?;
     if let (true, Ok(Route::Document(path))) = (is_counted, &route) {
         // Its object finds out who asks.
         return Ok(to_document(&path));
@@ -161,17 +153,10 @@ fn answer(
             }
             Err(error) => error.into(),
         },
-        Ok(Route::Group(id)) => {
-            let names = administrator(auth.as_deref())
-                .and_then(|_| shard::of_source(&Source::Group(id.clone()), &*collections()?));
-            match names {
-                Ok(names) => {
-                    let names: Array = names.iter().map(JsValue::from).collect();
-                    return Ok(Array::of3(&"group".into(), &id.into(), &names).into());
-                }
-                Err(error) => error.into(),
-            }
-        }
+        Ok(Route::Group(id)) => match group_objects(&id, auth.as_deref()) {
+            Ok(names) => return Ok(Array::of3(&"group".into(), &id.into(), &names).into()),
+            Err(error) => error.into(),
+        },
         Ok(Route::SignIns) => crate::account::offered(),
         Ok(Route::Accounts) => return Ok(Array::of1(&"accounts".into()).into()),
         Ok(Route::Jwks) => published(own_keys()),
@@ -194,6 +179,24 @@ fn answer(
         Err(reply) => reply,
     };
     finish(reply, &Incoming::new(&request)?, &env).map(JsValue::from)
+}
+
+/// The route of a request, whose URL and parameters were checked.
+fn routed(request: &Request) -> Result<Result<Route, Reply>, JsValue> {
+    let summary = Incoming::summary(request)?;
+    let route = check_url(summary.url()).map_err(Reply::from);
+    let route = route.and_then(|()| find_route(summary.method(), summary.path()));
+    let (Ok(found), false) = (&route, summary.query().is_empty()) else { return Ok(route) };
+    // Which parameters there are depends on whether it is a socket.
+    let checked = parameters::check(found, &Incoming::new(request)?.request());
+    Ok(checked.map_err(Reply::from).and(route))
+}
+
+/// The names of the objects of a group's index, for an administrator.
+fn group_objects(id: &str, auth: Option<&Auth>) -> Result<Array, Error> {
+    administrator(auth)?;
+    let names = shard::of_source(&Source::Group(id.to_owned()), &*collections()?)?;
+    Ok(names.iter().map(JsValue::from).collect())
 }
 
 /// Whether what is there is the same for everybody, whatever they say of themselves.

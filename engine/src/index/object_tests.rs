@@ -1,6 +1,6 @@
 //! Groups that are declared late, over objects that lose their memory, their calls and their answers.
 
-use super::joining::State;
+use super::joining::{Pull, Pulled, State};
 use super::object::{JOIN, Object, Reaction};
 use super::settings::Collections;
 use super::{Effect, Event, registry, row, shard};
@@ -8,6 +8,7 @@ use crate::store::Store;
 use crate::store::memory::MemoryStore;
 use blaze_schema::document::document_text;
 use blaze_schema::error::{Code, Error};
+use blaze_schema::limits::{JOINING_BYTES, JOINING_DOCUMENTS, REGISTRIES};
 use blaze_schema::path::DocumentPath;
 use blaze_schema::query::{Query, Source};
 use blaze_schema::timestamp::Timestamp;
@@ -276,6 +277,37 @@ fn a_group_that_is_declared_late_answers_when_all_documents_have_joined() {
         world.write("else/1/m/1", true);
         assert_eq!(world.query("m"), Ok(world.of_group("m")));
     }
+}
+
+/// How many documents a page has that a collection's index of `count` documents gives, each of so many bytes and more.
+fn page_of(count: usize, bytes: usize) -> (usize, bool) {
+    let mut world = World::new(&json!({"m": {"group": true}}));
+    for number in 0..count {
+        let document = DocumentPath::parse(&format!("r/1/m/{number:06}")).unwrap();
+        let (time, data) = (now().to_string(), json!({"x": "x".repeat(bytes)}).to_string());
+        let text = document_text(&document, 1, &time, &time, Some(&data));
+        let event = Event::Update { row: row::of("e", &text).into_bytes() };
+        world.step("c/0/r/1/m", &event).unwrap();
+    }
+    let pull = serde_json::to_string(&Pull { shard: 0, shards: 1, after: String::new() }).unwrap();
+    let pulled: Pulled = serde_json::from_str(&world.tell("c/0/r/1/m", &pull).unwrap()).unwrap();
+    (pulled.rows.len(), pulled.after.is_some())
+}
+
+#[test]
+fn so_many_documents_and_bytes_join_at_a_time() {
+    assert_eq!(page_of(JOINING_DOCUMENTS - 1, 0), (JOINING_DOCUMENTS - 1, false));
+    assert_eq!(page_of(JOINING_DOCUMENTS + 1, 0), (JOINING_DOCUMENTS, true));
+    // 16 are read at once: those after that are left for the next time.
+    assert_eq!(page_of(20, JOINING_BYTES / 16), (16, true));
+    assert_eq!(page_of(20, JOINING_BYTES / 20), (20, false));
+}
+
+#[test]
+fn a_few_registries_share_the_ids() {
+    let names: BTreeSet<String> = (0..500).map(|id| registry::object(&id.to_string())).collect();
+    assert_eq!(names.len(), REGISTRIES as usize);
+    assert!(names.iter().all(|name| registry::is_registry(name)));
 }
 
 #[test]
