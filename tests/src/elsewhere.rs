@@ -26,7 +26,8 @@ fn answer(mut connection: &TcpStream) {
     let (kind, body) = match path.as_str() {
         "/" => ("text/html", b"<!doctype html><title>Elsewhere</title>".to_vec()),
         path => {
-            let build = PathBuf::from(env::var_os("BLAZE_BUILD").expect("$BLAZE_BUILD"));
+            let here = || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../build"));
+            let build = env::var_os("BLAZE_BUILD").map_or_else(here, PathBuf::from);
             let file = fs::read(build.join(path.trim_start_matches('/'))).unwrap_or_default();
             let kind = if path.ends_with(".wasm") { "application/wasm" } else { "text/javascript" };
             (kind, file)

@@ -57,8 +57,8 @@ fn many_writes_over_a_long_line_share_it() {
         fresh_collection()
     ));
     assert_eq!(done, json!(200));
-    // One after the other they would take 20 s.
-    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+    // One after the other they would wait for the line alone for 20 s.
+    assert!(started.elapsed() < Duration::from_secs(18), "{:?}", started.elapsed());
 }
 
 #[test]
@@ -76,8 +76,12 @@ fn a_line_that_falls_silent_is_noticed_and_its_end_wakes_everything() {
     page.see("seen.results.at(-1) === 'a' && doc.at(-1)?.data()?.n === 1 && states.at(-1)[0] === 'connected'");
     line.silence(true);
     page.run("window.since = performance.now(); window.write = outcome(db.doc('silent/b').set({ n: 2 }));");
-    page.see("states.at(-1)[0] === 'offline'");
-    let noticed = page.value("states.at(-1)[1] - since").as_f64().unwrap();
+    // It is tried again at once, and is offline for moments only.
+    page.run(
+        "window.offline = () => states.find(([state, at]) => state === 'offline' && at > since);",
+    );
+    page.see("offline() !== undefined");
+    let noticed = page.value("offline()[1] - since").as_f64().unwrap();
     assert!(noticed < 10_000.0, "noticed after {noticed} ms");
     // Long enough for every wait to have grown.
     std::thread::sleep(Duration::from_secs(8));
