@@ -247,7 +247,8 @@ impl Link {
     /// Notes how many bytes were sent and not answered. While there are any, a silent socket is pinged soon.
     pub fn awaits(&mut self, bytes: usize, effects: &mut Vec<LinkEffect>) {
         self.awaited = bytes;
-        if self.phase == Phase::Open && bytes > 0 && !self.eager {
+        let is_idle = self.phase == Phase::Open || (self.phase == Phase::Expecting && self.heard);
+        if is_idle && bytes > 0 && !self.eager {
             self.rest(effects);
         }
     }
@@ -377,6 +378,19 @@ mod tests {
         bench.timer();
         bench.timer();
         assert_eq!(bench.told(), "ping, 5000 ms, close, 250 ms, offline");
+    }
+
+    #[test]
+    fn an_answer_is_owed_also_on_a_socket_that_has_just_opened() {
+        let mut bench = Bench::default();
+        bench.tell(Link::start);
+        bench.opened();
+        bench.tell(|link, effects| link.awaits(64, effects));
+        bench.effects.clear();
+        bench.hear();
+        bench.tell(|link, effects| link.awaits(64, effects));
+        bench.timer();
+        assert_eq!(bench.told(), "Connected, 2000 ms, ping, 5002 ms");
     }
 
     #[test]
