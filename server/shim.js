@@ -163,7 +163,8 @@ async function askFirst(request, env, name, url) {
   const answer = await answerAlone(env, "DOCUMENT", (object, ...more) => object.fetch(asked, body, ...more));
   if (answer === undefined) return pass();
   request.body?.cancel().catch(() => {});
-  return answer;
+  // The runtime tells the length of an answer to HEAD, but not of one that an object gave.
+  return method === "HEAD" ? new Response(null, answer) : answer;
 }
 
 /** A promise of a request's body, inflated, or of undefined when it has more than `limit` bytes. */
