@@ -25,6 +25,9 @@ use blaze_schema::value::Map;
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
+/// A call that waits for writes.
+type Ready = Box<dyn FnOnce()>;
+
 /// The queries of one client.
 pub(crate) struct LiveQueries {
     client: Weak<Inner>,
@@ -42,7 +45,7 @@ pub(crate) struct LiveQueries {
     /// The way of writes to the server.
     writing: RefCell<ConnectionState>,
     /// Calls that wait for writes, by number.
-    waiting: RefCell<Vec<(u64, Box<dyn FnOnce()>)>>,
+    waiting: RefCell<Vec<(u64, Ready)>>,
     targets: RefCell<Vec<Rc<Target>>>,
     last_target: Cell<u64>,
     telling: Soon,
