@@ -124,7 +124,7 @@ fn answer(
     let route = routed(&request)?;
     if let (true, Ok(Route::Document(path))) = (is_counted, &route) {
         // Its object finds out who asks.
-        return Ok(to_document(&path));
+        return Ok(to_document(path));
     }
     let auth = match who(&Incoming::credentials(&request)?, is_final) {
         Who::Known(auth) => auth,

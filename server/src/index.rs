@@ -263,16 +263,12 @@ impl Index {
         name: &str,
         event: Event,
         origin: Option<&Socket>,
-    ) -> Result<(Option<Result<String, Error>>, Option<JsValue>), JsValue> {
+    ) -> Result<Handled, JsValue> {
         self.wake(name)?;
         self.run(event, origin)
     }
 
-    fn run(
-        &self,
-        event: Event,
-        origin: Option<&Socket>,
-    ) -> Result<(Option<Result<String, Error>>, Option<JsValue>), JsValue> {
+    fn run(&self, event: Event, origin: Option<&Socket>) -> Result<Handled, JsValue> {
         let Reaction { effects, calls, .. } = {
             let mut engine = self.engine.borrow_mut();
             let Some(engine) = engine.as_mut() else { return Ok((None, None)) };
@@ -329,6 +325,9 @@ impl Index {
         Ok(())
     }
 }
+
+/// The answer to an event, if there is one; what is to be asked before it happens again, if anything is.
+type Handled = (Option<Result<String, Error>>, Option<JsValue>);
 
 /// What came of an event that is answered.
 enum Answered {

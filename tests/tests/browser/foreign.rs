@@ -54,6 +54,7 @@ fn answering(status: &'static str, headers: &'static str, body: &'static str) ->
 }
 
 /// A WebSocket that says what it is told.
+#[expect(clippy::result_large_err, reason = "the error is of tungstenite's making")]
 fn echo() -> String {
     serve(|stream| {
         let choose = |request: &Request, mut response: Response| {
