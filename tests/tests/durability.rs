@@ -180,14 +180,15 @@ fn what_a_document_was_survives_it() {
     client.get(&deleted).send().problem(404, "not-found");
     assert_eq!(client.put(&deleted, &json!({"n": 2})).send().expect(201).version(), 3);
     assert_eq!(client.state(&kept), before);
-    // The epoch of a document that was only listened to is kept too.
+    // A document that was only listened to wrote nothing, and has another epoch.
     client.put(&listened, &json!({"n": 1})).send().expect(201);
     let mut socket = Socket::open(&server.url(), &format!("{listened}?since=0&epoch={epoch}"));
     let frames = socket.settled();
     assert_eq!(
-        (frames.len(), &frames[0]["type"], &frames[0]["base"]),
-        (1, &json!("patch"), &json!(0))
+        (frames.len(), &frames[0]["type"], &frames[0]["version"]),
+        (1, &json!("snapshot"), &json!(1))
     );
+    assert_ne!(frames[0]["epoch"], json!(epoch));
 }
 
 /// What a client of `/v1/listen` has of a collection: its target 0 is a document, the others are queries.

@@ -84,7 +84,8 @@ fn a_database_of_ones_own_has_a_page_that_says_what_it_is() {
 
 #[test]
 fn what_can_be_pasted_from_the_page_works() {
-    let server = server::shared();
+    // Its own: what is pasted writes to users/alice, as other tests do.
+    let server = TestServer::start();
     let page = Browser::open(&server.url());
     let blocks =
         page.value("Array.from(document.querySelectorAll('pre'), (pre) => pre.textContent)");

@@ -332,8 +332,10 @@ fn an_own_write_moves_its_row_while_the_server_sleeps() {
     kill_process(process, Signal::CONT).unwrap();
     page.see("settled.length === 3 && !best.pending.at(-1)");
     assert_eq!(page.value("settled.sort()"), json!([1, 2, 2]));
-    // It is as it was shown: nothing came, changed or went.
-    assert_eq!(changes(&page, "best"), json!([]));
+    // It is as it was shown. Only b may have gone for a moment: the writes are committed in turn, and between the second
+    // and the third the server's first three are without it.
+    let told = changes(&page, "best");
+    assert!(told == json!([]) || told == json!(["removed b 2 -1", "added b -1 2"]), "{told}");
     let seen = page.value("best.last.docs.map((doc) => [doc.id, doc.get('n'), doc.version])");
     assert_eq!(seen, json!([["a", 25, 2], ["x", 22, 1], ["b", 20, 1]]));
     assert_eq!(page.value("best.wrong"), json!([]));
