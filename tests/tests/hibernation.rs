@@ -188,7 +188,7 @@ fn targets_outlive_the_memory_of_their_objects() {
     let end = Instant::now() + IDLE;
     while Instant::now() < end {
         thread::sleep(OFTEN);
-        pinging.session.socket.ask(&json!({"ping": 1}));
+        pinging.session.socket.ask(&json!({"ping": 0}));
         client.query(&json!({"from": awake.collection, "limit": 1}));
         client.get(&awake.path()).send().expect(200);
     }
