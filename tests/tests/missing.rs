@@ -193,8 +193,8 @@ fn what_rules_refuse_leaves_nothing() {
             let reply = call.send();
             assert_eq!(reply.status, status, "{}", reply.text());
         }
-        let path = format!("/v1/docs/none/{n}?wait=no");
-        let (messages, code) = Socket::open(&server.url(), &path).ended();
+        let path = format!("/v1/docs/none/{n}");
+        let (messages, code) = Socket::open_as(&server.url(), &path, Some("nobody's")).ended();
         assert_eq!((messages.len(), code), (1, 4401), "{messages:?}");
         let mut session = Session::open(&server.url());
         session.listen(1, json!({"document": format!("none/{n}")}));
