@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 
 /// A program in place of cargo: `build` does as the script says, and `run` prints its arguments.
 fn cargo(name: &str, build: &str) -> PathBuf {
-    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("cargo-{name}"));
     let script = format!(
         "#!/bin/sh\nif [ \"$1\" = build ]; then\n{build}\nelse\nshift 5; echo \"ran: $*\"\nexit 7\nfi\n"
     );
