@@ -61,7 +61,7 @@ impl<T> Callbacks<T> {
 
 /// Keeps a callback; dropping it takes the callback back.
 ///
-/// It can be sent, as clean-up functions of frameworks have to be, but not dropped on another thread than it is from: wasm
+/// `Send`, as clean-up functions of frameworks have to be, but not to be dropped on another thread than it is from: wasm
 /// has only one.
 #[must_use = "dropping the subscription unsubscribes"]
 pub struct Subscription {

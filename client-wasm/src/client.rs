@@ -42,7 +42,7 @@ pub(crate) struct Inner {
     /// The documents in use, in the order of their paths.
     documents: RefCell<Vec<Rc<Live>>>,
     connection: RefCell<ConnectionState>,
-    /// How requests get through that the server had no room for.
+    /// Repeats requests that the server had no room for.
     pausing: RefCell<ConnectionState>,
     /// The last reason for being offline that was logged.
     warned: RefCell<Option<Error>>,

@@ -79,7 +79,7 @@ pub(crate) struct Credentials {
     callback: RefCell<Option<Callback>>,
     alarm: Alarm,
     waiting: RefCell<Vec<oneshot::Sender<Result<Token, Error>>>>,
-    /// Whether a socket of the client has worked: its address is that of a Blaze server.
+    /// True if a socket of the client has worked: its address is that of a Blaze server.
     knows_server: Cell<bool>,
 }
 

@@ -59,7 +59,7 @@ pub struct Response {
     pub body: String,
 }
 
-/// What a read found.
+/// The result of a read.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Read {
     /// The document.
@@ -274,7 +274,7 @@ pub fn error_of(response: &Response) -> Error {
     problem(response).unwrap_or_else(|| foreign(response))
 }
 
-/// Whether Blaze refused the request's token.
+/// True if Blaze refused the request's token.
 pub fn refuses_token(response: &Response) -> bool {
     response.status == 401 && problem(response).is_some()
 }
@@ -320,7 +320,7 @@ fn answered(response: &Response) -> Result<Option<Map>, Error> {
     Err(error_of(response))
 }
 
-/// Whether this is about that document.
+/// True if this is about that document.
 fn names(fields: &Map, path: &DocumentPath) -> bool {
     fields.get("path").and_then(Value::as_str) == Some(path.as_str())
 }

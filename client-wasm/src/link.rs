@@ -44,7 +44,7 @@ pub struct Link {
     /// Whether the last socket was given up because of a gap. Then a frame is no sign that all is well: the same gap
     /// may follow, and the backoff must grow.
     broken: bool,
-    /// Whether a frame of this socket fitted.
+    /// True if a frame of this socket fitted.
     proven: bool,
     /// Bytes that were sent and are to be answered.
     awaited: usize,

@@ -52,11 +52,11 @@ pub struct Queries {
     unanswered: Vec<Unanswered>,
     /// Whether the timer [`QueryTimer::Retry`] runs.
     retrying: bool,
-    /// Whether the timer [`QueryTimer::Ping`] runs.
+    /// True if the timer [`QueryTimer::Ping`] runs.
     pinging: bool,
     /// The number of the last ping that passes everything behind the socket.
     ping: i64,
-    /// Whether it was not answered yet.
+    /// True if it was not answered yet.
     pinged: bool,
 }
 
@@ -76,7 +76,7 @@ struct Target {
     after: u64,
     /// How often in a row the server refused it for the moment.
     backoff: Backoff,
-    /// Whether that is so now.
+    /// True if that is so now.
     delayed: bool,
 }
 

@@ -194,7 +194,7 @@ impl QueryView {
         }
     }
 
-    /// Whether a ping should be sent: an answered write is left that nothing is going to confirm.
+    /// True if a ping should be sent: an answered write is left that nothing is going to confirm.
     pub fn needs_ping(&mut self) -> bool {
         self.answered().any(|write| write.proof == Proof::None)
     }

@@ -154,7 +154,7 @@ pub fn close_error(code: u16) -> Option<Error> {
     Some(Error::new(code, detail).with_status(status))
 }
 
-/// Whether the same request may be answered another way later. Too many requests pass (429); what is too large, or more
+/// True if the same request may be answered another way later. Too many requests pass (429); what is too large, or more
 /// than this client may have, does not (413).
 pub fn may_pass(error: &Error) -> bool {
     match error.code {

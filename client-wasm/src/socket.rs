@@ -71,7 +71,7 @@ impl Socket {
         Ok(Socket { socket, _on_open: on_open, _on_message: on_message, _on_end: on_end })
     }
 
-    /// Whether the server chose Blaze's subprotocol, once the socket is open. A browser fails a socket without one; Node.js
+    /// True if the server chose Blaze's subprotocol, once the socket is open. A browser fails a socket without one; Node.js
     /// opens it.
     pub(crate) fn speaks_blaze(&self) -> bool {
         self.socket.protocol() == SUBPROTOCOL

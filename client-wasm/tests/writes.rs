@@ -31,7 +31,7 @@ struct End {
     frames: VecDeque<Frame>,
     /// What it says, in order.
     answers: VecDeque<Told>,
-    /// Whether it does nothing more.
+    /// True if it does nothing more.
     closed: bool,
 }
 

@@ -508,7 +508,7 @@ impl Step<'_> {
         Ok(self.record.as_ref())
     }
 
-    /// Whether the rules allow the event that this step is for. A refusal is explained as far as the guard says.
+    /// True if the rules allow the event that this step is for. A refusal is explained as far as the guard says.
     fn permit(
         &self,
         method: Method,
@@ -524,7 +524,7 @@ impl Step<'_> {
         })
     }
 
-    /// Whether the caller may see a state of the document; nothing is refused by it.
+    /// True if the caller may see a state of the document; nothing is refused by it.
     fn sees(&self, record: Option<&Record>) -> Result<Basis, Stop> {
         self.guard.permit(self.caller, self.now, Method::Get, self.path, [record, None])
     }

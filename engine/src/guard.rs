@@ -30,12 +30,12 @@ pub enum Guard {
         rules: Rc<Rules>,
         /// Their version.
         version: u64,
-        /// Whether their refusals are explained.
+        /// True if their refusals are explained.
         explain: Explain,
     },
 }
 
-/// Whether it is explained why rules refuse something, and to whom. It takes many times as long as to refuse.
+/// True if it is explained why rules refuse something, and to whom. It takes many times as long as to refuse.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Explain {
     /// To nobody.
@@ -117,7 +117,7 @@ impl Guard {
         }
     }
 
-    /// Whether refusals say why in the answer.
+    /// True if refusals say why in the answer.
     pub fn explains_to_callers(&self) -> bool {
         matches!(self, Guard::Rules { explain: Explain::Answer, .. })
     }

@@ -146,7 +146,7 @@ impl Changes {
         read_changes(&mut fields)
     }
 
-    /// Whether more frames of the same result follow.
+    /// True if more frames of the same result follow.
     pub fn is_part(&self) -> bool {
         self.resume.is_empty()
     }
@@ -362,7 +362,7 @@ pub fn changes_texts(reset: bool, changes: &[String], resume: &str) -> Vec<Strin
     }
 }
 
-/// Whether a frame's text is one of [`changes_texts`], and not the last one.
+/// True if a frame's text is one of [`changes_texts`], and not the last one.
 pub fn is_part_text(text: &str) -> bool {
     text.starts_with("{\"type\":\"changes\"") && text.ends_with("]}")
 }

@@ -129,7 +129,7 @@ impl Account {
         Ok(Account { state, env, store, pending: RefCell::default(), last: Cell::new(0) })
     }
 
-    /// Whether what was asked of an account that was never written takes its object.
+    /// True if what was asked of an account that was never written takes its object.
     #[wasm_bindgen(js_name = needsObject)]
     pub fn needs_object(&self) -> bool {
         self.store.borrow().was_written()

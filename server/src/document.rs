@@ -47,7 +47,7 @@ pub struct Document {
     engine: RefCell<Option<Engine>>,
     store: RefCell<SqliteStore>,
     readers: Readers,
-    /// Whether only an object can do what was asked of one that was never written.
+    /// True if only an object can do what was asked of one that was never written.
     needs_object: Cell<bool>,
 }
 
@@ -65,7 +65,7 @@ impl Document {
         Ok(Document { state, env, engine, store, readers, needs_object: Cell::new(false) })
     }
 
-    /// Whether what was asked of a document that was never written takes its object: then it is to be asked again there.
+    /// True if what was asked of a document that was never written takes its object: then it is to be asked again there.
     #[wasm_bindgen(js_name = needsObject)]
     pub fn needs_object(&self) -> bool {
         self.needs_object.get() || self.store.borrow().was_written()

@@ -73,7 +73,7 @@ fn unreadable_url(thrown: &JsValue) -> Option<Reply> {
     })
 }
 
-/// Whether a body is to be inflated, by the request's `Content-Encoding`.
+/// True if a body is to be inflated, by the request's `Content-Encoding`.
 ///
 /// # Errors
 /// A refusal, for [`unreadable`].

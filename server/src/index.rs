@@ -51,7 +51,7 @@ impl Index {
         Ok(Index { state, engine, store, readers: Readers::new(), counts_rows })
     }
 
-    /// Whether what was asked of an index that was never written takes its object.
+    /// True if what was asked of an index that was never written takes its object.
     #[wasm_bindgen(js_name = needsObject)]
     pub fn needs_object(&self) -> bool {
         self.store.borrow().was_written()

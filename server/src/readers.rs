@@ -25,7 +25,7 @@ struct Peer {
     unread: Unread,
     /// What the socket keeps.
     kept: Unread,
-    /// Whether it was closed from here.
+    /// True if it was closed from here.
     is_closed: bool,
 }
 

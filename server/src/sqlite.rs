@@ -19,9 +19,9 @@ pub(crate) struct SqliteStore {
     counts: Float64Array,
     /// Whether anybody will look.
     is_counting: bool,
-    /// Whether there is no object behind it: it has no rows, and takes none.
+    /// True if there is no object behind it: it has no rows, and takes none.
     is_absent: bool,
-    /// Whether it was given rows all the same.
+    /// True if it was given rows all the same.
     was_written: bool,
 }
 
@@ -67,7 +67,7 @@ impl SqliteStore {
         }
     }
 
-    /// Whether an absent object was given rows to keep: only the object itself can.
+    /// True if an absent object was given rows to keep: only the object itself can.
     pub(crate) fn was_written(&self) -> bool {
         self.was_written
     }

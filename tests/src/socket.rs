@@ -275,7 +275,7 @@ pub struct LiveResult {
     pub documents: Vec<Value>,
     /// What the last frame said of where to go on; `None` before the first.
     pub resume: Option<String>,
-    /// Whether the result is not whole: more frames of it follow.
+    /// True if the result is not whole: more frames of it follow.
     pub is_partial: bool,
 }
 

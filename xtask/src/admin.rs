@@ -177,7 +177,7 @@ fn read_key(file: &Path) -> Result<Credential> {
     Ok(Credential { text: text.trim().to_owned(), from: format!("the key in {}", file.display()) })
 }
 
-/// Whether a URL is that of a server on this machine which said its address; one that did not may have any port.
+/// True if a URL is that of a server on this machine which said its address; one that did not may have any port.
 fn is_of(url: &str, own: Option<&str>) -> bool {
     let Some((host, port)) = host_and_port(url) else { return false };
     let Some((own_host, own_port)) = own.and_then(host_and_port) else {

@@ -110,7 +110,7 @@ pub enum Action {
 }
 
 impl Action {
-    /// Whether it is about a session or a sign-in that has begun: an object without rows refuses it.
+    /// True if it is about a session or a sign-in that has begun: an object without rows refuses it.
     pub fn needs_session(&self) -> bool {
         matches!(self, Action::Refresh { .. } | Action::SignOut { .. } | Action::Finish { .. })
     }

@@ -7,7 +7,7 @@ use blaze_schema::error::Error;
 /// The codings that a request may have, as `Accept-Encoding` in an answer lists them (RFC 9110 section 12.5.3).
 const ACCEPTED: &str = "gzip, identity";
 
-/// Whether a body with this `Content-Encoding` is to be inflated; else it is plain.
+/// True if a body with this `Content-Encoding` is to be inflated; else it is plain.
 ///
 /// # Errors
 /// 415 `invalid-argument` for any other coding, and for several.

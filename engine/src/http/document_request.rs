@@ -47,7 +47,7 @@ impl Body {
     }
 }
 
-/// Whether the request asks for a WebSocket (RFC 6455 section 4.1: by `GET`).
+/// True if the request asks for a WebSocket (RFC 6455 section 4.1: by `GET`).
 pub fn is_upgrade(request: &Request<'_>) -> bool {
     request.method == "GET"
         && request

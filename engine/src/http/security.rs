@@ -61,7 +61,7 @@ pub fn of_file(path: &str) -> Headers {
     if path.starts_with(CLIENT_FOLDER) { CLIENT } else { PAGE }
 }
 
-/// Whether `path` may be an address of the page at `/`, which is served where there is no such file. `accept` is the
+/// True if `path` may be an address of the page at `/`, which is served where there is no such file. `accept` is the
 /// request's: what has the name of a file is an address only to who asks for `text/html`, as browsers do for pages and not
 /// for their parts.
 pub fn is_address(path: &str, accept: Option<&str>) -> bool {

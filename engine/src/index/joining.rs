@@ -74,7 +74,7 @@ pub(crate) struct Joining {
     /// `None` until the row is read.
     progress: Option<Progress>,
     is_whole: bool,
-    /// Whether an alarm is set, as far as is known.
+    /// True if an alarm is set, as far as is known.
     has_alarm: bool,
 }
 
@@ -124,7 +124,7 @@ impl Joining {
         self.call(store).map(Some)
     }
 
-    /// Whether an alarm is to be set, for the joining to go on; it counts as set then.
+    /// True if an alarm is to be set, for the joining to go on; it counts as set then.
     pub(crate) fn wants_alarm(&mut self) -> bool {
         !self.is_whole && self.is_declared && !std::mem::replace(&mut self.has_alarm, true)
     }

@@ -35,7 +35,7 @@ pub struct Reaction {
     /// Objects to be asked, each with its message. Their answers go to [`Object::told`]; then the event happens again,
     /// whose answer is void until then. An alarm does not happen again.
     pub calls: Vec<Call>,
-    /// Whether everything that the object keeps is to be erased, alarm and memory included.
+    /// True if everything that the object keeps is to be erased, alarm and memory included.
     pub erase: bool,
 }
 
@@ -283,7 +283,7 @@ impl Object {
     }
 }
 
-/// Whether an update was applied.
+/// True if an update was applied.
 fn is_done(effects: &[Effect]) -> bool {
     effects.iter().any(|effect| matches!(effect, Effect::Answer(Ok(_))))
 }

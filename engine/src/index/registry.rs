@@ -29,9 +29,9 @@ pub(crate) enum Question {
         id: String,
         /// The index's name.
         index: String,
-        /// Whether the group's index is told of all its documents.
+        /// True if the group's index is told of all its documents.
         in_group: bool,
-        /// Whether the group's index is erased.
+        /// True if the group's index is erased.
         erased: bool,
     },
     /// Names indexes whose documents the group's index lacks.
@@ -62,7 +62,7 @@ pub(crate) fn object(id: &str) -> String {
     format!("k/{}", of_few(id, REGISTRIES))
 }
 
-/// Whether an object's name is a registry's.
+/// True if an object's name is a registry's.
 pub fn is_registry(name: &str) -> bool {
     name.starts_with("k/")
 }

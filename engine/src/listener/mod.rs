@@ -214,7 +214,7 @@ struct Target {
     upstreams: Vec<u64>,
     /// What makes one result of several parts.
     merge: Option<Merge>,
-    /// Whether the next frame belongs to the first result, or to one whose first frames were sent: it gets through even to a
+    /// True if the next frame belongs to the first result, or to one whose first frames were sent: it gets through even to a
     /// client that is far behind. How much of that there can be is bounded by [`OPENING_UPSTREAMS`].
     is_continued: bool,
 }

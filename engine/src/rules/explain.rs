@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 
-/// Whether an explanation shows values, or only their types: documents are not for everybody's eyes.
+/// True if an explanation shows values, or only their types: documents are not for everybody's eyes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Values {
     /// Values, cut off after [`RULE_SHOWN`] characters.
