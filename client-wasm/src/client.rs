@@ -298,6 +298,16 @@ impl Inner {
         self.queries.has_socket() || self.documents.borrow().iter().any(|live| live.has_socket())
     }
 
+    /// Sockets speak for an identity that the client no longer has.
+    pub(crate) fn tell_replaced(&self) {
+        self.queries.tell_replaced();
+    }
+
+    /// The token of the new identity cannot be had.
+    pub(crate) fn tell_nameless(&self, error: &Error) {
+        self.queries.tell_nameless(error);
+    }
+
     /// Open sockets say who this is from now on.
     pub(crate) fn tell_token(&self, token: &Token) {
         self.each_document(|live| live.tell_token(token));

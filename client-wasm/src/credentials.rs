@@ -4,6 +4,7 @@ use crate::client::Inner;
 use crate::identity::{Effect, Identity, Source, Token};
 use crate::live::closed;
 use crate::platform::{Alarm, now, spawn};
+use crate::session::may_pass;
 use blaze_schema::Error;
 use futures_channel::oneshot;
 use std::cell::{Cell, RefCell};
@@ -117,6 +118,10 @@ impl Credentials {
         self.callback.replace(callback);
         let (wanted, mut effects) = (self.is_wanted(), Vec::new());
         self.identity.borrow_mut().become_of(source, wanted, &mut effects);
+        let is_awaited = self.identity.borrow().known().is_none();
+        if let Some(client) = self.client.upgrade().filter(|_| is_awaited) {
+            client.tell_replaced();
+        }
         self.perform(effects);
         Ok(())
     }
@@ -198,8 +203,12 @@ impl Credentials {
             match effect {
                 Effect::Ask { number, fresh } => self.ask(number, fresh),
                 Effect::Answer(answer) => {
-                    if let (Ok(token), Some(client)) = (&answer, self.client.upgrade()) {
-                        client.tell_token(token);
+                    if let Some(client) = self.client.upgrade() {
+                        match &answer {
+                            Ok(token) => client.tell_token(token),
+                            Err(error) if may_pass(error) => {}
+                            Err(error) => client.tell_nameless(error),
+                        }
                     }
                     for waiting in self.waiting.take() {
                         // Whoever waited may have lost interest.

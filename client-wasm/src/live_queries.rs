@@ -234,6 +234,16 @@ impl LiveQueries {
         self.port.is_used()
     }
 
+    /// The socket speaks for an identity that the client no longer has.
+    pub(crate) fn tell_replaced(self: &Rc<Self>) {
+        self.handle(QueryEvent::Replaced);
+    }
+
+    /// The token of the new identity cannot be had.
+    pub(crate) fn tell_nameless(self: &Rc<Self>, error: &Error) {
+        self.handle(QueryEvent::Nameless(error.clone()));
+    }
+
     /// The socket says who this is from now on.
     pub(crate) fn tell_token(self: &Rc<Self>, token: &Token) {
         self.port.tell_token(token);

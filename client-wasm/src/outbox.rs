@@ -10,7 +10,8 @@
 //! 2. The way changes only when nothing is under way. A socket that is lost takes what is under way with it.
 //! 3. What has no final answer is sent again, with everything behind it, under the same idempotency key: nothing is
 //!    done twice, whichever ways it went. A refusal lets the next one go.
-//! 4. Writes under another token wait until those under way are answered.
+//! 4. Writes under another token wait until those under way are answered. While the token of another identity is awaited,
+//!    the socket speaks for the one before, and takes none.
 //!
 //! Reads, and what begins to listen, may wait for the writes made before them.
 
@@ -42,6 +43,8 @@ pub struct Outbox {
     is_socket_proven: bool,
     /// True while writes of an earlier token are under way on the socket.
     is_renewed: bool,
+    /// True while the client has another identity than the socket.
+    is_replaced: bool,
     failure: Option<Failure>,
     /// True after an attempt that [`Outbox::reached`] led to: the next one waits for the timer.
     is_woken: bool,
@@ -138,7 +141,7 @@ impl Outbox {
         if self.failure.is_some() || matches!(self.way, Way::Http(_)) {
             return;
         }
-        if self.is_socket_open {
+        if self.is_socket_open && !self.is_replaced {
             self.send_frames(effects);
         } else if let (Way::Neither, Some(first)) = (self.way, self.queue.front_mut()) {
             first.is_under_way = true;
@@ -201,8 +204,14 @@ impl Outbox {
         }
     }
 
+    /// Keeps writes off the socket until [`Outbox::renewed`]: the client has another identity, whose token is awaited.
+    pub fn replaced(&mut self) {
+        self.is_replaced = true;
+    }
+
     /// The socket speaks for another token from now on.
     pub fn renewed(&mut self) {
+        self.is_replaced = false;
         self.is_renewed = self.way == Way::Socket;
     }
 
@@ -607,6 +616,21 @@ mod tests {
         bench.written(1, Ok(1));
         bench.write("c", 1);
         assert_eq!(bench.told(), "frame 2, frame 3");
+    }
+
+    #[test]
+    fn a_socket_of_an_earlier_identity_takes_no_write() {
+        let mut bench = Bench::with_socket();
+        bench.write("a", 1);
+        bench.outbox.replaced();
+        bench.write("b", 1);
+        bench.write("c", 1);
+        assert_eq!(bench.told(), "frame 1");
+        bench.written(1, Ok(1));
+        assert_eq!(bench.told(), "post 2 as 1", "the request waits for the token");
+        bench.outbox.renewed();
+        bench.answered(1, DONE);
+        assert_eq!(bench.told(), "frame 3");
     }
 
     #[test]

@@ -46,6 +46,8 @@ pub struct Queries {
     /// True after the server refused the socket: writes do without one until a query is listened to or there is another
     /// token.
     shunned: bool,
+    /// True while the client has another identity than the socket.
+    replaced: bool,
     /// True while the timer [`QueryTimer::Linger`] runs.
     lingering: bool,
     /// The writes that were not answered: a query that is listened to later shows them too.
@@ -178,10 +180,15 @@ impl Queries {
                 self.outbox.reached(effects);
             }
             QueryEvent::Doubt => self.link(effects, Link::doubt),
+            QueryEvent::Replaced => {
+                self.replaced = true;
+                self.outbox.replaced();
+            }
             QueryEvent::Renewed => {
-                self.shunned = false;
+                (self.shunned, self.replaced) = (false, false);
                 self.outbox.renewed();
             }
+            QueryEvent::Nameless(error) if self.replaced => self.fail_all(&error, random, effects),
             QueryEvent::Send { id, path, write } => self.outbox.push(id, path, write),
             QueryEvent::Answered { request, answer } => {
                 let settled = self.outbox.answered(request, answer, random, effects);
@@ -270,7 +277,7 @@ impl Queries {
 
     /// Tells the server of the queries that it does not know of, and that are not to wait.
     fn list(&mut self, effects: &mut Vec<QueryEffect>) {
-        if !self.link.is_open() {
+        if !self.link.is_open() || self.replaced {
             return;
         }
         for target in &mut self.targets {
@@ -673,6 +680,24 @@ mod tests {
         };
         assert_eq!(listen(BODY_BYTES), "open, Socket 10000 ms, Connecting");
         assert_eq!(listen(BODY_BYTES + 1), "fail 1 resource-exhausted");
+    }
+
+    #[test]
+    fn a_socket_of_an_earlier_identity_takes_no_query() {
+        let mut bench = Bench::open(1);
+        bench.tell(QueryEvent::Replaced);
+        bench.listen(2);
+        assert_eq!(bench.told(), "", "it would be answered to who this was");
+        bench.tell(QueryEvent::Renewed);
+        assert_eq!(bench.told(), "{listen:{target:2,query:{from:c2}}}");
+        bench.tell(QueryEvent::Nameless(Error::new(Code::Unauthenticated, "why")));
+        assert_eq!(bench.told(), "", "who this is is known");
+        bench.tell(QueryEvent::Replaced);
+        bench.listen(3);
+        bench.tell(QueryEvent::Nameless(Error::new(Code::Unauthenticated, "why")));
+        let failed = [1, 2, 3].map(|target| format!("fail {target} unauthenticated")).join(", ");
+        let end = "close, stop Socket, Idle, stop Retry, stop Ping";
+        assert_eq!(bench.told(), format!("{failed}, {end}"));
     }
 
     #[test]

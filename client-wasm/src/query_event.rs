@@ -44,8 +44,12 @@ pub enum QueryEvent {
     /// Something of this client did not reach the server, or the network is said to be gone: an open socket is asked
     /// whether it still works.
     Doubt,
+    /// The client has another identity, whose token is awaited: the socket still speaks for the one before.
+    Replaced,
     /// The socket speaks for another token from now on.
     Renewed,
+    /// The token of the other identity cannot be had.
+    Nameless(Error),
     /// A write is to be sent, after all that were before.
     Send {
         /// Its name, in [`QueryEffect::Written`]; larger than any before.
