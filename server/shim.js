@@ -212,7 +212,7 @@ async function readChunks(stream, limit, most = 4 * limit) {
   return body;
 }
 
-/** A write's answer waits no longer for the indexes, in milliseconds. The alarm goes on. */
+/** An answer waits no longer for the indexes, in milliseconds. The alarm goes on. */
 const INDEX_WAIT = 10_000;
 /** An index that fails is told again after so long, in milliseconds. */
 const INDEX_RETRY = [20, 100, 500, 2_000];
@@ -244,6 +244,10 @@ function durableObject(name) {
       }
       return this.#object;
     }
+    /** Whether what is in memory is of this instance of wasm. */
+    isCurrent() {
+      return this.#instanceId === initState.instanceId && !initState.criticalError;
+    }
     webSocketError() {}
   };
 }
@@ -258,6 +262,16 @@ function answerClose(socket, code, reason) {
   }
 }
 
+/** A response with the rows that the indexes read and wrote for it, where they are counted. */
+function counted(result, counts) {
+  if (counts[0] !== undefined && result instanceof Response) {
+    const sum = (column) => counts.reduce((total, rows) => total + rows[column], 0);
+    result.headers.set("blaze-index-rows-read", sum(0));
+    result.headers.set("blaze-index-rows-written", sum(1));
+  }
+  return result;
+}
+
 /** No lookups. */
 const NOTHING = [];
 
@@ -265,34 +279,70 @@ export class Document extends durableObject("Document") {
   #turn = Promise.resolve();
   /** What is being done with the last message of a socket, while it waits for something. */
   #busy = new WeakMap();
+  /** The newest version that the indexes were told of, and a promise of their counts; of undefined if they do not have it. */
+  #telling = { version: 0, told: Promise.resolve([]) };
+  /** The newest version that they have. */
+  #indexed = 0;
+  /** The sending of frames: in the order of the states that they tell of. */
+  #line = Promise.resolve();
+  #isRinging = false;
 
+  /** Has the rules fresh, and in memory what a loss of it took; undefined if all is at hand. */
+  #ready() {
+    return isFresh() && this.isCurrent() ? undefined : this.#prepare();
+  }
+  async #prepare() {
+    if (!isFresh()) await refresh(env);
+    if (this.isCurrent()) return;
+    const alarm = await this.ctx.storage.getAlarm();
+    // While its handler is at work an alarm is not seen.
+    if (!this.isCurrent() && !this.#isRinging) guarded(() => this.current().waking(alarm ?? undefined));
+  }
   fetch(request) {
-    if (!isFresh()) return refresh(env).then(() => this.#fetch(request));
-    return this.#fetch(request);
+    return this.#ready()?.then(() => this.#fetch(request)) ?? this.#fetch(request);
   }
   #fetch(request) {
     const address = isLimited && request.method === "GET" ? limiter.addressOf(request, this.env) : undefined;
     const call = (body, found, isFinal) => this.current().fetch(request, body, found, isFinal, address);
     if (request.method === "GET") {
       const outcome = guarded(() => call(NO_BODY, NOTHING, false));
-      return outcome instanceof Response ? outcome : this.#finish(outcome, (...more) => call(NO_BODY, ...more));
+      return outcome instanceof Response ? outcome : this.#finish(request, outcome, (...more) => call(NO_BODY, ...more));
     }
     return readBody(request, wasm.bodyLimit()).then(
-      (body) => this.#finish(guarded(() => call(body, NOTHING, false)), (...more) => call(body, ...more)),
+      (body) => this.#finish(request, guarded(() => call(body, NOTHING, false)), (...more) => call(body, ...more)),
       (error) => guarded(() => wasm.unreadable(request, this.env, error)),
     );
   }
-  /** What a call came to, once it has what it lacked and the indexes know: see `afterIndex` in `bridge.js`. */
-  #finish(outcome, call) {
-    if (lacks(outcome)) return complete(outcome, call).then((outcome) => this.#finish(outcome));
-    return outcome?.names === undefined ? outcome : this.#tell(outcome);
+  /** The response that a call came to, once it has what it lacked and the indexes know. */
+  #finish(request, outcome, call) {
+    if (lacks(outcome)) return complete(outcome, call).then((outcome) => this.#finish(request, outcome));
+    return this.#settle(outcome, () => guarded(() => wasm.respondWith(request, this.env, ...wasm.unindexed())));
   }
-  async #tell({ result, names, row, version }) {
-    let timer;
-    const late = new Promise((resolve) => (timer = setTimeout(resolve, INDEX_WAIT, "late")));
-    const told = Promise.all(names.map((name) => tellIndex(this.env, name, row)));
-    const done = told.then(
+  /**
+   * Passes on what a step came to (`afterIndex` in `bridge.js`), once the indexes have the version that it tells of; what
+   * `otherwise` gives if they do not. What is for sockets is sent in line, and not waited for.
+   */
+  #settle(outcome, otherwise) {
+    if (outcome?.version === undefined) return outcome;
+    const { result, version, names, row, socket, frames, broadcast, sockets } = outcome;
+    if (row !== undefined) this.#tell(version, names, row);
+    const { told } = this.#telling;
+    if (broadcast !== undefined || frames.length > 0) {
+      const release = (counts) => guarded(() => this.current().release(counts !== undefined, socket, frames, broadcast, sockets));
+      this.#line = this.#line.then(() => told).then(release).catch((error) => {
+        console.error("document: " + error);
+        // They resume, and miss nothing.
+        for (const one of socket === undefined ? sockets : [socket, ...sockets]) answerClose(one, 1012, "");
+      });
+    }
+    if (socket !== undefined) return result;
+    return told.then((counts) => (counts === undefined ? otherwise() : counted(result, counts)));
+  }
+  /** Tells the indexes a version. */
+  #tell(version, names, row) {
+    const told = Promise.all(names.map((name) => tellIndex(this.env, name, row))).then(
       (counts) => {
+        this.#indexed = Math.max(this.#indexed, version);
         guarded(() => this.current().indexed(version, true));
         return counts;
       },
@@ -301,30 +351,30 @@ export class Document extends durableObject("Document") {
         guarded(() => this.current().indexed(version, false));
       },
     );
-    const counts = await Promise.race([done, late]);
-    clearTimeout(timer);
-    if (counts?.[0] !== undefined && result instanceof Response) {
-      const sum = (column) => counts.reduce((total, rows) => total + rows[column], 0);
-      result.headers.set("blaze-index-rows-read", sum(0));
-      result.headers.set("blaze-index-rows-written", sum(1));
-    }
-    return result;
+    let timer;
+    const late = new Promise((resolve) => (timer = setTimeout(resolve, INDEX_WAIT)));
+    const first = Promise.race([told, late]).then((counts) => {
+      clearTimeout(timer);
+      // A newer version that they have is as good.
+      return counts ?? (this.#indexed >= version ? [] : undefined);
+    });
+    this.#telling = { version, told: first };
   }
   /** A write that came on `/v1/listen`, with its credential: gives the frame that answers it. */
   async frame(path, text, credential) {
-    if (!isFresh()) await refresh(env);
+    await this.#ready();
     const call = (found, isFinal) => this.current().frame(path, text, credential, found, isFinal);
     const outcome = await complete(guarded(() => call(NOTHING, false)), call);
-    if (typeof outcome === "string") return outcome;
-    await this.#tell(outcome);
-    return outcome.frame;
+    return this.#settle(outcome, () => {
+      throw new Error("the document's index does not answer");
+    });
   }
   /** Its part of a commit, whose request is described: gives the answer in parts. */
   async commit(path, description, part, isPart) {
-    if (!isFresh()) await refresh(env);
+    await this.#ready();
     const call = (found, isFinal) => this.current().commit(path, description, part, isPart, found, isFinal);
     const outcome = await complete(guarded(() => call(NOTHING, false)), call);
-    return Array.isArray(outcome) ? outcome : this.#tell(outcome);
+    return this.#settle(outcome, () => wasm.unindexed());
   }
   /** The document's data as JSON, for rules of other documents. */
   peek(path) {
@@ -353,15 +403,8 @@ export class Document extends durableObject("Document") {
       this.#busy.set(socket, done);
       done.then(() => this.#busy.get(socket) === done && this.#busy.delete(socket));
     }
-    const outcome = await decided;
-    if (outcome === undefined) return;
-    await this.#tell(outcome);
-    if (outcome.frame === undefined) return;
-    try {
-      socket.send(outcome.frame);
-    } catch {
-      // The socket has gone meanwhile.
-    }
+    this.#settle(await decided);
+    await this.#line;
   }
   /** What a message comes to: a promise if something must be fetched first. */
   #decide(socket, message) {
@@ -370,10 +413,11 @@ export class Document extends durableObject("Document") {
       const outcome = guarded(() => call(NOTHING, false));
       return lacks(outcome) ? complete(outcome, call) : outcome;
     };
-    if (!isLimited && isFresh()) return decide();
+    const preparing = this.#ready();
+    if (!isLimited && preparing === undefined) return decide();
     return (async () => {
+      await preparing;
       if (isLimited && !(await this.#isCounted(socket))) return undefined;
-      if (!isFresh()) await refresh(env);
       return decide();
     })();
   }
@@ -387,9 +431,13 @@ export class Document extends durableObject("Document") {
   async alarm() {
     const name = this.ctx.id.name;
     if (name === undefined) return;
-    if (!isFresh()) await refresh(env);
-    const outcome = guarded(() => this.current().alarm(name));
-    if (outcome !== undefined) await this.#tell(outcome);
+    this.#isRinging = true;
+    try {
+      await this.#ready();
+      await this.#settle(guarded(() => this.current().alarm(name)), () => {});
+    } finally {
+      this.#isRinging = false;
+    }
   }
 }
 

@@ -4,17 +4,18 @@
 //! [`Store::put_all`]), then it says what is to be done. A step that refuses has changed nothing. The object's memory is
 //! only a cache of its row, so it may be lost between any two steps.
 //!
-//! What a step changed has to reach the document's index. The row itself is the outbox: an alarm that is set with the
-//! change sends it again unless the index is known to have it, and a write is answered only when it has.
+//! What a step changed has to reach the document's indexes. The row itself is the outbox: an alarm that is set with the
+//! change sends it again unless the indexes are known to have it. Nobody is shown a state before they have it, neither by
+//! an answer nor by a frame ([`outbox`]): a query that starts after that finds this state or a later one.
 
 mod audience;
 mod change;
+mod outbox;
 mod write;
 
 use crate::auth::Auth;
 use crate::guard::{Caller, Explained, Guard, Stop};
 use crate::idempotency::Idempotency;
-use crate::index::row;
 use crate::index::settings::Settings;
 use crate::record::Record;
 use crate::rules::{Basis, Method};
@@ -31,6 +32,7 @@ use blaze_schema::path::DocumentPath;
 use blaze_schema::timestamp::Timestamp;
 use blaze_schema::value::Map;
 use blaze_schema::write::{Operation, Precondition, Write};
+use outbox::Outbox;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::cell::Cell;
@@ -44,10 +46,6 @@ const ROW: &[u8] = b"d";
 /// Records larger than this are read again instead of being kept: the memory of an isolate is shared by all its
 /// documents.
 const CACHED_BYTES: usize = 128 * 1_024;
-
-/// The alarm looks after the outbox so long after a write, in microseconds: soon enough that the object has not been
-/// closed meanwhile, and late enough that one alarm serves many writes.
-const OUTBOX_MICROS: i64 = 8_000_000;
 
 /// What happens to a document.
 #[derive(Clone, Debug)]
@@ -109,7 +107,7 @@ pub enum Event {
     Indexed {
         /// The version that was sent.
         version: u64,
-        /// Whether every index has it.
+        /// True if every index has it.
         done: bool,
     },
     /// The alarm rings.
@@ -121,13 +119,19 @@ pub enum Event {
 pub enum Effect {
     /// Ring at this time, instead of at any other. Part of the step's commit.
     SetAlarm(Timestamp),
-    /// Tell the document's indexes, and then [`Event::Indexed`]. What is answered and sent by the same step waits until
-    /// they have confirmed it, or so long that they will not soon; a broadcast does not.
+    /// Tell the document's indexes, and then [`Event::Indexed`]. What the same step answers, sends and broadcasts after
+    /// this waits until they have confirmed it. If they do not, the answer is [`unindexed`], and the sockets that it was for are
+    /// closed with the code of `unavailable`: they resume. What a socket is sent keeps its order meanwhile.
     Index {
         /// The version that they are told.
         version: u64,
         /// The row that they are to have.
         row: String,
+    },
+    /// The indexes are being told of this version by an earlier step: what follows waits as after [`Effect::Index`].
+    Await {
+        /// The version.
+        version: u64,
     },
     /// Answer the request.
     Answer(Answer),
@@ -252,15 +256,6 @@ pub struct Document {
     unborn: Option<String>,
 }
 
-/// What is known of the way to the indexes.
-#[derive(Clone, Copy, Debug, Default)]
-struct Outbox {
-    /// The version that they have.
-    indexed: Option<u64>,
-    /// When the alarm rings, if one is known to be set.
-    alarm: Option<Timestamp>,
-}
-
 impl Document {
     /// The document at `path`. Reads nothing yet.
     pub fn new(path: DocumentPath) -> Self {
@@ -277,6 +272,12 @@ impl Document {
     /// The same document under its collection's settings.
     pub fn under(self, settings: Settings) -> Self {
         Document { settings, ..self }
+    }
+
+    /// The same document, whose object has this alarm: before the first event after a loss of memory, and not while the
+    /// alarm's handler is at work. Without this the indexes are told of the present state before anybody is shown it.
+    pub fn with_alarm(self, alarm: Option<Timestamp>) -> Self {
+        Document { outbox: Outbox::with_alarm(alarm), ..self }
     }
 
     /// The document's path.
@@ -359,7 +360,11 @@ impl Step<'_> {
     fn run(mut self, store: &mut impl Store, event: Event) -> Left {
         let mut effects = match event {
             Event::Get { preconditions } => match self.get(store, &preconditions) {
-                Ok(answer) => vec![Effect::Answer(answer)],
+                Ok(answer) => {
+                    let mut effects = self.index(store, false);
+                    effects.push(Effect::Answer(answer));
+                    effects
+                }
                 Err(stop) => stopped(stop, |error| vec![Effect::Answer(Answer::Refused(error))]),
             },
             Event::Write { operation, preconditions, idempotency, return_data } => {
@@ -397,11 +402,10 @@ impl Step<'_> {
                 self.audience.leave(&listener);
                 Vec::new()
             }
-            Event::Indexed { version, done: true } => {
-                self.outbox.indexed = self.outbox.indexed.max(Some(version));
-                Vec::new()
+            Event::Indexed { version, done } => {
+                self.outbox.told(version, done);
+                if done { Vec::new() } else { self.set_outbox_alarm().into_iter().collect() }
             }
-            Event::Indexed { done: false, .. } => self.set_outbox_alarm().into_iter().collect(),
             Event::Alarm => self.alarm(store),
         };
         effects.extend(self.log.take().map(Effect::Log));
@@ -422,8 +426,8 @@ impl Step<'_> {
     }
 
     fn alarm(&mut self, store: &impl Store) -> Vec<Effect> {
-        self.outbox.alarm = None;
-        // Until the index is known to have it, there is always an alarm.
+        self.outbox.rings();
+        // Until the indexes are known to have it, there is always an alarm.
         let mut effects = self.index(store, true);
         let expired =
             if self.guard.is_open() { Vec::new() } else { self.audience.expired(self.now) };
@@ -453,57 +457,14 @@ impl Step<'_> {
         effects.extend(frame.map(Effect::Broadcast));
     }
 
-    /// What brings the present state to the indexes, unless they are known to have it. With `alarm` one sees to it should this
-    /// object's memory be lost.
-    fn index(&mut self, store: &impl Store, alarm: bool) -> Vec<Effect> {
-        let path = self.path;
-        let indexed = self.outbox.indexed;
-        let update = match self.load(store) {
-            Ok(Some(record))
-                if record.version > 0 && indexed.is_none_or(|indexed| indexed < record.version) =>
-            {
-                let row = row::of(&record.epoch, &resource(path, record, true));
-                Effect::Index { version: record.version, row }
-            }
-            _ => return Vec::new(),
-        };
-        let mut effects = Vec::with_capacity(4);
-        if alarm {
-            effects.extend(self.set_outbox_alarm());
-        }
-        effects.push(update);
-        effects
-    }
-
-    fn set_outbox_alarm(&mut self) -> Option<Effect> {
-        self.set_alarm(Timestamp::from_micros(self.now.micros().saturating_add(OUTBOX_MICROS)))
-    }
-
-    /// For when the next token expires that somebody listens with.
-    fn set_expiry_alarm(&mut self) -> Option<Effect> {
-        let expiry = self.audience.next_expiry().filter(|_| !self.guard.is_open())?;
-        if self.outbox.alarm.is_none() && self.outbox.indexed.is_none() {
-            // An alarm of the outbox may be set, of which memory knows no more: it must not be put off.
-            return self.set_outbox_alarm();
-        }
-        self.set_alarm(expiry)
-    }
-
-    /// An object has one alarm: the sooner one stays, and sets the next.
-    fn set_alarm(&mut self, at: Timestamp) -> Option<Effect> {
-        if self.outbox.alarm.is_some_and(|set| set <= at) {
-            return None;
-        }
-        self.outbox.alarm = Some(at);
-        Some(Effect::SetAlarm(at))
-    }
-
     /// The record, from memory or from its row; `None` for a document that was never written.
     fn load(&mut self, store: &impl Store) -> Result<Option<&Record>, Error> {
         if self.record.is_none()
             && let Some(row) = store.get(ROW)?
         {
-            self.record = Some(Record::from_row(row)?);
+            let record = Record::from_row(row)?;
+            self.outbox.loaded(record.version);
+            self.record = Some(record);
         }
         Ok(self.record.as_ref())
     }
@@ -541,7 +502,9 @@ impl Step<'_> {
             {
                 return Ok(Answer::NotModified { version });
             }
-            precondition.check(present)?;
+            if let Err(error) = precondition.check(present) {
+                return Ok(Answer::Refused(error));
+            }
         }
         match record {
             Some(record) if record.data.is_some() => {
@@ -561,7 +524,8 @@ impl Step<'_> {
         let admitted = Some((self.guard.version(), basis));
         let listener = self.audience.admit(self.caller, admitted, self.now)?;
         let unborn = self.unborn_epoch();
-        let mut effects = vec![Effect::Admit { listener, unborn: unborn.clone() }];
+        let mut effects = self.index(store, false);
+        effects.push(Effect::Admit { listener, unborn: unborn.clone() });
         effects.extend(self.set_expiry_alarm());
         let unborn = unborn.map(|epoch| Record::unborn(epoch, self.now));
         let Some(record) = self.record.as_ref().or(unborn.as_ref()) else { return Ok(effects) };
@@ -599,7 +563,10 @@ impl Step<'_> {
             return Err(Error::new(Code::ResourceExhausted, detail).into());
         }
         match ClientMessage::parse(text)? {
-            ClientMessage::Ping(number) => Ok(vec![Effect::Send(pong_text(number))]),
+            ClientMessage::Ping(number) => {
+                let pong = Effect::Send(pong_text(number));
+                Ok(self.outbox.wait().into_iter().chain([pong]).collect())
+            }
             ClientMessage::Auth(token) => Ok(vec![Effect::Identify { token }]),
             ClientMessage::Listen { .. } | ClientMessage::Unlisten(_) => Err(Error::invalid(
                 "message: this socket is of one document; targets are listened to on /v1/listen",
@@ -675,6 +642,12 @@ fn stopped(stop: Stop, refuse: impl FnOnce(Error) -> Vec<Effect>) -> Vec<Effect>
         Stop::Refused(error) => refuse(error),
         Stop::Needs(paths) => vec![Effect::Lookup(paths)],
     }
+}
+
+/// The answer to a request whose document's indexes did not confirm in time the state that it tells of.
+pub fn unindexed() -> Error {
+    let detail = "the document's index does not answer; repeat the request, with its Idempotency-Key if it has one";
+    Error::new(Code::Unavailable, detail)
 }
 
 /// What ends the socket that the event came from.

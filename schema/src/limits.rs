@@ -31,6 +31,9 @@ pub const PATCH_MOVE_BYTES: usize = 16 * DOCUMENT_BYTES;
 pub const IDEMPOTENCY_KEY_BYTES: usize = 255;
 /// How long an idempotency record answers a repeated request, in microseconds: 24 hours.
 pub const IDEMPOTENCY_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
+/// Delay of the alarm that looks after a document's outbox, from a write, in microseconds: so short that the object has not
+/// been closed meanwhile, and so long that one alarm serves many writes.
+pub const OUTBOX_MICROS: i64 = 8 * 1_000_000;
 /// Bytes of one row of the store: the platform's limit is 2 MB for a row, less some room for the key.
 pub const ROW_BYTES: usize = 2_000_000 - 4_096;
 /// Patches kept in a document's log for listeners that come back.

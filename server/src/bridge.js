@@ -30,9 +30,9 @@ export function summarize(request, credential) {
   return credential ? text + "\n" + (request.headers.get(HEADERS[0]) ?? "\0") : text;
 }
 
-/** `result`, and what is to be done before it is passed on (see `server/shim.js`). No path has `//` in it. */
-export function afterIndex(result, names, row, version, frame) {
-  return { result, names: names.split("//"), row, version, frame };
+/** `result`, and what is to be done before it is passed on: see `Document` in `server/shim.js`. */
+export function afterIndex(result, version, names, row, socket, frames, broadcast, sockets) {
+  return { result, version, names, row, socket, frames, broadcast, sockets };
 }
 
 /** What is to be looked up, paths with `//` between them, before the same is called again with it. */

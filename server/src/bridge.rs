@@ -17,12 +17,16 @@ extern "C" {
 
     /// What the entry is to do before it passes `result` on: see `server/shim.js`.
     #[wasm_bindgen(catch, js_name = afterIndex)]
+    #[expect(clippy::too_many_arguments, reason = "an object literal of JavaScript")]
     pub(crate) fn after_index(
         result: &JsValue,
-        names: &str,
-        row: &str,
         version: f64,
-        frame: Option<&str>,
+        names: &Array,
+        row: Option<&str>,
+        socket: &JsValue,
+        frames: &Array,
+        broadcast: Option<&str>,
+        sockets: &Array,
     ) -> Result<JsValue, JsValue>;
 
     #[wasm_bindgen(catch, js_name = setAlarm)]

@@ -14,7 +14,7 @@ use crate::readers::Readers;
 use crate::respond::{allow_origin, count_rows, internal, reply_in_parts, response};
 use crate::sqlite::SqliteStore;
 use blaze_engine::auth::Auth;
-use blaze_engine::document::{Answer, Document as Engine, Effect, Event};
+use blaze_engine::document::{Answer, Document as Engine, Effect, Event, unindexed};
 use blaze_engine::guard::Caller;
 use blaze_engine::http::commit_request;
 use blaze_engine::http::document_request::is_upgrade;
@@ -29,6 +29,7 @@ use blaze_schema::message::{
     ClientMessage, PING, PONG, SUBPROTOCOL, close_code, error_text, written_text,
 };
 use blaze_schema::path::{DocumentPath, Path};
+use blaze_schema::timestamp::Timestamp;
 use js_sys::Array;
 use std::cell::{Cell, RefCell, RefMut};
 use std::rc::Rc;
@@ -49,6 +50,8 @@ pub struct Document {
     readers: Readers,
     /// True if only an object can do what was asked of one that was never written.
     needs_object: Cell<bool>,
+    /// The object's alarm before the first event, if that is known.
+    alarm: Cell<Option<Option<Timestamp>>>,
 }
 
 #[wasm_bindgen]
@@ -61,8 +64,14 @@ impl Document {
     pub fn new(state: Option<DurableObjectState>, env: Env) -> Result<Document, JsValue> {
         let store = SqliteStore::of(state.as_ref(), count_rows(&env))?;
         let (engine, store) = (RefCell::new(None), RefCell::new(store));
-        let readers = Readers::new();
-        Ok(Document { state, env, engine, store, readers, needs_object: Cell::new(false) })
+        let (readers, needs_object, alarm) = (Readers::new(), Cell::new(false), Cell::new(None));
+        Ok(Document { state, env, engine, store, readers, needs_object, alarm })
+    }
+
+    /// Says when the object's alarm rings, in milliseconds since 1970; `undefined` for one that has none. Before the first
+    /// event, and not while the alarm's handler is at work.
+    pub fn waking(&self, alarm: Option<f64>) {
+        self.alarm.set(Some(alarm.map(bridge::time_of)));
     }
 
     /// True if what was asked of a document that was never written takes its object: then it is to be asked again there.
@@ -175,13 +184,12 @@ impl Document {
             }
         };
         let asking = Asking::by(auth, &lookups, None)?;
-        let done = self.handle(&path, Event::Message { text }, asking)?;
+        let mut done = self.handle(&path, Event::Message { text }, asking)?;
         if let Some(paths) = done.lookup {
             return bridge::lookup(&paths);
         }
-        let frame = done.frame.as_deref();
-        let result = frame.map_or(JsValue::UNDEFINED, JsValue::from);
-        self.after_index(&path, &result, done.index, frame)
+        let frame = done.frames.drain(..).next();
+        self.after_index(&path, &frame.map_or(JsValue::UNDEFINED, JsValue::from), done, None)
     }
 
     /// Answers a commit's part, whose request is described as `describe` in `bridge.js` does it: `[status, headers, body]`,
@@ -214,9 +222,34 @@ impl Document {
         if let Some(paths) = done.lookup {
             return bridge::lookup(&paths);
         }
-        let answer = done.answer.unwrap_or_else(unanswered);
+        let answer = done.answer.clone().unwrap_or_else(unanswered);
         let answer = self.in_parts(Reply::of(answer, &path, &request));
-        self.after_index(&path, &answer.into(), done.index, None)
+        self.after_index(&path, &answer.into(), done, None)
+    }
+
+    /// Sends what waited for the indexes: `frames` to `socket`, `broadcast` to `sockets`. If they were not `told`, the sockets are
+    /// closed instead.
+    pub fn release(
+        &self,
+        told: bool,
+        socket: Option<Socket>,
+        frames: Vec<String>,
+        broadcast: Option<String>,
+        sockets: &Array,
+    ) -> Result<(), JsValue> {
+        if told {
+            if let Some(socket) = &socket {
+                self.deliver(socket, &frames)?;
+            }
+            return broadcast.map_or(Ok(()), |frame| self.broadcast(&frame, sockets));
+        }
+        for socket in sockets.iter().chain(socket.map(JsValue::from)) {
+            if let Some(attachment) = attachment_of(&socket)? {
+                let error = unindexed();
+                self.end(&socket, &attachment, None, close_code(error.code), "")?;
+            }
+        }
+        Ok(())
     }
 
     /// What rules of other documents look up: the data as JSON, `null` where there is none.
@@ -257,6 +290,15 @@ impl Document {
     }
 }
 
+/// The answer to a request whose document's indexes did not confirm in time the state that it tells of: in parts, as
+/// [`Document::commit`] gives them.
+#[wasm_bindgen(js_name = unindexed)]
+pub fn unindexed_in_parts() -> Array {
+    let mut reply = Reply::from(unindexed());
+    reply.headers.push(("retry-after", "1".to_owned()));
+    reply_in_parts(reply)
+}
+
 /// The most bytes that a request's body may have.
 #[wasm_bindgen(js_name = bodyLimit)]
 pub fn body_limit() -> f64 {
@@ -270,15 +312,16 @@ const LATE_MILLISECONDS: f64 = 2_000.0;
 #[derive(Default)]
 struct Done {
     answer: Option<Answer>,
-    /// Names of the indexes, and what they are to be told, before the answer is given.
-    index: Option<(u64, String)>,
-    /// A frame that is sent after that.
-    frame: Option<String>,
+    /// The version that the indexes must have before the answer is given and frames are sent; the row that they are to be
+    /// told, unless they are being told.
+    index: Option<(u64, Option<String>)>,
+    /// A frame for all who listen.
+    broadcast: Option<String>,
     /// What is to be looked up before the same event happens again.
     lookup: Option<String>,
     /// The listener that the socket is from now on, and, of a document that was never written, version 0 of its epoch.
     admitted: Option<(String, Option<(u64, String)>)>,
-    /// Frames for a socket that is not there yet.
+    /// Frames for the socket that the event came from, which is not there yet or is to wait.
     frames: Vec<String>,
     /// The code that the socket is closed with.
     close: Option<u16>,
@@ -353,23 +396,37 @@ impl Document {
         if let Some(paths) = done.lookup {
             return bridge::lookup(&paths);
         }
-        let answer = done.answer.unwrap_or_else(unanswered);
+        let answer = done.answer.clone().unwrap_or_else(unanswered);
         let response = self.respond(incoming, Reply::of(answer, &path, &request))?;
-        self.after_index(&path, &response.into(), done.index, None)
+        self.after_index(&path, &response.into(), done, None)
     }
 
-    /// `result`, or what makes the entry tell the indexes first.
+    /// `result`, or what makes the entry tell the indexes before it passes that on, and before frames are sent to `socket`
+    /// and to all who listen now.
     fn after_index(
         &self,
         path: &DocumentPath,
         result: &JsValue,
-        index: Option<(u64, String)>,
-        frame: Option<&str>,
+        done: Done,
+        socket: Option<&JsValue>,
     ) -> Result<JsValue, JsValue> {
-        let Some((version, row)) = index else { return Ok(result.clone()) };
+        let Some((version, row)) = done.index else { return Ok(result.clone()) };
         let collections = collections().map_err(|error| JsValue::from(error.detail))?;
-        let names = shard::of_document(path, &collections).join("//");
-        bridge::after_index(result, &names, &row, version as f64, frame)
+        let names = shard::of_document(path, &collections);
+        let sockets = match done.broadcast {
+            Some(_) => self.listeners()?,
+            None => Array::new(),
+        };
+        bridge::after_index(
+            result,
+            version as f64,
+            &names.iter().map(JsValue::from).collect(),
+            row.as_deref(),
+            socket.unwrap_or(&JsValue::UNDEFINED),
+            &done.frames.iter().map(JsValue::from).collect(),
+            done.broadcast.as_deref(),
+            &sockets,
+        )
     }
 
     fn respond(&self, incoming: &Incoming, mut reply: Reply) -> Result<Response, JsValue> {
@@ -398,7 +455,7 @@ impl Document {
         let after = done.and_then(|done| {
             let path = self.engine.borrow().as_ref().map(|engine| engine.path().clone());
             match path {
-                Some(path) => self.after_index(&path, &JsValue::UNDEFINED, done.index, None),
+                Some(path) => self.after_index(&path, &JsValue::UNDEFINED, done, None),
                 None => Ok(JsValue::UNDEFINED),
             }
         });
@@ -434,9 +491,7 @@ impl Document {
         if let Some((listener, unborn)) = done.admitted {
             let Some(state) = &self.state else { return self.needs_its_object() };
             let accepted = accept(state, Some(listener), unborn, auth)?;
-            let socket: JsValue = accepted.get(1);
-            self.deliver(socket.unchecked_ref(), &done.frames)?;
-            return Ok(accepted.get(0));
+            return self.start(path, &accepted.get(0), &accepted.get(1), done);
         }
         let frame = done.frames.first().map_or("", String::as_str);
         let code = done.close.unwrap_or(1011);
@@ -486,12 +541,26 @@ impl Document {
         if let Some(paths) = done.lookup {
             return bridge::lookup(&paths);
         }
-        self.deliver(socket, &done.frames)?;
-        if let Some(code) = done.close {
+        let close = done.close;
+        let outcome = self.start(&path, &JsValue::UNDEFINED, socket, done)?;
+        if let Some(code) = close {
             bridge::dismiss(socket, None, code, "")?;
         }
-        let frame = done.frame.as_deref();
-        self.after_index(&path, &JsValue::UNDEFINED, done.index, frame)
+        Ok(outcome)
+    }
+
+    /// Sends a socket the frames that are for it, now or after the indexes; `result` as in [`Document::after_index`].
+    fn start(
+        &self,
+        path: &DocumentPath,
+        result: &JsValue,
+        socket: &JsValue,
+        done: Done,
+    ) -> Result<JsValue, JsValue> {
+        if done.index.is_none() {
+            self.deliver(socket.unchecked_ref(), &done.frames)?;
+        }
+        self.after_index(path, result, done, Some(socket))
     }
 
     /// Sends a socket what it is to start from.
@@ -514,9 +583,8 @@ impl Document {
         Ok(JsValue::UNDEFINED)
     }
 
-    /// Sends a frame to all who listen; closes the sockets of those who do not read.
-    fn broadcast(&self, frame: &str) -> Result<(), JsValue> {
-        let sockets = self.listeners()?;
+    /// Sends a frame to sockets; closes those of peers that do not read.
+    fn broadcast(&self, frame: &str, sockets: &Array) -> Result<(), JsValue> {
         let Some(state) = self.state.as_ref().filter(|_| sockets.length() > 0) else {
             return Ok(());
         };
@@ -557,6 +625,9 @@ impl Document {
             let collections = collections().map_err(|error| JsValue::from(error.detail))?;
             let settings = collections.of(path.collection().id());
             let mut made = Engine::new(path.clone()).under(settings);
+            if let Some(alarm) = self.alarm.take() {
+                made = made.with_alarm(alarm);
+            }
             let (mut listeners, mut unborn) = (Vec::new(), None);
             for socket in self.listeners()? {
                 if let Some(attachment) = attachment_of(&socket)? {
@@ -598,7 +669,8 @@ impl Document {
                         bridge::set_alarm(state, (at.micros() / 1_000) as f64)?;
                     }
                 }
-                Effect::Index { version, row } => done.index = Some((version, row)),
+                Effect::Index { version, row } => done.index = Some((version, Some(row))),
+                Effect::Await { version } => done.index = Some((version, None)),
                 Effect::Answer(given) => done.answer = Some(given),
                 Effect::Lookup(paths) => {
                     let paths: Vec<&str> = paths.iter().map(DocumentPath::as_str).collect();
@@ -608,17 +680,12 @@ impl Document {
                     done.admitted = Some((listener, unborn.map(|epoch| (0, epoch))));
                 }
                 Effect::Identify { token } => done.token = Some(token),
-                Effect::Send(text) if done.index.is_some() => done.frame = Some(text),
                 Effect::Send(text) => match origin {
-                    Some(socket) if done.admitted.is_none() => {
+                    Some(socket) if done.admitted.is_none() && done.index.is_none() => {
                         // A socket that has gone meanwhile concerns nobody else.
                         let _ = socket.send(&text);
                     }
-                    Some(_) => done.frames.push(text),
-                    None => {
-                        done.frame = Some(text.clone());
-                        done.frames.push(text);
-                    }
+                    _ => done.frames.push(text),
                 },
                 Effect::Close { code } => done.close = Some(code),
                 Effect::End { listener, frame, code } => {
@@ -626,7 +693,10 @@ impl Document {
                         bridge::end_listener(state, &listener, frame.as_deref(), code)?;
                     }
                 }
-                Effect::Broadcast(text) => self.broadcast(&text)?,
+                Effect::Broadcast(text) => match done.index {
+                    Some(_) => done.broadcast = Some(text),
+                    None => self.broadcast(&text, &self.listeners()?)?,
+                },
                 Effect::Audit { actor, act } => {
                     worker::console_log!("audit {}", audit_line(&actor, act, path));
                 }
