@@ -17,7 +17,8 @@
 //!    shown state until that is at V or beyond, and leaves in the moment it is.
 //! 4. A refused write leaves at once; what was held is shown.
 //! 5. Versions of another history (another epoch, or the same one going back) cannot be compared with V: writes that
-//!    were answered leave when it is shown, and so does the write that was on its way when it arrived.
+//!    were answered leave when it is shown, and so does the write that was on its way when it arrived. Version 0 is of
+//!    no history.
 //!
 //! So no state is ever shown that holds a write twice, or that lacks one that was shown before, other than by
 //! refusal.
@@ -122,8 +123,11 @@ impl View {
     /// The server's state is this one now.
     pub fn server(&mut self, state: ServerState) {
         let latest = self.newest.as_ref().or(self.shown.as_ref());
-        let rewritten = latest
-            .is_some_and(|latest| latest.epoch != state.epoch || state.version < latest.version);
+        // A document that was never written gets another epoch whenever the server restarts: that is no history yet.
+        let rewritten = latest.is_some_and(|latest| {
+            let is_other = latest.epoch != state.epoch && latest.version > 0;
+            is_other || state.version < latest.version
+        });
         let on_its_way = self.on_its_way();
         if rewritten {
             self.confirm_answered();
@@ -307,6 +311,19 @@ mod tests {
         assert_eq!(bench.seen(), &json!("nothing"));
         bench.view.done(5);
         assert_eq!(bench.seen(), &json!([5, {"n": 1}, false]));
+    }
+
+    #[test]
+    fn what_was_never_written_has_no_history_to_be_rewritten() {
+        let mut bench = Bench::at(0, Value::Null);
+        let set = Operation::set(json!({"n": 1})).unwrap();
+        bench.view.write(set, Timestamp::from_micros(0));
+        bench.server("f", 0, Value::Null);
+        bench.server("g", 3, json!({"n": 0}));
+        bench.view.done(4);
+        assert_eq!(bench.seen(), &json!([3, {"n": 1}, true]), "version 3 lacks it");
+        bench.server("g", 4, json!({"n": 1}));
+        assert_eq!(bench.seen(), &json!([4, {"n": 1}, false]));
     }
 
     #[test]

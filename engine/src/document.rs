@@ -524,9 +524,9 @@ impl Step<'_> {
         let admitted = Some((self.guard.version(), basis));
         let listener = self.audience.admit(self.caller, admitted, self.now)?;
         let unborn = self.unborn_epoch();
-        let mut effects = self.index(store, false);
-        effects.push(Effect::Admit { listener, unborn: unborn.clone() });
+        let mut effects = vec![Effect::Admit { listener, unborn: unborn.clone() }];
         effects.extend(self.set_expiry_alarm());
+        effects.extend(self.index(store, false));
         let unborn = unborn.map(|epoch| Record::unborn(epoch, self.now));
         let Some(record) = self.record.as_ref().or(unborn.as_ref()) else { return Ok(effects) };
         match since.and_then(|(version, epoch)| record.frames_since(*version, epoch)) {

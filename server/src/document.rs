@@ -232,18 +232,18 @@ impl Document {
     pub fn release(
         &self,
         told: bool,
-        socket: Option<Socket>,
+        socket: Option<JsValue>,
         frames: Vec<String>,
         broadcast: Option<String>,
         sockets: &Array,
     ) -> Result<(), JsValue> {
         if told {
             if let Some(socket) = &socket {
-                self.deliver(socket, &frames)?;
+                self.deliver(socket.unchecked_ref(), &frames)?;
             }
             return broadcast.map_or(Ok(()), |frame| self.broadcast(&frame, sockets));
         }
-        for socket in sockets.iter().chain(socket.map(JsValue::from)) {
+        for socket in sockets.iter().chain(socket) {
             if let Some(attachment) = attachment_of(&socket)? {
                 let error = unindexed();
                 self.end(&socket, &attachment, None, close_code(error.code), "")?;
@@ -479,7 +479,7 @@ impl Document {
             Event::Connect { since } => since.clone(),
             _ => None,
         };
-        let done = self.handle(path, event, asking)?;
+        let mut done = self.handle(path, event, asking)?;
         if let Some(paths) = done.lookup {
             return bridge::lookup(&paths);
         }
@@ -488,7 +488,7 @@ impl Document {
             let attachment = Attachment { path, listener, since, auth, address };
             bridge::accept_socket(state, &attachment.to_text(), protocol, PING, PONG)
         };
-        if let Some((listener, unborn)) = done.admitted {
+        if let Some((listener, unborn)) = done.admitted.take() {
             let Some(state) = &self.state else { return self.needs_its_object() };
             let accepted = accept(state, Some(listener), unborn, auth)?;
             return self.start(path, &accepted.get(0), &accepted.get(1), done);
@@ -589,7 +589,7 @@ impl Document {
             return Ok(());
         };
         let (now, text) = (bridge::now(), JsValue::from(frame));
-        for socket in sockets {
+        for socket in sockets.iter() {
             let message = (&text, frame.len());
             let socket: &Socket = socket.unchecked_ref();
             if self.readers.send(state, socket, now, message, false)?

@@ -28,8 +28,9 @@ impl Bench {
         self.now += 1_000_000;
         let now = Timestamp::from_micros(self.now);
         let mut effects = self.document.handle(&mut self.store, now, 7, event);
-        let is_outbox =
-            |effect: &Effect| matches!(effect, Effect::SetAlarm(_) | Effect::Index { .. });
+        let is_outbox = |effect: &Effect| {
+            matches!(effect, Effect::SetAlarm(_) | Effect::Index { .. } | Effect::Await { .. })
+        };
         effects.retain(|effect| self.with_outbox || !is_outbox(effect));
         effects
     }
@@ -385,6 +386,7 @@ fn told(effects: &[Effect]) -> String {
         Effect::Close { code } => format!("close {code}"),
         Effect::End { code, .. } => format!("end {code}"),
         Effect::Audit { act, .. } => format!("audit {act}"),
+        Effect::Await { version } => format!("await {version}"),
         Effect::Log(_) => "log".to_owned(),
     };
     effects.iter().map(short).collect::<Vec<_>>().join(", ")
@@ -400,7 +402,7 @@ fn a_change_goes_to_the_index_before_it_is_answered_and_an_alarm_looks_after_it(
         "one alarm serves both"
     );
     // What changes nothing is answered at once only when the index is known to have the present version.
-    assert_eq!(told(&bench.set(json!({"n": 2}))), "index 2, answer");
+    assert_eq!(told(&bench.set(json!({"n": 2}))), "await 2, answer");
     assert_eq!(told(&bench.step(Event::Indexed { version: 2, done: true })), "");
     assert_eq!(told(&bench.step(Event::Indexed { version: 1, done: true })), "");
     assert_eq!(told(&bench.set(json!({"n": 2}))), "answer");
@@ -408,6 +410,44 @@ fn a_change_goes_to_the_index_before_it_is_answered_and_an_alarm_looks_after_it(
     assert_eq!(told(&bench.set(json!({"n": 3}))), "alarm 17, index 3, answer, broadcast");
     assert_eq!(told(&bench.step(Event::Alarm)), "alarm 18, index 3");
     assert_eq!(told(&bench.step(Event::Indexed { version: 3, done: false })), "");
+}
+
+#[test]
+fn nobody_is_shown_a_state_before_the_indexes_have_it() {
+    let get = || Event::Get { preconditions: Vec::new() };
+    let connect = || Event::Connect { since: None };
+    let ping = |number| Event::Message { text: format!(r#"{{"ping":{number}}}"#) };
+    let mut bench = Bench::with_outbox();
+    assert_eq!(told(&bench.step(get())), "answer", "there is no state");
+    bench.set(json!({"n": 1}));
+    assert_eq!(told(&bench.step(get())), "await 1, answer");
+    assert_eq!(told(&bench.step(connect())), "admit, await 1, send");
+    assert_eq!(told(&bench.step(ping(1))), "await 1, send", "a pong comes after the frames");
+    bench.step(Event::Indexed { version: 1, done: true });
+    assert_eq!(told(&bench.step(get())), "answer");
+    assert_eq!(told(&bench.step(connect())), "admit, send");
+    assert_eq!(told(&bench.step(ping(1))), "send");
+    bench.set(json!({"n": 2}));
+    bench.step(Event::Indexed { version: 2, done: false });
+    assert_eq!(told(&bench.step(get())), "index 2, answer", "they are told again");
+    let missing = Event::Get { preconditions: vec![Precondition::IfMatch(Versions::Any)] };
+    assert_eq!(told(&bench.step(missing)), "await 2, answer");
+}
+
+#[test]
+fn an_object_that_wakes_without_an_alarm_has_told_its_indexes() {
+    let mut bench = Bench::with_outbox();
+    bench.set(json!({"n": 1}));
+    let path = bench.document.path().clone();
+    let woken = |alarm| Document::new(path.clone()).with_alarm(alarm);
+    let get = || Event::Get { preconditions: Vec::new() };
+    bench.forget();
+    assert_eq!(told(&bench.step(get())), "index 1, answer", "nothing is known of an alarm");
+    bench.document = woken(Some(Timestamp::from_micros(20_000_000)));
+    assert_eq!(told(&bench.step(get())), "index 1, answer");
+    bench.document = woken(None);
+    assert_eq!(told(&bench.step(get())), "answer");
+    assert_eq!(told(&bench.set(json!({"n": 2}))), "alarm 14, index 2, answer, broadcast");
 }
 
 #[test]

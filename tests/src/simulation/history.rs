@@ -233,13 +233,13 @@ fn is_done(effects: &[Effect]) -> bool {
 pub(super) fn read(path: &DocumentPath, store: &mut MemoryStore) -> Option<(u64, Value)> {
     let get = Event::Get { preconditions: Vec::new() };
     let effects = Document::new(path.clone()).handle(store, Timestamp::MIN, 0, get);
-    match effects.as_slice() {
-        [Effect::Answer(Answer::Found { version, body })] => {
+    effects.iter().find_map(|effect| match effect {
+        Effect::Answer(Answer::Found { version, body }) => {
             let mut body: Value = serde_json::from_str(body).expect("a resource is JSON");
             Some((*version, body["data"].take()))
         }
         _ => None,
-    }
+    })
 }
 
 /// What the document's indexes are to have, asked of an object that has no memory; `None` before its first version.

@@ -1,6 +1,7 @@
 //! A document's object as the platform runs it: the real document over a store that may refuse.
 
 use super::history::History;
+use super::steps::InLine;
 use crate::disk::Disk;
 use blaze_client::http;
 use blaze_engine::document::{Document, Effect, Event};
@@ -9,7 +10,8 @@ use blaze_engine::index::settings::Settings;
 use blaze_engine::store::memory::MemoryStore;
 use blaze_schema::path::DocumentPath;
 use blaze_schema::timestamp::Timestamp;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
+use std::mem;
 
 /// The object.
 pub(super) struct Object {
@@ -28,12 +30,18 @@ pub(super) struct Object {
     pub(super) clock: i64,
     /// How often it has started.
     pub(super) starts: u64,
+    /// How often its memory was lost.
+    starts_known: u64,
     /// Whether anything has happened since its memory was lost.
     pub(super) is_awake: bool,
-    /// The alarm that is set: durable, as its rows.
-    pub(super) alarm: Option<u64>,
+    /// The alarm that is set: durable, as its rows. Its number, and when it rings.
+    pub(super) alarm: Option<(u64, i64)>,
     /// The alarm that it is being told of.
     pub(super) ringing: Option<u64>,
+    /// What its sockets are sent when the indexes have the states that it tells of, in order.
+    pub(super) line: VecDeque<InLine>,
+    /// The newest version that the indexes have confirmed since it started.
+    pub(super) indexed: u64,
 }
 
 impl Object {
@@ -49,9 +57,12 @@ impl Object {
             unborn: None,
             clock: 0,
             starts: 0,
+            starts_known: 0,
             is_awake: false,
             alarm: None,
             ringing: None,
+            line: VecDeque::new(),
+            indexed: 0,
         }
     }
 
@@ -80,6 +91,14 @@ impl Object {
     pub(super) fn forget(&mut self) {
         self.document = Document::new(self.path.clone()).under(self.settings.clone());
         self.is_awake = false;
+        self.indexed = 0;
+        self.starts_known += 1;
+        // Now and then something happens before it is known whether an alarm is set.
+        if self.starts_known % 4 != 0 && self.ringing.is_none() {
+            let at = self.alarm.map(|(_, at)| Timestamp::from_micros(at + self.clock));
+            let known = mem::replace(&mut self.document, Document::new(self.path.clone()));
+            self.document = known.with_alarm(at);
+        }
         if !self.sockets.is_empty() {
             let woken = Event::Woken { listeners: Vec::new(), unborn: self.unborn.clone() };
             self.document.handle(&mut self.disk, Timestamp::MIN, 0, woken);

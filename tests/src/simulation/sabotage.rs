@@ -19,6 +19,10 @@ pub enum Sabotage {
     NoAlarm,
     /// What is repeated after it was done is answered without a look at the indexes.
     TrustRepetitions,
+    /// What is read is answered without a look at the indexes.
+    ReadAhead,
+    /// What changed is broadcast before the indexes have it.
+    BroadcastAhead,
     /// An index takes whatever comes, be it older than what it has.
     ApplyOlder,
     /// An index forgets at once that a document was deleted.

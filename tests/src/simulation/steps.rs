@@ -5,14 +5,14 @@ use super::object::Arrived;
 use super::sabotage::Sabotage;
 use super::world::{Happening, Report, World};
 use blaze_client::http::{Method, Request};
-use blaze_engine::document::{Answer, Effect, Event};
+use blaze_engine::document::{Answer, Effect, Event, unindexed};
 use blaze_engine::http::reply::Reply;
 use blaze_engine::index::shard;
 use blaze_schema::error::Code;
 use blaze_schema::message::{ServerMessage, base_of};
 use std::rc::Rc;
 
-/// A write's answer waits no longer for the indexes, in microseconds: `INDEX_WAIT` of `server/shim.js`.
+/// An answer waits no longer for the indexes, in microseconds: `INDEX_WAIT` of `server/shim.js`.
 const WAIT: i64 = 10_000_000;
 /// An index that fails is told again after so long: `INDEX_RETRY`.
 const RETRIES: [i64; 4] = [20_000, 100_000, 500_000, 2_000_000];
@@ -33,16 +33,12 @@ pub(super) enum Origin {
     Alarm(u64),
 }
 
-/// What is given when the indexes know.
+/// An answer that is given when the indexes know.
 pub(super) enum Held {
     Answer {
         fetch: u64,
         request: Rc<Request>,
         answer: Answer,
-    },
-    Frame {
-        socket: u64,
-        text: String,
     },
     /// The answer to a write on `/v1/listen`.
     Remote {
@@ -51,10 +47,23 @@ pub(super) enum Held {
     },
 }
 
-/// What whoever is told that a write is done may count on: every query from then on knows this version, or a later one.
+/// Frames that sockets are sent when the indexes know, and not before those that are in line before them.
+pub(super) struct InLine {
+    telling: u64,
+    /// Whether the indexes know; `None` as long as that is not known.
+    told: Option<bool>,
+    /// Each for some sockets.
+    frames: Vec<(Vec<u64>, String)>,
+    promise: Option<Promise>,
+}
+
+/// What whoever is shown a state may count on: every query from then on knows this version, or a later one.
+#[derive(Clone)]
 pub(super) struct Promise {
     pub(super) epoch: String,
     pub(super) version: u64,
+    /// Whether a write is answered; others are looked after now and then.
+    is_write: bool,
 }
 
 /// A document is telling its indexes.
@@ -64,8 +73,9 @@ pub(super) struct Telling {
     row: Rc<[u8]>,
     /// The indexes, those that have confirmed being `None`.
     names: Vec<Option<String>>,
-    held: Vec<Held>,
-    promise: Option<Promise>,
+    held: Vec<(Held, Option<Promise>)>,
+    /// True if nobody waits for it any more.
+    is_late: bool,
     alarm: Option<u64>,
 }
 
@@ -100,8 +110,17 @@ impl World {
         {
             self.stats.count("missed frames served");
         }
-        if self.sabotage == Some(Sabotage::TrustRepetitions) && repeats {
-            effects.retain(|effect| !matches!(effect, Effect::Index { .. }));
+        let forgets = match self.sabotage {
+            Some(Sabotage::TrustRepetitions) => repeats,
+            Some(Sabotage::ReadAhead) => {
+                !effects.iter().any(|one| matches!(one, Effect::Broadcast(_)))
+            }
+            _ => false,
+        };
+        if forgets {
+            let waits =
+                |effect: &Effect| matches!(effect, Effect::Index { .. } | Effect::Await { .. });
+            effects.retain(|effect| !waits(effect));
         }
         // It is part of the commit, wherever the object dies.
         let alarm = effects.iter().find_map(|effect| match effect {
@@ -134,31 +153,38 @@ impl World {
         origin: &Origin,
     ) -> Ended {
         let promise = self.promise(object, &effects);
-        let (mut telling, mut held) = (None, Vec::new());
+        let (mut telling, mut waits, mut held, mut frames) = (None, false, Vec::new(), Vec::new());
         for effect in effects.into_iter().take(count) {
             match (effect, origin) {
                 (Effect::SetAlarm(_), _) => {}
-                (Effect::Index { version, row }, _) => telling = Some((version, row)),
+                (Effect::Index { version, row }, _) => {
+                    waits = true;
+                    telling = Some((version, row));
+                }
+                (Effect::Await { .. }, _) => waits = true,
                 (Effect::Answer(answer), Origin::Request { fetch, request }) => {
                     let (fetch, request) = (*fetch, Rc::clone(request));
                     self.note_first_answer(object, &request, &answer);
+                    if request.method == Method::Get {
+                        let reply = self.reply(object, &request, answer.clone());
+                        self.objects[object].history.check_read(&reply);
+                    }
                     held.push(Held::Answer { fetch, request, answer });
                 }
                 (Effect::Answer(_), _) => {}
-                (Effect::Send(text), Origin::Socket(socket)) => {
-                    held.push(Held::Frame { socket: *socket, text });
-                    if telling.is_none() {
-                        let all = std::mem::take(&mut held);
-                        self.release(object, all, promise.as_ref());
-                    }
-                }
+                (Effect::Send(text), Origin::Socket(socket)) => frames.push((vec![*socket], text)),
                 (Effect::Send(text), Origin::Link(link)) => {
                     held.push(Held::Remote { link: *link, text });
                 }
                 // A full disk keeps no document to listen to.
-                (Effect::Close { .. }, Origin::Socket(socket)) => self.cut(*socket),
+                (Effect::Close { .. }, Origin::Socket(socket)) => {
+                    self.show(object, std::mem::take(&mut frames), None);
+                    self.cut(*socket);
+                }
                 (Effect::Send(frame), _) => panic!("{frame} to nobody"),
-                (Effect::Broadcast(frame), _) => self.broadcast(object, &frame),
+                (Effect::Broadcast(frame), _) => {
+                    frames.push((self.objects[object].sockets.iter().copied().collect(), frame));
+                }
                 (
                     effect @ (Effect::Admit { .. }
                     | Effect::Lookup(_)
@@ -172,35 +198,125 @@ impl World {
             }
         }
         let ended = Ended { answered: !held.is_empty(), telling: telling.is_some() };
-        match telling {
-            None => self.release(object, held, promise.as_ref()),
-            Some((version, row)) => {
-                let alarm = match origin {
-                    Origin::Alarm(number) => Some(*number),
-                    _ => None,
-                };
-                self.start_telling(object, version, row, held, promise, alarm);
+        if let Some((version, row)) = telling {
+            let alarm = match origin {
+                Origin::Alarm(number) => Some(*number),
+                _ => None,
+            };
+            self.start_telling(object, version, row, alarm);
+        }
+        if self.sabotage == Some(Sabotage::BroadcastAhead) {
+            self.show(object, std::mem::take(&mut frames), promise.as_ref());
+        }
+        match waits {
+            true => self.wait_for_indexes(object, held, frames, promise),
+            false => {
+                for held in held {
+                    self.release(object, held, promise.as_ref());
+                }
+                self.show(object, frames, promise.as_ref());
             }
         }
         ended
     }
 
-    /// What the answer to a write promises.
+    /// What whoever is shown what these effects tell may count on.
     fn promise(&self, object: usize, effects: &[Effect]) -> Option<Promise> {
-        let version = effects.iter().find_map(|effect| match effect {
+        let shown = effects.iter().filter_map(|effect| match effect {
             Effect::Answer(
                 Answer::Written { version, .. }
                 | Answer::Committed { version, .. }
                 | Answer::Deleted { version },
-            ) => Some(*version),
-            Effect::Send(text) => match ServerMessage::parse(text) {
-                Ok(ServerMessage::Written { result, .. }) => result.ok(),
+            ) => Some((*version, true)),
+            Effect::Answer(
+                Answer::Found { version, .. }
+                | Answer::NotModified { version }
+                | Answer::Missing { version },
+            ) => Some((*version, false)),
+            Effect::Send(text) | Effect::Broadcast(text) => match ServerMessage::parse(text) {
+                Ok(ServerMessage::Written { result, .. }) => Some((result.ok()?, true)),
+                Ok(
+                    ServerMessage::Snapshot { version, .. }
+                    | ServerMessage::Patch { version, .. }
+                    | ServerMessage::Delete { version, .. },
+                ) => Some((version, false)),
                 _ => None,
             },
             _ => None,
         });
-        let version = version.filter(|version| *version > 0)?;
-        Some(Promise { epoch: self.objects[object].history.present()?.name.clone(), version })
+        let shown: Vec<(u64, bool)> = shown.collect();
+        let version =
+            shown.iter().map(|(version, _)| *version).max().filter(|version| *version > 0)?;
+        let is_write = shown.iter().any(|(_, is_write)| *is_write);
+        let epoch = self.objects[object].history.present()?.name.clone();
+        Some(Promise { epoch, version, is_write })
+    }
+
+    /// Holds what waits for the newest telling of an object.
+    fn wait_for_indexes(
+        &mut self,
+        object: usize,
+        held: Vec<Held>,
+        frames: Vec<(Vec<u64>, String)>,
+        promise: Option<Promise>,
+    ) {
+        let own = self.tellings.iter_mut().rev().find(|(_, telling)| telling.object == object);
+        let (id, telling) = own.expect("what is waited for is under way");
+        let (id, is_late) = (*id, telling.is_late);
+        if !is_late {
+            telling.held.extend(held.into_iter().map(|held| (held, promise.clone())));
+        } else {
+            self.give_up(held);
+        }
+        if !frames.is_empty() {
+            let told = is_late.then_some(false);
+            let line = &mut self.objects[object].line;
+            line.push_back(InLine { telling: id, told, frames, promise });
+            self.advance(object);
+        }
+    }
+
+    /// Sends what is next in line, as far as it is known whether the indexes know.
+    fn advance(&mut self, object: usize) {
+        while let Some(InLine { told: Some(told), .. }) = self.objects[object].line.front() {
+            let told = *told;
+            let Some(InLine { frames, promise, .. }) = self.objects[object].line.pop_front() else {
+                return;
+            };
+            if told {
+                self.show(object, frames, promise.as_ref());
+            } else {
+                for socket in frames.into_iter().flat_map(|(sockets, _)| sockets) {
+                    self.stats.count("socket closed for want of an index");
+                    self.cut(socket);
+                }
+            }
+        }
+    }
+
+    fn show(&mut self, object: usize, frames: Vec<(Vec<u64>, String)>, promise: Option<&Promise>) {
+        if !frames.is_empty() {
+            self.keep(object, promise);
+        }
+        for (sockets, frame) in frames {
+            for socket in sockets {
+                let skips = self.sabotage == Some(Sabotage::SkipBroadcasts)
+                    && base_of(&frame).is_some()
+                    && self.random.chance(5);
+                if !skips {
+                    self.send_to_client(socket, Report::Frame(frame.clone()));
+                }
+            }
+        }
+    }
+
+    /// Holds the world to a promise.
+    fn keep(&mut self, object: usize, promise: Option<&Promise>) {
+        if let Some(promise) = promise
+            && (promise.is_write || self.random.chance(20))
+        {
+            self.check_promise(object, promise);
+        }
     }
 
     /// A repetition gets the first answer.
@@ -219,15 +335,7 @@ impl World {
         assert_eq!(first, answer, "the first answer to {key}, and another one");
     }
 
-    fn start_telling(
-        &mut self,
-        object: usize,
-        version: u64,
-        row: String,
-        held: Vec<Held>,
-        promise: Option<Promise>,
-        alarm: Option<u64>,
-    ) {
+    fn start_telling(&mut self, object: usize, version: u64, row: String, alarm: Option<u64>) {
         let telling = self.new_id();
         let names = shard::of_document(&self.objects[object].path, &self.collections);
         self.note(format_args!(
@@ -236,7 +344,8 @@ impl World {
         let names: Vec<_> = names.into_iter().map(Some).collect();
         let count = names.len();
         let row = row.into_bytes().into();
-        let started = Telling { object, version, row, names, held, promise, alarm };
+        let (held, is_late) = (Vec::new(), false);
+        let started = Telling { object, version, row, names, held, is_late, alarm };
         self.tellings.insert(telling, started);
         self.queue.after(WAIT, Happening::Late { telling });
         for place in 0..count {
@@ -308,79 +417,98 @@ impl World {
 
     fn end_telling(&mut self, telling: u64, done: bool) {
         let Some(told) = self.tellings.remove(&telling) else { return };
-        let Telling { object, version, held, promise, alarm, .. } = told;
+        let Telling { object, version, held, alarm, .. } = told;
         self.note(format_args!("object {object}: telling {telling} ends: {done}"));
         let started = self.objects[object].starts;
+        if done {
+            let indexed = &mut self.objects[object].indexed;
+            *indexed = version.max(*indexed);
+        }
         // Without an engine the memory was lost meanwhile.
         if self.objects[object].is_awake {
             self.step(object, Event::Indexed { version, done }, None, Origin::Nobody);
         }
         if self.objects[object].starts != started {
-            self.drop_held(held);
+            self.give_up(held.into_iter().map(|(held, _)| held).collect());
             return;
         }
-        if !held.is_empty() {
-            self.stats.count(if done { "answered after the index" } else { "answered before it" });
-        }
-        self.release(object, held, promise.as_ref().filter(|_| done));
+        self.settle(object, telling, version, done, held);
         if let Some(number) = alarm {
             self.end_alarm(object, number);
         }
+    }
+
+    /// Gives what waited for a telling. A newer version that the indexes have is as good.
+    fn settle(
+        &mut self,
+        object: usize,
+        telling: u64,
+        version: u64,
+        done: bool,
+        held: Vec<(Held, Option<Promise>)>,
+    ) {
+        let done = done || self.objects[object].indexed >= version;
+        let mut in_line = self.objects[object].line.iter_mut();
+        in_line.by_ref().filter(|one| one.telling == telling).for_each(|one| {
+            one.told.get_or_insert(done);
+        });
+        if done {
+            for (held, promise) in held {
+                self.stats.count("answered after the index");
+                self.release(object, held, promise.as_ref());
+            }
+        } else {
+            self.give_up(held.into_iter().map(|(held, _)| held).collect());
+        }
+        self.advance(object);
     }
 
     /// Whoever waits for the indexes waits no longer.
     pub(super) fn late(&mut self, telling: u64) {
         let Some(told) = self.tellings.get_mut(&telling) else { return };
-        let (object, alarm) = (told.object, told.alarm);
-        let held: Vec<Held> = told.held.drain(..).collect();
-        if !held.is_empty() {
-            self.stats.count("answered before it");
-        }
+        told.is_late = true;
+        let (object, version, alarm) = (told.object, told.version, told.alarm);
+        let held = std::mem::take(&mut told.held);
         self.note(format_args!("object {object}: telling {telling} is late"));
-        self.release(object, held, None);
+        self.settle(object, telling, version, false, held);
         if let Some(number) = alarm {
             self.end_alarm(object, number);
         }
     }
 
-    fn release(&mut self, object: usize, held: Vec<Held>, promise: Option<&Promise>) {
-        if let (Some(promise), false) = (promise, held.is_empty()) {
-            self.check_promise(object, promise);
-        }
-        for held in held {
-            match held {
-                Held::Answer { fetch, request, answer } => {
-                    self.note(format_args!("object {object}: request {fetch}: {answer:?}"));
-                    let arrived = Arrived { request: &request, keyed: true };
-                    let path = &self.objects[object].path;
-                    let reply = Reply::of(answer, path, &arrived.parts());
-                    if request.method == Method::Get {
-                        self.objects[object].history.check_read(&reply);
-                    }
-                    self.answer(fetch, Some(reply));
-                }
-                Held::Frame { socket, text } => self.send_to_client(socket, Report::Frame(text)),
-                Held::Remote { link, text } => self.answer_remotely(link, text),
+    fn release(&mut self, object: usize, held: Held, promise: Option<&Promise>) {
+        self.keep(object, promise);
+        match held {
+            Held::Answer { fetch, request, answer } => {
+                self.note(format_args!("object {object}: request {fetch}: {answer:?}"));
+                let reply = self.reply(object, &request, answer);
+                self.answer(fetch, Some(reply));
             }
+            Held::Remote { link, text } => self.answer_remotely(link, text),
         }
     }
 
-    fn drop_held(&mut self, held: Vec<Held>) {
+    fn reply(&self, object: usize, request: &Request, answer: Answer) -> Reply {
+        let arrived = Arrived { request, keyed: true };
+        Reply::of(answer, &self.objects[object].path, &arrived.parts())
+    }
+
+    /// The indexes do not answer.
+    fn give_up(&mut self, held: Vec<Held>) {
         for held in held {
+            self.stats.count("not answered for want of an index");
             match held {
-                Held::Answer { fetch, .. } => self.answer(fetch, None),
-                // The socket was cut with the object.
-                Held::Frame { .. } => {}
+                Held::Answer { fetch, .. } => self.answer(fetch, Some(Reply::from(unindexed()))),
                 Held::Remote { link, .. } => self.call_fails(link),
             }
         }
     }
 
-    fn broadcast(&mut self, object: usize, frame: &str) {
-        for socket in self.objects[object].sockets.clone() {
-            let skips = self.sabotage == Some(Sabotage::SkipBroadcasts) && self.random.chance(5);
-            if !skips {
-                self.send_to_client(socket, Report::Frame(frame.to_owned()));
+    fn drop_held(&mut self, held: Vec<(Held, Option<Promise>)>) {
+        for (held, _) in held {
+            match held {
+                Held::Answer { fetch, .. } => self.answer(fetch, None),
+                Held::Remote { link, .. } => self.call_fails(link),
             }
         }
     }
@@ -398,6 +526,7 @@ impl World {
         if !self.objects[object].history.is_lost() {
             self.objects[object].clock = self.random.below(4_000_000) as i64 - 2_000_000;
         }
+        self.objects[object].line.clear();
         for socket in self.objects[object].sockets.clone() {
             self.cut(socket);
         }
@@ -419,7 +548,7 @@ impl World {
         }
         let number = self.new_id();
         self.note(format_args!("object {object}: sets alarm {number}"));
-        self.objects[object].alarm = Some(number);
+        self.objects[object].alarm = Some((number, at));
         let late = Faults::strikes(&mut self.random, self.faults.late_alarm);
         let late = self.random.below(if late { 30_000_000 } else { 20_000 }) as i64;
         self.queue.at(at + late, Happening::Alarm { object, number });
@@ -430,7 +559,7 @@ impl World {
     }
 
     pub(super) fn alarm_rings(&mut self, object: usize, number: u64) {
-        if self.objects[object].alarm != Some(number) {
+        if !self.objects[object].alarm.is_some_and(|(set, _)| set == number) {
             return;
         }
         if self.objects[object].ringing.is_some() {
@@ -456,7 +585,7 @@ impl World {
         if object.ringing == Some(number) {
             object.ringing = None;
             // One that was set meanwhile stays.
-            if object.alarm == Some(number) {
+            if object.alarm.is_some_and(|(set, _)| set == number) {
                 object.alarm = None;
             }
         }
