@@ -86,8 +86,8 @@ async function lookUp(paths) {
 }
 
 /**
- * Asks an object. `ask` is given the object; one that was never written is not made for it: `alone`, by default the same,
- * is given a wasm object of its class that has no rows, and gives undefined for what only the object can do.
+ * Asks an object. `ask` gets the object. An object that was never written is not made for it: `alone`, by default the
+ * same function, gets a wasm object of its class without rows, and returns undefined if only the object can answer.
  */
 function reach(env, binding, name, ask, alone = ask) {
   if (isKnown(env, binding, name)) return ask(env[binding].getByName(name));
@@ -103,7 +103,7 @@ async function reachFirst(env, binding, name, ask, alone) {
   return ask(env[binding].getByName(name));
 }
 
-/** What an object without rows answers; undefined if it takes an object. */
+/** Answers for an object without rows; resolves to undefined if the object itself is needed. */
 async function answerAlone(env, binding, call, name) {
   if (!isFresh()) await refresh(env);
   const object = guarded(() => new wasm[classOf(binding)](undefined, env));
@@ -121,29 +121,29 @@ async function answerAlone(env, binding, call, name) {
     }
     return guarded(() => object.needsObject()) ? undefined : outcome;
   } catch (error) {
-    // A write that found no rows to go to.
+    // The call tried to write, and there are no rows.
     if (!initState.criticalError && guarded(() => object.needsObject())) return undefined;
     throw error;
   } finally {
-    // Another instance of wasm knows nothing of it.
+    // Another instance of wasm does not know the object.
     if (initState.instanceId === instanceId && !initState.criticalError) object.free();
   }
 }
 
-/** Tells objects of indexes what they are to be told, names and messages in turn; gives their answers. */
+/** Sends messages to objects of indexes, `calls` being names and messages in turn; resolves to the answers. */
 function tellAll(env, calls) {
   const asked = [];
   for (let i = 0; i < calls.length; i += 2) {
     const [name, message] = calls.slice(i, i + 2);
     const tell = (object) => object.tell(name, message);
-    // What was never written need not be erased.
+    // An object that was never written need not be erased.
     const alone = (object) => ((outcome) => (outcome?.erase ? "" : outcome))(tell(object));
     asked.push(reach(env, "INDEX", name, tell, alone));
   }
   return Promise.all(asked);
 }
 
-/** Passes a request on to a document, if its object was ever written or has to be: see `reach`. */
+/** Passes a request on to a document if its object was ever written or must be: see `reach`. */
 async function askFirst(request, env, name, url) {
   const pass = () => {
     note("DOCUMENT", name);
@@ -193,7 +193,10 @@ function readPlain(request, limit) {
   return request.arrayBuffer().then((body) => new Uint8Array(body));
 }
 
-/** What is too much is read and dropped, up to `most`: a client that is still sending would not see the answer. */
+/**
+ * Reads a body; undefined if it exceeds `limit`. The excess is dropped, up to `most`: a client that is still sending
+ * would not see the answer.
+ */
 async function readChunks(stream, limit, most = 4 * limit) {
   const chunks = [];
   let size = 0;
@@ -263,7 +266,7 @@ const NOTHING = [];
 
 export class Document extends durableObject("Document") {
   #turn = Promise.resolve();
-  /** What is being done with the last message of a socket, while it waits for something. */
+  /** By socket: the promise for its last message, while that waits for something. */
   #busy = new WeakMap();
 
   fetch(request) {
@@ -363,7 +366,7 @@ export class Document extends durableObject("Document") {
       // The socket has gone meanwhile.
     }
   }
-  /** What a message comes to: a promise if something must be fetched first. */
+  /** Decides on a message; returns a promise if something must be fetched first. */
   #decide(socket, message) {
     const call = (found, isFinal) => this.current().webSocketMessage(socket, message, found, isFinal);
     const decide = () => {
@@ -503,7 +506,7 @@ const isLimited = JSON.parse(access).rates !== undefined;
 
 /** What `wasm.fetch` leaves to be done, by its name. */
 const perform = {
-  /** What a document is asked; `url` replaces the request's own, if there is one. */
+  /** Passes a request on to a document; `url` replaces the request's own, if there is one. */
   document(request, env, name, url) {
     if (!isKnown(env, "DOCUMENT", name)) return askFirst(request, env, name, url);
     return env.DOCUMENT.getByName(name).fetch(url === undefined ? request : new Request(url, request));
@@ -543,7 +546,7 @@ const perform = {
       const decisive = guarded(() => wasm.decisiveAnswer(answers.map(([status]) => status)));
       return guarded(() => wasm.respondWith(request, env, ...answers[decisive]));
     }),
-  /** How far a collection group is, whose index has these objects. */
+  /** Answers with the progress of a collection group whose index consists of these objects. */
   async group(request, env, id, names) {
     const states = await tellAll(env, names.flatMap((name) => [name, "join"]));
     return guarded(() => wasm.groupState(request, env, id, states));

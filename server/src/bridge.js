@@ -108,23 +108,26 @@ function response101(webSocket, protocol) {
   return new Response(null, { status: 101, webSocket, headers });
 }
 
-/** What a socket keeps while the object hibernates: a text, the bytes that its peer has not read, and since when (ms). */
+/**
+ * Attaches to a socket what it keeps while the object hibernates: a text, the bytes that its peer has not read, and
+ * since when (ms).
+ */
 export function attach(socket, attachment) {
   socket.serializeAttachment([encoder.encode(attachment), 0, 0]);
 }
 
-/** Keeps what a socket's peer has not read. */
+/** Stores the number of bytes that a socket's peer has not read, and since when (ms). */
 export function attachUnread(socket, bytes, since) {
   const [attachment] = socket.deserializeAttachment();
   socket.serializeAttachment([attachment, bytes, since]);
 }
 
-/** What `attachUnread` kept: the bytes, and since when. */
+/** Returns what `attachUnread` stored: the bytes, and since when (ms). */
 export function unreadOf(socket) {
   return socket.deserializeAttachment().slice(1);
 }
 
-/** When the runtime last answered a ping of a socket's peer (ms); undefined for never. */
+/** Returns when the runtime last answered a ping of a socket's peer (ms); undefined for never. */
 export function pinged(state, socket) {
   return state.getWebSocketAutoResponseTimestamp(socket)?.getTime();
 }
@@ -182,7 +185,7 @@ export function tagged(state, tag) {
   return state.getWebSockets(tag);
 }
 
-/** What was attached to a socket. */
+/** Returns the text attached to a socket. */
 export function attachmentOf(socket) {
   return new TextDecoder().decode(socket.deserializeAttachment()[0]);
 }

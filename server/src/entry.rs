@@ -239,7 +239,7 @@ fn administrator(auth: Option<&Auth>) -> Result<String, Error> {
     admin_request::actor(auth).map(str::to_owned)
 }
 
-/// How far a collection group is, from what the objects of its index say.
+/// Answers with the progress of a collection group, from the states of its index's objects.
 ///
 /// # Errors
 /// When the answer cannot be built.
@@ -419,7 +419,7 @@ fn create(
     }
 }
 
-/// What makes the entry pass the request on to a document's object.
+/// Makes the instruction to pass the request on to a document's object.
 fn to_document(path: &DocumentPath) -> JsValue {
     Array::of2(&"document".into(), &path.as_str().into()).into()
 }

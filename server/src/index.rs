@@ -311,7 +311,7 @@ impl Index {
         Ok(answer)
     }
 
-    /// Sends a frame to sockets; closes those that are not read.
+    /// Sends a frame to sockets; closes those whose peers do not read.
     fn send(&self, sockets: &Array, frame: &str, is_continued: bool) -> Result<(), JsValue> {
         let (now, text) = (bridge::now(), JsValue::from(frame));
         for socket in sockets.iter() {
@@ -326,17 +326,17 @@ impl Index {
     }
 }
 
-/// The answer to an event, if there is one; what is to be asked before it happens again, if anything is.
+/// The answer to an event, if there is one; the calls to make before the event is repeated, if there are any.
 type Handled = (Option<Result<String, Error>>, Option<JsValue>);
 
-/// What came of an event that is answered.
+/// The outcome of an event that is answered.
 enum Answered {
     Text(String),
-    /// What is to be asked before the event happens again.
+    /// The calls to make before the event is repeated.
     Calls(JsValue),
 }
 
-/// Objects and messages in turn, as `shim.js` takes them.
+/// Lists objects and messages in turn, as `shim.js` takes them.
 fn flat(calls: &[(String, String)]) -> Result<JsValue, JsValue> {
     let list = Array::new();
     for (object, message) in calls {

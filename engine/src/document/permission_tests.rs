@@ -413,7 +413,7 @@ fn without_rules_nothing_is_allowed_but_to_administrators() {
     assert!(error.detail.contains("cargo xtask rules deploy"), "{}", error.detail);
 }
 
-/// What a refusal of `docs/a` to bob answers, and what it logs.
+/// Has bob refused a write of `docs/a`; returns the answer and the line of the log.
 fn refused(explain: Explain) -> (String, Option<String>) {
     let mut bench = Bench::at("docs/a");
     bench.status("alice", set(json!({"owner": "alice", "secret": "tea"})));

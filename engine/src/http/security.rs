@@ -45,7 +45,8 @@ pub const PUBLISHED: Headers = &[
     NO_CONTENT,
 ];
 
-/// Those of the client's files: pages of any origin import them, as nothing in them is secret or says who asks.
+/// Headers of the client's files. Pages of any origin import them: nothing in them is secret or identifies the
+/// caller.
 pub const CLIENT: Headers = &[
     NO_SNIFFING,
     ("cache-control", "no-cache"),
@@ -56,14 +57,14 @@ pub const CLIENT: Headers = &[
 /// The folder of the client's files.
 const CLIENT_FOLDER: &str = "/client/";
 
-/// The headers of the file at `path`.
+/// Returns the headers of the file at `path`.
 pub fn of_file(path: &str) -> Headers {
     if path.starts_with(CLIENT_FOLDER) { CLIENT } else { PAGE }
 }
 
 /// True if `path` may be an address of the page at `/`, which is served where there is no such file. `accept` is the
-/// request's: what has the name of a file is an address only to who asks for `text/html`, as browsers do for pages and not
-/// for their parts.
+/// request's header. A path that ends like a file name is an address only for a client that asks for `text/html`, as
+/// browsers do for pages and not for their parts.
 pub fn is_address(path: &str, accept: Option<&str>) -> bool {
     let is_file = path.rsplit('/').next().is_some_and(|name| name.contains('.'));
     let accepts = |kind: &str| accept.is_some_and(|accept| accept.contains(kind));

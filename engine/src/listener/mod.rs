@@ -188,22 +188,22 @@ pub struct Listener {
     upstreams: BTreeMap<u64, Behind>,
     pings: Pings,
     last_upstream: u64,
-    /// Upstream sockets that are not to be opened yet.
+    /// Upstream sockets that must not be opened yet.
     waiting: VecDeque<(u64, Upstream)>,
-    /// Those that are being opened or owe their first frame, and whether it may be that there is none to come.
+    /// Upstream sockets that are being opened or owe their first frame; true if there may be no first frame.
     opening: BTreeMap<u64, bool>,
-    /// What the client has not been seen to read.
+    /// The bytes that the client has not been seen to read.
     unread: Unread,
     writes: Writes,
-    /// Requests to objects that were made for this socket.
+    /// Number of requests made to objects for this socket.
     requests: u32,
 }
 
-/// A socket behind a target.
+/// An upstream socket of a target.
 #[derive(Debug)]
 struct Behind {
     target: u64,
-    /// The bytes it delivered that were not acknowledged to it.
+    /// Bytes that it delivered and that were not acknowledged to it.
     unacknowledged: usize,
 }
 
