@@ -40,7 +40,7 @@ function noticeTrap(error) {
   if (error instanceof WebAssembly.RuntimeError) initState.criticalError = true;
 }
 
-/** Calls into wasm, now; gives what it gives, which may be a promise. */
+/** Calls into wasm at once; returns the result of the call, which may be a promise. */
 function guarded(call) {
   checkReinitialize();
   try {
@@ -53,15 +53,15 @@ function guarded(call) {
 
 const NO_BODY = new Uint8Array();
 
-/** How often a decision may ask for more before it is made. */
+/** Number of times that a decision may ask for more before it is made. */
 const ROUNDS = 8;
 
-/** Whether a call into wasm is to be made again, with what it lacks. */
+/** True if a call into wasm must be repeated with what it lacks. */
 const lacks = (outcome) => outcome?.lookup !== undefined || outcome?.refresh !== undefined;
 
 /**
- * Fetches what a call into wasm lacked, and makes it again: documents that rules look up, an issuer's keys. `call` takes
- * paths and data in turn, and whether there are no fresher keys.
+ * Fetches what a call into wasm lacked (documents that rules look up, an issuer's keys), and repeats the call. `call`
+ * takes paths and data in turn, and whether there are no fresher keys.
  */
 async function complete(outcome, call) {
   const found = [];
@@ -79,7 +79,7 @@ async function complete(outcome, call) {
   return outcome;
 }
 
-/** Documents that rules look up: their paths and data in turn. */
+/** Reads the documents that rules look up; resolves to their paths and data in turn. */
 async function lookUp(paths) {
   const found = paths.map(async (path) => [path, await reach(env, "DOCUMENT", path, (object) => object.peek(path))]);
   return (await Promise.all(found)).flat();
@@ -167,14 +167,14 @@ async function askFirst(request, env, name, url) {
   return method === "HEAD" ? new Response(null, answer) : answer;
 }
 
-/** A promise of a request's body, inflated, or of undefined when it has more than `limit` bytes. */
+/** Reads a request's body, inflated; resolves to undefined if it has more than `limit` bytes. */
 function readBody(request, limit) {
   const encoding = request.headers.get("content-encoding");
   const body = readPlain(request, limit);
   return encoding === null ? body : body.then((body) => decode(body, encoding, limit));
 }
 
-/** A body without its `Content-Encoding`. A bomb is inflated up to the limit and no further. */
+/** Removes a body's `Content-Encoding`. A bomb is inflated up to the limit and no further. */
 async function decode(body, encoding, limit) {
   const isGzip = guarded(() => wasm.isGzip(encoding));
   if (!isGzip || body === undefined || body.byteLength === 0) return body;
@@ -185,10 +185,10 @@ async function decode(body, encoding, limit) {
   }
 }
 
-/** A promise of a request's body as it is sent, or of undefined when it has more than `limit` bytes. */
+/** Reads a request's body as it was sent; resolves to undefined if it has more than `limit` bytes. */
 function readPlain(request, limit) {
   const length = request.headers.get("content-length");
-  // What is no number is not at most the limit.
+  // A length that is no number is not known to be within the limit.
   if (length === null || !(Number(length) <= limit)) return readChunks(request.body ?? [], limit);
   return request.arrayBuffer().then((body) => new Uint8Array(body));
 }
@@ -215,14 +215,14 @@ async function readChunks(stream, limit, most = 4 * limit) {
   return body;
 }
 
-/** A write's answer waits no longer for the indexes, in milliseconds. The alarm goes on. */
+/** Time that a write's answer waits for the indexes, in milliseconds. After that the alarm goes on. */
 const INDEX_WAIT = 10_000;
-/** An index that fails is told again after so long, in milliseconds. */
+/** Pauses before an index that failed is told again, in milliseconds. */
 const INDEX_RETRY = [20, 100, 500, 2_000];
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Tells an index a document's row; gives the rows that it cost, where they are counted. */
+/** Tells an index a document's row; resolves to the rows that it cost, if they are counted. */
 async function tellIndex(env, name, row) {
   for (let attempt = 0; ; attempt++) {
     try {
@@ -234,7 +234,7 @@ async function tellIndex(env, name, row) {
   }
 }
 
-/** A Durable Object class whose every handler goes to the Rust class `name`. */
+/** Makes a Durable Object class whose every handler goes to the Rust class `name`. */
 function durableObject(name) {
   return class extends DurableObject {
     #object;
@@ -251,7 +251,7 @@ function durableObject(name) {
   };
 }
 
-/** The runtime leaves it to us to answer a close: a client would wait for it. */
+/** Answers a close, which the runtime leaves to us: a client would wait for the answer. */
 function answerClose(socket, code, reason) {
   try {
     socket.close(code, reason);
@@ -285,7 +285,7 @@ export class Document extends durableObject("Document") {
       (error) => guarded(() => wasm.unreadable(request, this.env, error)),
     );
   }
-  /** What a call came to, once it has what it lacked and the indexes know: see `afterIndex` in `bridge.js`. */
+  /** Completes a call: fetches what it lacks, and tells the indexes; see `afterIndex` in `bridge.js`. */
   #finish(outcome, call) {
     if (lacks(outcome)) return complete(outcome, call).then((outcome) => this.#finish(outcome));
     return outcome?.names === undefined ? outcome : this.#tell(outcome);
@@ -313,7 +313,7 @@ export class Document extends durableObject("Document") {
     }
     return result;
   }
-  /** A write that came on `/v1/listen`, with its credential: gives the frame that answers it. */
+  /** Handles a write that came on `/v1/listen`, with its credential; resolves to the frame that answers it. */
   async frame(path, text, credential) {
     if (!isFresh()) await refresh(env);
     const call = (found, isFinal) => this.current().frame(path, text, credential, found, isFinal);
@@ -322,18 +322,20 @@ export class Document extends durableObject("Document") {
     await this.#tell(outcome);
     return outcome.frame;
   }
-  /** Its part of a commit, whose request is described: gives the answer in parts. */
+  /** Handles this document's part of a commit, whose request is described; resolves to the answer in parts. */
   async commit(path, description, part, isPart) {
     if (!isFresh()) await refresh(env);
     const call = (found, isFinal) => this.current().commit(path, description, part, isPart, found, isFinal);
     const outcome = await complete(guarded(() => call(NOTHING, false)), call);
     return Array.isArray(outcome) ? outcome : this.#tell(outcome);
   }
-  /** The document's data as JSON, for rules of other documents. */
+  /** Returns the document's data as JSON, for rules of other documents. */
   peek(path) {
     return guarded(() => this.current().peek(path));
   }
-  /** Whether a message is not one too many; each is counted after the one before it. */
+  /**
+   * Counts a message, after the one before it; resolves to true if it is not one too many. Ends the socket if it is.
+   */
   #isCounted(socket) {
     const counted = this.#turn.then(async () => {
       const [address, uid = ""] = guarded(() => this.current().counted(socket)).split("\n");
@@ -420,14 +422,14 @@ export class Index extends durableObject("Index") {
       return outcome?.erase ? this.ctx.storage.deleteAll().then(() => "") : outcome;
     });
   }
-  /** Takes a step, again and again while it lacks what other objects are to be told first. */
+  /** Takes a step, and repeats it while it lacks something that other objects must be told first. */
   #settle(step, rounds = ROUNDS) {
     const outcome = guarded(step);
     if (outcome?.calls === undefined) return outcome;
     if (rounds === 0) throw new Error("an index that asks for ever more");
     return this.#call(outcome.calls).then(() => this.#settle(step, rounds - 1));
   }
-  /** Tells objects what they are to be told, names and messages in turn, and passes their answers on. */
+  /** Sends messages to objects, `calls` being names and messages in turn, and passes their answers on. */
   async #call(calls) {
     const answers = await tellAll(this.env, calls);
     guarded(() => this.current().told(this.ctx.id.name, calls, answers));
@@ -453,7 +455,7 @@ export class Index extends durableObject("Index") {
   }
 }
 
-/** The headers of a query's answer: those of `ANSWER` in `engine/src/http/security.rs`, which others have from there. */
+/** The headers of a query's answer: a copy of `ANSWER` in `engine/src/http/security.rs`, which other answers use. */
 const ANSWER = {
   headers: {
     "content-type": "application/json",
@@ -465,7 +467,7 @@ const ANSWER = {
   },
 };
 
-/** Reads the body of a request that the Worker answers, undefined when it is too large, and goes on with it. */
+/** Reads the body of a request that the Worker answers, undefined if it is too large, and calls `answer` with it. */
 async function withBody(request, env, answer) {
   let body = NO_BODY;
   try {
@@ -476,7 +478,7 @@ async function withBody(request, env, answer) {
   return answer(body);
 }
 
-/** Asks the indexes what a request asks; `what` it is, `wasm.fetch` said. */
+/** Asks the indexes a request's question. `what` is the number that `wasm.fetch` returned. */
 const ask = (request, env, what) => withBody(request, env, (body) => askWith(body, request, env, what));
 
 async function askWith(body, request, env, what) {
@@ -501,17 +503,17 @@ async function askWith(body, request, env, what) {
   return guarded(() => wasm.merge(request, env, body, parts));
 }
 
-/** Whether requests are counted. */
+/** True if requests are counted. */
 const isLimited = JSON.parse(access).rates !== undefined;
 
-/** What `wasm.fetch` leaves to be done, by its name. */
+/** The tasks that `wasm.fetch` leaves to be done, by their names. */
 const perform = {
   /** Passes a request on to a document; `url` replaces the request's own, if there is one. */
   document(request, env, name, url) {
     if (!isKnown(env, "DOCUMENT", name)) return askFirst(request, env, name, url);
     return env.DOCUMENT.getByName(name).fetch(url === undefined ? request : new Request(url, request));
   },
-  /** A socket of many targets. */
+  /** Opens a socket of many targets. */
   listen(request, env, protocol, credential) {
     const address = isLimited ? limiter.addressOf(request, env) : "";
     const refusal = (uid) => (isLimited ? limiter.refusal(wasm, guarded, env, address, guarded(uid)) : undefined);
@@ -523,7 +525,7 @@ const perform = {
     const shell = { env, make, guarded, lookUp, isFresh, refresh, refusal, reach, open };
     return listen(shell, protocol, credential);
   },
-  /** Somebody signs up, in or out. */
+  /** Signs somebody up, in or out. */
   async accounts(request, env) {
     if (isLimited) {
       const wait = await limiter.take(wasm, guarded, env, limiter.SIGN_IN, limiter.addressOf(request, env));
@@ -531,7 +533,7 @@ const perform = {
     }
     return answerAccount(request, env, guarded, wasm, readBody, reach);
   },
-  /** Writes that are done together. */
+  /** Commits writes together. */
   commit: (request, env, description) =>
     withBody(request, env, async (body) => {
       const parts = guarded(() => wasm.splitCommit(request, env, body));
@@ -551,17 +553,17 @@ const perform = {
     const states = await tellAll(env, names.flatMap((name) => [name, "join"]));
     return guarded(() => wasm.groupState(request, env, id, states));
   },
-  /** An administrator's request. */
+  /** Answers an administrator's request. */
   admin: (request, env, description, actor) =>
     withBody(request, env, async (body) => {
       const answer = await env.ACCESS.getByName("access").act(description, body, actor);
-      // What an administrator does is in force here at once.
+      // An administrator's act is in force here at once.
       await refreshAnew(env);
       return guarded(() => wasm.respondWith(request, env, ...answer));
     }),
 };
 
-/** The answer to a request, once it is counted and this isolate knows what is in force. */
+/** Answers a request, once it is counted and this isolate knows what is in force. */
 async function answerFreshly(request, env) {
   if (!isFresh()) await refresh(env);
   if (isLimited) {
@@ -581,7 +583,7 @@ async function answerFreshly(request, env) {
   return settle(request, env, outcome);
 }
 
-/** Does what `wasm.fetch` leaves to be done. */
+/** Carries out what `wasm.fetch` leaves to be done. */
 function settle(request, env, outcome) {
   if (typeof outcome === "number") return ask(request, env, outcome);
   if (!Array.isArray(outcome)) return outcome;

@@ -1,11 +1,11 @@
-//! The document: one JSON object, its only writer, and the room of those who listen to it.
+//! The document: one JSON object, its only writer, and its listeners.
 //!
 //! [`Document::handle`] is one step: it may read rows, then it commits at most one change (one call of
-//! [`Store::put_all`]), then it says what is to be done. A step that refuses has changed nothing. The object's memory is
-//! only a cache of its row, so it may be lost between any two steps.
+//! [`Store::put_all`]), then it returns effects. A refused step has changed nothing. The object's memory is only a
+//! cache of its row, so it may be lost between any two steps.
 //!
-//! What a step changed has to reach the document's index. The row itself is the outbox: an alarm that is set with the
-//! change sends it again unless the index is known to have it, and a write is answered only when it has.
+//! The document's index must hear of every change. The row itself is the outbox: an alarm that is set with the change
+//! sends it again unless the index is known to have it, and a write is answered only when it has.
 
 mod audience;
 mod change;
@@ -45,52 +45,52 @@ const ROW: &[u8] = b"d";
 /// documents.
 const CACHED_BYTES: usize = 128 * 1_024;
 
-/// The alarm looks after the outbox so long after a write, in microseconds: soon enough that the object has not been
-/// closed meanwhile, and late enough that one alarm serves many writes.
+/// Delay of the outbox's alarm after a write, in microseconds: soon enough that the object has not been closed
+/// meanwhile, and late enough that one alarm serves many writes.
 const OUTBOX_MICROS: i64 = 8_000_000;
 
-/// What happens to a document.
+/// An event of a document.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// Somebody reads it.
+    /// A read.
     Get {
         /// `If-Match` and `If-None-Match`, in this order.
         preconditions: Vec<Precondition>,
     },
-    /// Somebody writes it.
+    /// A write.
     Write {
         /// The change.
         operation: Operation,
-        /// All must hold.
+        /// Conditions that must all hold.
         preconditions: Vec<Precondition>,
-        /// Under which key the request may be repeated.
+        /// The key under which the request may be repeated, if it has one.
         idempotency: Option<Idempotency>,
-        /// Whether the answer holds the data (`Prefer: return=minimal` leaves it out).
+        /// True if the answer holds the data (`Prefer: return=minimal` leaves it out).
         return_data: bool,
     },
-    /// Somebody commits writes of it: they apply in order and are one change. Each one's preconditions are about the
-    /// document before all of them.
+    /// A commit of writes to the document: they apply in order and are one change. Each one's preconditions are about
+    /// the document before all of them.
     Commit {
         /// The writes.
         writes: Vec<Write>,
-        /// Whether the commit has writes of other documents too.
+        /// True if the commit has writes of other documents too.
         is_part: bool,
-        /// Under which key the request may be repeated.
+        /// The key under which the request may be repeated, if it has one.
         idempotency: Option<Idempotency>,
     },
     /// A socket opens, or one that had no token sent it.
     Connect {
-        /// Which version of which epoch it has seen: `?since=…&epoch=…`.
+        /// The version and epoch that the client has seen: `?since=…&epoch=…`.
         since: Option<(u64, String)>,
     },
-    /// A socket that listens sent another token: the event's caller is who it says.
+    /// A socket that listens sent another token, which identifies the event's caller.
     Renew {
         /// The listener that it was.
         listener: String,
     },
-    /// After a loss of memory, before anything else, where there are sockets: who listens, once for each.
+    /// The listeners, once each: after a loss of memory, before any other event, if there are sockets.
     Woken {
-        /// As [`Effect::Admit`] had them.
+        /// The identities that [`Effect::Admit`] was for.
         listeners: Vec<Option<Rc<Auth>>>,
         /// The epoch of one of these [`Effect::Admit`], if one had it.
         unborn: Option<String>,
@@ -109,38 +109,39 @@ pub enum Event {
     Indexed {
         /// The version that was sent.
         version: u64,
-        /// Whether every index has it.
+        /// True if every index has it.
         done: bool,
     },
     /// The alarm rings.
     Alarm,
 }
 
-/// What is to be done, in this order.
+/// An action for the shell. Effects are carried out in their order.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
     /// Ring at this time, instead of at any other. Part of the step's commit.
     SetAlarm(Timestamp),
-    /// Tell the document's indexes, and then [`Event::Indexed`]. What is answered and sent by the same step waits until
-    /// they have confirmed it, or so long that they will not soon; a broadcast does not.
+    /// Tell the document's indexes, and then [`Event::Indexed`]. The answer and the frames of the same step wait
+    /// until the indexes have confirmed it, or for so long that they will not soon; a broadcast does not wait.
     Index {
-        /// The version that they are told.
+        /// The version of the row.
         version: u64,
-        /// The row that they are to have.
+        /// The row for the indexes.
         row: String,
     },
     /// Answer the request.
     Answer(Answer),
-    /// Nothing was done: look these documents up, and let the event happen again with them.
+    /// Look these documents up, and repeat the event with them: nothing was done.
     Lookup(BTreeSet<DocumentPath>),
-    /// The socket that the event came from listens from now on, as this listener.
+    /// Let the socket that the event came from listen from now on, as this listener.
     Admit {
-        /// What to call it in [`Effect::End`].
+        /// Its name in [`Effect::End`].
         listener: String,
-        /// The epoch that a document will have that was never written. No row holds it; the socket is to keep it.
+        /// The epoch that a document will have that was never written. No row holds it; the socket must keep it.
         unborn: Option<String>,
     },
-    /// Who sent this token? Then [`Event::Renew`], or [`Event::Connect`] for a socket that was not admitted yet.
+    /// Identify the sender of this token. Then [`Event::Renew`], or [`Event::Connect`] for a socket that was not
+    /// admitted yet.
     Identify {
         /// The token.
         token: String,
@@ -156,21 +157,21 @@ pub enum Effect {
     End {
         /// The listener.
         listener: String,
-        /// The frame that says why.
+        /// The frame with the reason.
         frame: Option<String>,
         /// The WebSocket close code.
         code: u16,
     },
     /// Send a frame to every socket of the document.
     Broadcast(String),
-    /// An administrative act: log who did what.
+    /// Log an administrative act.
     Audit {
-        /// Who.
+        /// The administrator.
         actor: String,
-        /// What.
+        /// The act.
         act: &'static str,
     },
-    /// Log why something was refused.
+    /// Log the reason of a refusal.
     Log(String),
 }
 
@@ -191,7 +192,7 @@ pub enum Answer {
     },
     /// The write is done, or there was nothing to change.
     Written {
-        /// Whether the document was created by it.
+        /// True if the write created the document.
         created: bool,
         /// The version.
         version: u64,
@@ -200,11 +201,11 @@ pub enum Answer {
     },
     /// The commit is done, or there was nothing to change.
     Committed {
-        /// When, RFC 3339.
+        /// Time of the commit, RFC 3339.
         time: String,
         /// The document's version.
         version: u64,
-        /// How many writes it had.
+        /// Number of its writes.
         writes: usize,
     },
     /// A read document does not exist.
@@ -222,7 +223,7 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// The same for somebody who may not see the document: its data left out.
+    /// Returns the same answer without the document's data, for a caller who may not see it.
     fn without_data(self) -> Self {
         let stripped = |body: String| {
             let mut resource: Map = serde_json::from_str(&body).unwrap_or_default();
@@ -247,22 +248,22 @@ pub struct Document {
     cache: Option<Record>,
     outbox: Outbox,
     audience: Audience,
-    /// The epoch that listeners were told of a document that was never written: it will have it, so that they can be served
-    /// patches when they come back.
+    /// The epoch that listeners were told for a document that was never written. The document will have it, so that
+    /// they can be served patches when they come back.
     unborn: Option<String>,
 }
 
-/// What is known of the way to the indexes.
+/// The known state of the way to the indexes.
 #[derive(Clone, Copy, Debug, Default)]
 struct Outbox {
-    /// The version that they have.
+    /// The version that the indexes have.
     indexed: Option<u64>,
-    /// When the alarm rings, if one is known to be set.
+    /// Time at which the alarm rings, if one is known to be set.
     alarm: Option<Timestamp>,
 }
 
 impl Document {
-    /// The document at `path`. Reads nothing yet.
+    /// Creates the document at `path`. Reads nothing yet.
     pub fn new(path: DocumentPath) -> Self {
         Document {
             path,
@@ -274,17 +275,17 @@ impl Document {
         }
     }
 
-    /// The same document under its collection's settings.
+    /// Returns the same document under its collection's settings.
     pub fn under(self, settings: Settings) -> Self {
         Document { settings, ..self }
     }
 
-    /// The document's path.
+    /// Returns the document's path.
     pub fn path(&self) -> &DocumentPath {
         &self.path
     }
 
-    /// The data as compact JSON, whoever asks; `None` where there is none.
+    /// Returns the data as compact JSON, whoever the caller is; `None` if there is none.
     ///
     /// # Errors
     /// When the row cannot be read.
@@ -296,7 +297,7 @@ impl Document {
         Ok(row.map(Record::from_row).transpose()?.and_then(|record| record.data))
     }
 
-    /// One step in which everything is allowed. `random` is 128 fresh random bits.
+    /// Handles one event with everything allowed. `random` is 128 fresh random bits.
     pub fn handle(
         &mut self,
         store: &mut impl Store,
@@ -307,7 +308,7 @@ impl Document {
         self.handle_as(store, now, random, event, &Guard::Open, &Caller::default())
     }
 
-    /// One step, by somebody, under rules. What they do not allow has no effect but the answer that says so.
+    /// Handles one event as `caller`, under rules. A denied event changes nothing and returns the refusal.
     pub fn handle_as(
         &mut self,
         store: &mut impl Store,
@@ -347,12 +348,12 @@ struct Step<'a> {
     guard: &'a Guard,
     caller: &'a Caller,
     audience: &'a mut Audience,
-    /// Why the step was refused, for the log.
+    /// The reason of the step's refusal, for the log.
     log: Cell<Option<String>>,
     unborn: &'a mut Option<String>,
 }
 
-/// What a step leaves: the record that is kept in memory, what is known of the outbox, and what is to be done.
+/// The results of a step: the record to keep in memory, the state of the outbox, and the effects.
 type Left = (Option<Record>, Outbox, Vec<Effect>);
 
 impl Step<'_> {
@@ -432,7 +433,7 @@ impl Step<'_> {
         effects
     }
 
-    /// Ends those who may not listen any more, before the others get the frame.
+    /// Ends the listeners that may not go on, before the others get the frame.
     fn tell(
         &mut self,
         frame: Option<String>,
@@ -446,15 +447,15 @@ impl Step<'_> {
         }
         for (listener, error) in ended {
             self.audience.end(&listener);
-            // Who is to come again has nothing to be told.
+            // Clients that should just reconnect get no error frame.
             let frame = (error.code != Code::Unavailable).then(|| error_text(&error));
             effects.push(Effect::End { listener, frame, code: close_code(error.code) });
         }
         effects.extend(frame.map(Effect::Broadcast));
     }
 
-    /// What brings the present state to the indexes, unless they are known to have it. With `alarm` one sees to it should this
-    /// object's memory be lost.
+    /// Returns the effects that bring the present state to the indexes, unless they are known to have it. With
+    /// `alarm` an alarm does so, should this object's memory be lost.
     fn index(&mut self, store: &impl Store, alarm: bool) -> Vec<Effect> {
         let path = self.path;
         let indexed = self.outbox.indexed;
@@ -479,17 +480,17 @@ impl Step<'_> {
         self.set_alarm(Timestamp::from_micros(self.now.micros().saturating_add(OUTBOX_MICROS)))
     }
 
-    /// For when the next token expires that somebody listens with.
+    /// Sets the alarm for the next expiry of a listener's token.
     fn set_expiry_alarm(&mut self) -> Option<Effect> {
         let expiry = self.audience.next_expiry().filter(|_| !self.guard.is_open())?;
         if self.outbox.alarm.is_none() && self.outbox.indexed.is_none() {
-            // An alarm of the outbox may be set, of which memory knows no more: it must not be put off.
+            // An alarm of the outbox may be set that memory no longer knows: it must not be put off.
             return self.set_outbox_alarm();
         }
         self.set_alarm(expiry)
     }
 
-    /// An object has one alarm: the sooner one stays, and sets the next.
+    /// Sets the alarm. An object has one: the sooner one stays, and sets the next.
     fn set_alarm(&mut self, at: Timestamp) -> Option<Effect> {
         if self.outbox.alarm.is_some_and(|set| set <= at) {
             return None;
@@ -498,7 +499,7 @@ impl Step<'_> {
         Some(Effect::SetAlarm(at))
     }
 
-    /// The record, from memory or from its row; `None` for a document that was never written.
+    /// Returns the record, from memory or from its row; `None` for a document that was never written.
     fn load(&mut self, store: &impl Store) -> Result<Option<&Record>, Error> {
         if self.record.is_none()
             && let Some(row) = store.get(ROW)?
@@ -508,7 +509,7 @@ impl Step<'_> {
         Ok(self.record.as_ref())
     }
 
-    /// True if the rules allow the event that this step is for. A refusal is explained as far as the guard says.
+    /// Asks the rules whether they allow the event of this step. A refusal is explained as far as the guard says.
     fn permit(
         &self,
         method: Method,
@@ -524,7 +525,7 @@ impl Step<'_> {
         })
     }
 
-    /// True if the caller may see a state of the document; nothing is refused by it.
+    /// Asks the rules whether the caller may see a state of the document, without explaining a refusal.
     fn sees(&self, record: Option<&Record>) -> Result<Basis, Stop> {
         self.guard.permit(self.caller, self.now, Method::Get, self.path, [record, None])
     }
@@ -578,7 +579,7 @@ impl Step<'_> {
         Ok(effects)
     }
 
-    /// A socket that listens goes on as somebody else, or as the same for longer.
+    /// Lets a socket that listens go on with another identity, or with the same one for longer.
     fn renew(&mut self, store: &impl Store, listener: &str) -> Result<Vec<Effect>, Stop> {
         self.load(store)?;
         let permitted = self.permit(Method::Get, self.record.as_ref(), None);
@@ -628,7 +629,7 @@ impl Step<'_> {
         }
     }
 
-    /// A socket outlives its token until the alarm rings.
+    /// Refuses a caller whose token has expired: a socket outlives its token until the alarm rings.
     fn check_expiry(&self) -> Result<(), Error> {
         let expires = self.caller.auth.as_ref().and_then(|auth| auth.expires);
         if !self.guard.is_open() && expires.is_some_and(|expires| expires <= self.now) {
@@ -637,8 +638,8 @@ impl Step<'_> {
         Ok(())
     }
 
-    /// A write that came as a frame: of this document, or of none. With a key it is a commit of its own, whichever way
-    /// it comes.
+    /// Does a write that came as a frame, which must be of this document. With a key it is a commit of its own,
+    /// whichever way it comes.
     fn write_here(
         &mut self,
         store: &mut impl Store,
@@ -659,7 +660,8 @@ impl Step<'_> {
         self.unborn.clone().unwrap_or_else(|| ulid(self.now, self.random))
     }
 
-    /// The epoch that the document will have, if it was never written. Listeners are told it, and memory keeps it.
+    /// Returns the epoch that the document will have, if it was never written. Listeners are told it, and memory
+    /// keeps it.
     fn unborn_epoch(&mut self) -> Option<String> {
         if self.record.is_some() {
             return None;
@@ -669,7 +671,7 @@ impl Step<'_> {
     }
 }
 
-/// What is done instead of a step that cannot be done, or not yet.
+/// Returns the effects instead of a step that cannot be done, or not yet.
 fn stopped(stop: Stop, refuse: impl FnOnce(Error) -> Vec<Effect>) -> Vec<Effect> {
     match stop {
         Stop::Refused(error) => refuse(error),
@@ -677,7 +679,7 @@ fn stopped(stop: Stop, refuse: impl FnOnce(Error) -> Vec<Effect>) -> Vec<Effect>
     }
 }
 
-/// What ends the socket that the event came from.
+/// Returns the effects that end the socket that the event came from.
 fn ending(error: Error) -> Vec<Effect> {
     let code = close_code(error.code);
     vec![Effect::Send(error_text(&error)), Effect::Close { code }]
@@ -687,7 +689,7 @@ fn refusal(error: Error) -> Vec<Effect> {
     vec![Effect::Send(error_text(&error))]
 }
 
-/// The document's version after a write, or the refusal: a repeated write is answered as at first.
+/// Returns the document's version after a write, or the refusal: a repeated write is answered as at first.
 fn outcome_of(answer: &Answer) -> Result<u64, Error> {
     match answer {
         Answer::Found { version, .. }
