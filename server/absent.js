@@ -1,18 +1,19 @@
-// Objects that were never written. workerd makes a file for every object that is addressed, and keeps it for ever; so what
-// is asked of an object that has none is answered without it, by the same code over no rows. Only what writes a row or
-// opens a socket makes the object. On Cloudflare there is no binding FILES: an object without rows leaves nothing there.
+// Objects that were never written. workerd makes a file for every object that is addressed, and keeps it for ever. So
+// a request to an object without a file is answered without the object, by the same code over no rows. Only a request
+// that writes a row or opens a socket makes the object. On Cloudflare there is no binding FILES: an object without
+// rows leaves nothing there.
 
-/** How many names are remembered for each class. */
+/** The greatest number of names remembered for each class. */
 const KNOWN = 50_000;
 
-/** By binding: the class, whose name is that of the folder of its files, and the names of objects that have one. */
+/** By binding: the class, named like the folder of its files, and the names of objects known to have a file. */
 const CLASSES = {
   DOCUMENT: { name: "Document", known: new Set() },
   INDEX: { name: "Index", known: new Set() },
   ACCOUNT: { name: "Account", known: new Set() },
 };
 
-/** Whether an object may be asked without a look for its file. */
+/** True if an object may be asked without a check for its file. */
 export function isKnown(env, binding, name) {
   return env.FILES === undefined || CLASSES[binding].known.has(name);
 }
@@ -24,7 +25,7 @@ export function note(binding, name) {
   known.add(name);
 }
 
-/** Whether an object was ever addressed. */
+/** Checks for an object's file: true if the object was ever addressed. */
 export async function hasFile(env, binding, name) {
   const id = env[binding].idFromName(name).toString();
   const { status } = await env.FILES.fetch(`http://files/${CLASSES[binding].name}/${id}.sqlite`, { method: "HEAD" });

@@ -1,12 +1,12 @@
-// The Durable Object class of access: the wasm class `Access`, and around it the fetching of issuers' keys, which is all
-// that is ever awaited there.
+// The Durable Object class of access: the wasm class `Access`, and around it the fetching of issuers' keys, which is
+// all that is ever awaited there.
 
 import { isTrustworthy, readText } from "./remote.js";
 
-/** How long an issuer may take to send its keys, in milliseconds. */
+/** Time for an issuer to send its keys, in milliseconds. */
 const JWKS_TIMEOUT = 5_000;
 
-/** The text that an issuer has at `url`: fetched without cookies or a cache, and from nowhere else. */
+/** Fetches the text that an issuer has at `url`: without cookies or a cache, and from nowhere else. */
 export async function fetchKeys(url, limit, signal = AbortSignal.timeout(JWKS_TIMEOUT)) {
   if (!isTrustworthy(new URL(url))) throw new Error("neither https nor this machine");
   const headers = { accept: "application/jwk-set+json, application/json" };
@@ -24,22 +24,25 @@ export async function fetchKeys(url, limit, signal = AbortSignal.timeout(JWKS_TI
  */
 export function accessClass(durableObject, guarded, wasm) {
   return class extends durableObject("Access") {
-    /** By issuer, the fetch of its keys that is going on. */
+    /** By issuer, the fetch of its keys that is under way. */
     #fetching = new Map();
 
-    /** Nothing is asked by HTTP. */
+    /** Answers 404: the object is not used over HTTP. */
     fetch() {
       return new Response(null, { status: 404 });
     }
 
-    /** The snapshot as JSON; `{"version":n}` where that is `known`. Fetches issuers' keys meanwhile, if it is time. */
+    /**
+     * Returns the snapshot as JSON; `{"version":n}` if that is `known`. Fetches issuers' keys meanwhile, if it is
+     * time.
+     */
     snapshot(known) {
       const [text, ...fetches] = guarded(() => this.current().snapshot(known));
       this.#fetchAll(fetches);
       return text;
     }
 
-    /** A snapshot, as `snapshot` gives it, once an issuer's keys have been fetched anew, if it is time for that. */
+    /** Returns a snapshot, as `snapshot` does, once an issuer's keys have been fetched anew, if it is time for that. */
     async refresh(issuer, known) {
       const [, ...fetches] = guarded(() => this.current().refresh(issuer));
       this.#fetchAll(fetches);
@@ -47,25 +50,27 @@ export function accessClass(durableObject, guarded, wasm) {
       return this.snapshot(known);
     }
 
-    /** A token of Blaze with these claims, a JSON object's text. */
+    /** Signs a token of Blaze with these claims, a JSON object's text. */
     sign(claims) {
       return guarded(() => this.current().sign(claims));
     }
 
-    /** Notes what an administrator did elsewhere. */
+    /** Records an administrator's act that was done elsewhere. */
     audited(actor, act, what) {
       guarded(() => this.current().audited(actor, act, what));
     }
 
     /**
-     * Answers an administrator's request: `[status, headers, body]` for `respond` in `bridge.js`. `description` is what
-     * `describe` there gives; `body` is bytes, or undefined where it is too large.
+     * Answers an administrator's request: `[status, headers, body]` for `respond` in `bridge.js`. `description` is
+     * the result of `describe` there; `body` is bytes, or undefined if it is too large.
      */
     act(description, body, actor) {
       return guarded(() => this.current().act(description, body, actor));
     }
 
-    /** `fetches` are issuers and URLs in turn. Whoever wants keys that are on their way waits for the same fetch. */
+    /**
+     * Starts the fetches, `fetches` being issuers and URLs in turn. Callers that want the same keys share one fetch.
+     */
     #fetchAll(fetches) {
       for (let i = 0; i + 1 < fetches.length; i += 2) {
         const [issuer, url] = [fetches[i], fetches[i + 1]];
@@ -75,7 +80,7 @@ export function accessClass(durableObject, guarded, wasm) {
       }
     }
 
-    /** Never rejects: keys that did not come are a line in the log. */
+    /** Fetches an issuer's keys. Never rejects: a failed fetch is a line in the log. */
     async #fetch(issuer, url) {
       let text, problem;
       try {

@@ -1,18 +1,21 @@
-// The Durable Object class of accounts: the wasm class `Account`, and around it what a step waits for. Nothing is decided
-// here.
+// The Durable Object class of accounts: the wasm class `Account`, and around it the awaiting of what its steps need.
+// No decision is made here.
 
 import { isTrustworthy, readText } from "./remote.js";
 
-/** How long a provider may take to answer, in milliseconds. */
+/** Time for a provider to answer, in milliseconds. */
 const PROVIDER_TIMEOUT = 10_000;
 
-/** Answers that are kept: a provider has two. */
+/** The greatest number of answers kept: a provider has two. */
 const KEPT = 40;
 
-/** What providers answered with status 200, by URL: `{ time, text }`. All objects of the isolate share it. */
+/** Providers' answers with status 200, by URL: `{ time, text }`. All objects of the isolate share them. */
 const kept = new Map();
 
-/** Asks a provider; gives `[status, text]`, with status 0 where there is no answer. `maxAge` is in seconds. */
+/**
+ * Asks a provider; resolves to `[status, text]`, with status 0 and the error if there is no answer. `maxAge` is in
+ * seconds.
+ */
 async function askProvider(limit, method, url, lines, body, maxAge) {
   const known = kept.get(url);
   if (known !== undefined && Date.now() - known.time < maxAge * 1_000) return [200, known.text];
@@ -34,7 +37,7 @@ async function askProvider(limit, method, url, lines, body, maxAge) {
   }
 }
 
-/** How a token is signed, and where an act is noted: by the access object. */
+/** The signing of tokens and the recording of acts, both by the access object. */
 const BY_ACCESS = {
   sign: (env, claims) => env.ACCESS.getByName("access").sign(claims),
   audit: (env, uid, act, what) => env.ACCESS.getByName("access").audited(uid, act, what),
@@ -46,12 +49,12 @@ const BY_ACCESS = {
  */
 export function accountClass(durableObject, guarded, wasm, { sign, audit } = BY_ACCESS) {
   return class extends durableObject("Account") {
-    /** Nothing is asked by HTTP. */
+    /** Answers 404: the object is not used over HTTP. */
     fetch() {
       return new Response(null, { status: 404 });
     }
 
-    /** Does what `wasm.askAccount` gave, and gives `[status, headers as lines, body]`. */
+    /** Carries out the action of `wasm.askAccount`; resolves to `[status, headers as lines, body]`. */
     act(action) {
       const name = this.ctx.id.name;
       return this.#perform(name, guarded(() => this.current().act(name, action)));
@@ -62,7 +65,7 @@ export function accountClass(durableObject, guarded, wasm, { sign, audit } = BY_
       if (name !== undefined) await this.#perform(name, guarded(() => this.current().alarm(name)));
     }
 
-    /** Carries effects out, and those of the steps that follow; gives the answer. */
+    /** Carries effects out, and those of the steps that follow; resolves to the answer. */
     async #perform(name, effects) {
       for (;;) {
         let next;
@@ -107,7 +110,7 @@ export function accountClass(durableObject, guarded, wasm, { sign, audit } = BY_
       return guarded(() => this.current().fetched(name, number, status, text));
     }
 
-    /** What was done is done, whether it can be noted or not. */
+    /** Records an act. The act stands, whether it can be recorded or not. */
     async #audit([uid, act, what]) {
       try {
         await audit(this.env, uid, act, what);
@@ -118,7 +121,7 @@ export function accountClass(durableObject, guarded, wasm, { sign, audit } = BY_
   };
 }
 
-/** Answers a request whose route is that of accounts. `readBody` and `reach` are those of `shim.js`. */
+/** Answers a request about accounts. `readBody` and `reach` are those of `shim.js`. */
 export async function answerAccount(request, env, guarded, wasm, readBody, reach) {
   let body;
   try {

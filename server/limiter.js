@@ -1,19 +1,24 @@
-// How often somebody may ask: the object that counts for one subject, and what an isolate does to ask it. Nothing is
-// decided here; `wasm` has the leases (`server/src/limiter.rs`), and `guarded` calls into it.
+// Rate limits: the object that counts for one subject, and the calls by which an isolate asks it. No decision is made
+// here; `wasm` has the leases (`server/src/limiter.rs`), and `guarded` calls into it.
 
-/** Whose requests are counted; `server/src/limiter.rs` has the same numbers. */
+/** The kinds of subjects whose requests are counted; `server/src/limiter.rs` has the same numbers. */
 export const [ADDRESS, IDENTITY, SIGN_IN] = [0, 1, 2];
 
-/** The class of the objects. It has no rows; it stays in memory while there is something to remember. */
+/**
+ * Makes the class of the counting objects. One has no rows; it stays in memory while there is something to remember.
+ */
 export const limiterClass = (durableObject, guarded) =>
   class Limiter extends durableObject("Limiter") {
     #timer;
     #until = 0;
 
-    /** A lease of at most `want` requests: `[how many, for how many microseconds]`; none, and how long to wait. */
+    /**
+     * Gives a lease of at most `want` requests: `[number of requests, microseconds that it lasts]`; with 0 requests,
+     * the microseconds to wait.
+     */
     lease(subject, want) {
       const [amount, micros, memory] = guarded(() => this.current().lease(subject, want));
-      // An object that waits for a timer is not put away, as one would be after ten seconds: somebody who has used up
+      // An object that waits for a timer is not evicted, as one would be after ten seconds: a client that has used up
       // much must not find it forgotten.
       const until = Date.now() + memory / 1_000;
       if (memory > 0 && until > this.#until) {
@@ -25,16 +30,16 @@ export const limiterClass = (durableObject, guarded) =>
     }
   };
 
-/** The one object of a machine on its own, which keeps a file for every object that is ever addressed. */
+/** The name of the one object of a standalone machine, which keeps a file for every object that is ever addressed. */
 const ALL = "all";
 
-/** Whether the runtime says by itself where a connection comes from, as workerd does. */
+/** True if the runtime itself tells the address of a connection, as workerd does. */
 let isDirect;
 
 /**
- * The address that a request comes from. Cloudflare's network sets `CF-Connecting-IP`, whatever the client sent; workerd
- * on its own does not, so that there it is not believed. `ADDRESS_HEADER` names the header of a proxy in front, which
- * must set it or add to its end.
+ * Returns the address that a request comes from. Cloudflare's network sets `CF-Connecting-IP`, whatever the client
+ * sent. workerd on its own does not, so the header is not trusted there. `ADDRESS_HEADER` names the header of a proxy
+ * in front, which must set it or add to its end.
  */
 export function addressOf(request, env) {
   const { ADDRESS_HEADER: header } = env;
@@ -43,13 +48,19 @@ export function addressOf(request, env) {
   return (isDirect ? request.cf?.clientIp : request.headers.get("cf-connecting-ip")) ?? "";
 }
 
-/** Counts a request: 0 if it may go on, else after how many seconds to come back. Mostly a number, now and then a promise. */
+/**
+ * Counts a request. Returns 0 if it may go on, else the seconds after which to come back; mostly a number, now and
+ * then a promise.
+ */
 export function take(wasm, guarded, env, kind, who) {
   const taken = guarded(() => wasm.rateTake(kind, who));
   return taken >= 0 ? taken : ask(wasm, guarded, env, kind, who, -taken);
 }
 
-/** Counts a socket's message by where and who it comes from, each of which may be empty: the frame that ends it, if any. */
+/**
+ * Counts a socket's message by its address and its identity, each of which may be empty. Resolves to the frame that
+ * ends the socket, if any.
+ */
 export async function refusal(wasm, guarded, env, address, uid) {
   for (const [kind, who] of [[ADDRESS, address], [IDENTITY, uid]]) {
     if (who === "") continue;

@@ -1,10 +1,13 @@
-// One client's socket on `/v1/listen`, and the sockets behind it. Nothing is decided here: `wasm.Listener` is told what
-// happens, and its effects are carried out.
+// One client's socket on `/v1/listen`, and the sockets behind it. No decision is made here: `wasm.Listener` is told
+// of events, and its effects are carried out.
 
-/** How often the listener is told that time has passed, in milliseconds: a token may end, rules may change. */
+/** Interval at which the listener is told that time has passed, in milliseconds: a token may end, rules may change. */
 const TICK = 5_000;
 
-/** Opens the client's socket. `shell` is what it needs of `shim.js`; `credential` came with the request, if it did. */
+/**
+ * Opens the client's socket. `shell` has what it needs of `shim.js`; `credential` is the request's, empty if it had
+ * none.
+ */
 export function listen(shell, protocol, credential) {
   const { env, make, guarded } = shell;
   const [client, server] = Object.values(new WebSocketPair());
@@ -12,10 +15,10 @@ export function listen(shell, protocol, credential) {
   const listener = guarded(make);
   const upstreams = new Map();
   let ended = false;
-  /** What is done with the client's messages, one after the other. */
+  /** The promise that the client's messages so far are handled, one after the other. */
   let turn = Promise.resolve();
 
-  /** Calls the listener, and does what it says. */
+  /** Calls the listener, and carries its effects out. */
   const tell = (call) => {
     if (ended) return;
     let effects;
@@ -90,7 +93,7 @@ export function listen(shell, protocol, credential) {
         try {
           connection.socket.send(text);
         } catch {
-          // It has gone, and says so itself.
+          // The socket has gone, and its close event says so.
         }
     },
     identify(token) {
@@ -122,7 +125,7 @@ export function listen(shell, protocol, credential) {
     end,
   };
 
-  /** Tells the listener who the client is, once the issuer's keys are there. */
+  /** Tells the listener the client's identity, once the issuer's keys are there. */
   const identify = async () => {
     try {
       let issuer;
@@ -164,7 +167,7 @@ export function listen(shell, protocol, credential) {
     }
     tell((listener) => listener.message(typeof data === "string" ? data : "binary"));
   };
-  // Each after what the one before it has to wait for.
+  // Each message waits for everything that the one before it waits for.
   server.addEventListener("message", ({ data }) => {
     turn = turn.then(() => hear(data)).catch((error) => {
       console.error("listener: " + error);

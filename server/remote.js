@@ -1,13 +1,13 @@
-// What is fetched from elsewhere: from whom, and how much of it.
+// Fetches from elsewhere: the trusted servers, and the limit on what is read.
 
 const LOOPBACK = new Set(["localhost", "127.0.0.1", "[::1]"]);
 
-/** Whether nobody between it and us can listen, or change what it says. */
+/** True if nobody on the way to the server can listen, or change what it says. */
 export function isTrustworthy({ protocol, hostname }) {
   return protocol === "https:" || (protocol === "http:" && LOOPBACK.has(hostname));
 }
 
-/** The text of a response, of `limit` bytes at most. */
+/** Reads the text of a response; throws if it has more than `limit` bytes. */
 export async function readText(response, limit) {
   const decoder = new TextDecoder("utf-8", { fatal: true });
   let size = 0;

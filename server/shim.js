@@ -40,7 +40,7 @@ function noticeTrap(error) {
   if (error instanceof WebAssembly.RuntimeError) initState.criticalError = true;
 }
 
-/** Calls into wasm, now; gives what it gives, which may be a promise. */
+/** Calls into wasm at once; returns the result of the call, which may be a promise. */
 function guarded(call) {
   checkReinitialize();
   try {
@@ -53,15 +53,15 @@ function guarded(call) {
 
 const NO_BODY = new Uint8Array();
 
-/** How often a decision may ask for more before it is made. */
+/** Number of times that a decision may ask for more before it is made. */
 const ROUNDS = 8;
 
-/** Whether a call into wasm is to be made again, with what it lacks. */
+/** True if a call into wasm must be repeated with what it lacks. */
 const lacks = (outcome) => outcome?.lookup !== undefined || outcome?.refresh !== undefined;
 
 /**
- * Fetches what a call into wasm lacked, and makes it again: documents that rules look up, an issuer's keys. `call` takes
- * paths and data in turn, and whether there are no fresher keys.
+ * Fetches what a call into wasm lacked (documents that rules look up, an issuer's keys), and repeats the call. `call`
+ * takes paths and data in turn, and whether there are no fresher keys.
  */
 async function complete(outcome, call) {
   const found = [];
@@ -79,15 +79,15 @@ async function complete(outcome, call) {
   return outcome;
 }
 
-/** Documents that rules look up: their paths and data in turn. */
+/** Reads the documents that rules look up; resolves to their paths and data in turn. */
 async function lookUp(paths) {
   const found = paths.map(async (path) => [path, await reach(env, "DOCUMENT", path, (object) => object.peek(path))]);
   return (await Promise.all(found)).flat();
 }
 
 /**
- * Asks an object. `ask` is given the object; one that was never written is not made for it: `alone`, by default the same,
- * is given a wasm object of its class that has no rows, and gives undefined for what only the object can do.
+ * Asks an object. `ask` gets the object. An object that was never written is not made for it: `alone`, by default the
+ * same function, gets a wasm object of its class without rows, and returns undefined if only the object can answer.
  */
 function reach(env, binding, name, ask, alone = ask) {
   if (isKnown(env, binding, name)) return ask(env[binding].getByName(name));
@@ -103,7 +103,7 @@ async function reachFirst(env, binding, name, ask, alone) {
   return ask(env[binding].getByName(name));
 }
 
-/** What an object without rows answers; undefined if it takes an object. */
+/** Answers for an object without rows; resolves to undefined if the object itself is needed. */
 async function answerAlone(env, binding, call, name) {
   if (!isFresh()) await refresh(env);
   const object = guarded(() => new wasm[classOf(binding)](undefined, env));
@@ -121,29 +121,29 @@ async function answerAlone(env, binding, call, name) {
     }
     return guarded(() => object.needsObject()) ? undefined : outcome;
   } catch (error) {
-    // A write that found no rows to go to.
+    // The call tried to write, and there are no rows.
     if (!initState.criticalError && guarded(() => object.needsObject())) return undefined;
     throw error;
   } finally {
-    // Another instance of wasm knows nothing of it.
+    // Another instance of wasm does not know the object.
     if (initState.instanceId === instanceId && !initState.criticalError) object.free();
   }
 }
 
-/** Tells objects of indexes what they are to be told, names and messages in turn; gives their answers. */
+/** Sends messages to objects of indexes, `calls` being names and messages in turn; resolves to the answers. */
 function tellAll(env, calls) {
   const asked = [];
   for (let i = 0; i < calls.length; i += 2) {
     const [name, message] = calls.slice(i, i + 2);
     const tell = (object) => object.tell(name, message);
-    // What was never written need not be erased.
+    // An object that was never written need not be erased.
     const alone = (object) => ((outcome) => (outcome?.erase ? "" : outcome))(tell(object));
     asked.push(reach(env, "INDEX", name, tell, alone));
   }
   return Promise.all(asked);
 }
 
-/** Passes a request on to a document, if its object was ever written or has to be: see `reach`. */
+/** Passes a request on to a document if its object was ever written or must be: see `reach`. */
 async function askFirst(request, env, name, url) {
   const pass = () => {
     note("DOCUMENT", name);
@@ -167,14 +167,14 @@ async function askFirst(request, env, name, url) {
   return method === "HEAD" ? new Response(null, answer) : answer;
 }
 
-/** A promise of a request's body, inflated, or of undefined when it has more than `limit` bytes. */
+/** Reads a request's body, inflated; resolves to undefined if it has more than `limit` bytes. */
 function readBody(request, limit) {
   const encoding = request.headers.get("content-encoding");
   const body = readPlain(request, limit);
   return encoding === null ? body : body.then((body) => decode(body, encoding, limit));
 }
 
-/** A body without its `Content-Encoding`. A bomb is inflated up to the limit and no further. */
+/** Removes a body's `Content-Encoding`. A bomb is inflated up to the limit and no further. */
 async function decode(body, encoding, limit) {
   const isGzip = guarded(() => wasm.isGzip(encoding));
   if (!isGzip || body === undefined || body.byteLength === 0) return body;
@@ -185,15 +185,18 @@ async function decode(body, encoding, limit) {
   }
 }
 
-/** A promise of a request's body as it is sent, or of undefined when it has more than `limit` bytes. */
+/** Reads a request's body as it was sent; resolves to undefined if it has more than `limit` bytes. */
 function readPlain(request, limit) {
   const length = request.headers.get("content-length");
-  // What is no number is not at most the limit.
+  // A length that is no number is not known to be within the limit.
   if (length === null || !(Number(length) <= limit)) return readChunks(request.body ?? [], limit);
   return request.arrayBuffer().then((body) => new Uint8Array(body));
 }
 
-/** What is too much is read and dropped, up to `most`: a client that is still sending would not see the answer. */
+/**
+ * Reads a body; undefined if it exceeds `limit`. The excess is dropped, up to `most`: a client that is still sending
+ * would not see the answer.
+ */
 async function readChunks(stream, limit, most = 4 * limit) {
   const chunks = [];
   let size = 0;
@@ -214,12 +217,12 @@ async function readChunks(stream, limit, most = 4 * limit) {
 
 /** An answer waits no longer for the indexes, in milliseconds. The alarm goes on. */
 const INDEX_WAIT = 10_000;
-/** An index that fails is told again after so long, in milliseconds. */
+/** Pauses before an index that failed is told again, in milliseconds. */
 const INDEX_RETRY = [20, 100, 500, 2_000];
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Tells an index a document's row; gives the rows that it cost, where they are counted. */
+/** Tells an index a document's row; resolves to the rows that it cost, if they are counted. */
 async function tellIndex(env, name, row) {
   for (let attempt = 0; ; attempt++) {
     try {
@@ -231,7 +234,7 @@ async function tellIndex(env, name, row) {
   }
 }
 
-/** A Durable Object class whose every handler goes to the Rust class `name`. */
+/** Makes a Durable Object class whose every handler goes to the Rust class `name`. */
 function durableObject(name) {
   return class extends DurableObject {
     #object;
@@ -252,7 +255,7 @@ function durableObject(name) {
   };
 }
 
-/** The runtime leaves it to us to answer a close: a client would wait for it. */
+/** Answers a close, which the runtime leaves to us: a client would wait for the answer. */
 function answerClose(socket, code, reason) {
   try {
     socket.close(code, reason);
@@ -277,7 +280,7 @@ const NOTHING = [];
 
 export class Document extends durableObject("Document") {
   #turn = Promise.resolve();
-  /** What is being done with the last message of a socket, while it waits for something. */
+  /** By socket: the promise for its last message, while that waits for something. */
   #busy = new WeakMap();
   /** The newest version that the indexes were told of, and a promise of their counts; of undefined if they do not have it. */
   #telling = { version: 0, told: Promise.resolve([]) };
@@ -360,7 +363,7 @@ export class Document extends durableObject("Document") {
     });
     this.#telling = { version, told: first };
   }
-  /** A write that came on `/v1/listen`, with its credential: gives the frame that answers it. */
+  /** Handles a write that came on `/v1/listen`, with its credential; resolves to the frame that answers it. */
   async frame(path, text, credential) {
     await this.#ready();
     const call = (found, isFinal) => this.current().frame(path, text, credential, found, isFinal);
@@ -369,18 +372,20 @@ export class Document extends durableObject("Document") {
       throw new Error("the document's index does not answer");
     });
   }
-  /** Its part of a commit, whose request is described: gives the answer in parts. */
+  /** Handles this document's part of a commit, whose request is described; resolves to the answer in parts. */
   async commit(path, description, part, isPart) {
     await this.#ready();
     const call = (found, isFinal) => this.current().commit(path, description, part, isPart, found, isFinal);
     const outcome = await complete(guarded(() => call(NOTHING, false)), call);
     return this.#settle(outcome, () => wasm.unindexed());
   }
-  /** The document's data as JSON, for rules of other documents. */
+  /** Returns the document's data as JSON, for rules of other documents. */
   peek(path) {
     return guarded(() => this.current().peek(path));
   }
-  /** Whether a message is not one too many; each is counted after the one before it. */
+  /**
+   * Counts a message, after the one before it; resolves to true if it is not one too many. Ends the socket if it is.
+   */
   #isCounted(socket) {
     const counted = this.#turn.then(async () => {
       const [address, uid = ""] = guarded(() => this.current().counted(socket)).split("\n");
@@ -406,7 +411,7 @@ export class Document extends durableObject("Document") {
     this.#settle(await decided);
     await this.#line;
   }
-  /** What a message comes to: a promise if something must be fetched first. */
+  /** Decides on a message; returns a promise if something must be fetched first. */
   #decide(socket, message) {
     const call = (found, isFinal) => this.current().webSocketMessage(socket, message, found, isFinal);
     const decide = () => {
@@ -465,14 +470,14 @@ export class Index extends durableObject("Index") {
       return outcome?.erase ? this.ctx.storage.deleteAll().then(() => "") : outcome;
     });
   }
-  /** Takes a step, again and again while it lacks what other objects are to be told first. */
+  /** Takes a step, and repeats it while it lacks something that other objects must be told first. */
   #settle(step, rounds = ROUNDS) {
     const outcome = guarded(step);
     if (outcome?.calls === undefined) return outcome;
     if (rounds === 0) throw new Error("an index that asks for ever more");
     return this.#call(outcome.calls).then(() => this.#settle(step, rounds - 1));
   }
-  /** Tells objects what they are to be told, names and messages in turn, and passes their answers on. */
+  /** Sends messages to objects, `calls` being names and messages in turn, and passes their answers on. */
   async #call(calls) {
     const answers = await tellAll(this.env, calls);
     guarded(() => this.current().told(this.ctx.id.name, calls, answers));
@@ -498,7 +503,7 @@ export class Index extends durableObject("Index") {
   }
 }
 
-/** The headers of a query's answer: those of `ANSWER` in `engine/src/http/security.rs`, which others have from there. */
+/** The headers of a query's answer: a copy of `ANSWER` in `engine/src/http/security.rs`, which other answers use. */
 const ANSWER = {
   headers: {
     "content-type": "application/json",
@@ -510,7 +515,7 @@ const ANSWER = {
   },
 };
 
-/** Reads the body of a request that the Worker answers, undefined when it is too large, and goes on with it. */
+/** Reads the body of a request that the Worker answers, undefined if it is too large, and calls `answer` with it. */
 async function withBody(request, env, answer) {
   let body = NO_BODY;
   try {
@@ -521,7 +526,7 @@ async function withBody(request, env, answer) {
   return answer(body);
 }
 
-/** Asks the indexes what a request asks; `what` it is, `wasm.fetch` said. */
+/** Asks the indexes a request's question. `what` is the number that `wasm.fetch` returned. */
 const ask = (request, env, what) => withBody(request, env, (body) => askWith(body, request, env, what));
 
 async function askWith(body, request, env, what) {
@@ -546,17 +551,17 @@ async function askWith(body, request, env, what) {
   return guarded(() => wasm.merge(request, env, body, parts));
 }
 
-/** Whether requests are counted. */
+/** True if requests are counted. */
 const isLimited = JSON.parse(access).rates !== undefined;
 
-/** What `wasm.fetch` leaves to be done, by its name. */
+/** The tasks that `wasm.fetch` leaves to be done, by their names. */
 const perform = {
-  /** What a document is asked; `url` replaces the request's own, if there is one. */
+  /** Passes a request on to a document; `url` replaces the request's own, if there is one. */
   document(request, env, name, url) {
     if (!isKnown(env, "DOCUMENT", name)) return askFirst(request, env, name, url);
     return env.DOCUMENT.getByName(name).fetch(url === undefined ? request : new Request(url, request));
   },
-  /** A socket of many targets. */
+  /** Opens a socket of many targets. */
   listen(request, env, protocol, credential) {
     const address = isLimited ? limiter.addressOf(request, env) : "";
     const refusal = (uid) => (isLimited ? limiter.refusal(wasm, guarded, env, address, guarded(uid)) : undefined);
@@ -568,7 +573,7 @@ const perform = {
     const shell = { env, make, guarded, lookUp, isFresh, refresh, refusal, reach, open };
     return listen(shell, protocol, credential);
   },
-  /** Somebody signs up, in or out. */
+  /** Signs somebody up, in or out. */
   async accounts(request, env) {
     if (isLimited) {
       const wait = await limiter.take(wasm, guarded, env, limiter.SIGN_IN, limiter.addressOf(request, env));
@@ -576,7 +581,7 @@ const perform = {
     }
     return answerAccount(request, env, guarded, wasm, readBody, reach);
   },
-  /** Writes that are done together. */
+  /** Commits writes together. */
   commit: (request, env, description) =>
     withBody(request, env, async (body) => {
       const parts = guarded(() => wasm.splitCommit(request, env, body));
@@ -591,22 +596,22 @@ const perform = {
       const decisive = guarded(() => wasm.decisiveAnswer(answers.map(([status]) => status)));
       return guarded(() => wasm.respondWith(request, env, ...answers[decisive]));
     }),
-  /** How far a collection group is, whose index has these objects. */
+  /** Answers with the progress of a collection group whose index consists of these objects. */
   async group(request, env, id, names) {
     const states = await tellAll(env, names.flatMap((name) => [name, "join"]));
     return guarded(() => wasm.groupState(request, env, id, states));
   },
-  /** An administrator's request. */
+  /** Answers an administrator's request. */
   admin: (request, env, description, actor) =>
     withBody(request, env, async (body) => {
       const answer = await env.ACCESS.getByName("access").act(description, body, actor);
-      // What an administrator does is in force here at once.
+      // An administrator's act is in force here at once.
       await refreshAnew(env);
       return guarded(() => wasm.respondWith(request, env, ...answer));
     }),
 };
 
-/** The answer to a request, once it is counted and this isolate knows what is in force. */
+/** Answers a request, once it is counted and this isolate knows what is in force. */
 async function answerFreshly(request, env) {
   if (!isFresh()) await refresh(env);
   if (isLimited) {
@@ -626,7 +631,7 @@ async function answerFreshly(request, env) {
   return settle(request, env, outcome);
 }
 
-/** Does what `wasm.fetch` leaves to be done. */
+/** Carries out what `wasm.fetch` leaves to be done. */
 function settle(request, env, outcome) {
   if (typeof outcome === "number") return ask(request, env, outcome);
   if (!Array.isArray(outcome)) return outcome;

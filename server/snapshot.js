@@ -1,29 +1,29 @@
 // This isolate's copy of what the access object keeps: rules, API keys, public keys.
 import * as wasm from "./blaze_server.js";
 
-/** How old the copy may be, in milliseconds. */
+/** The greatest age of a fresh copy, in milliseconds. */
 const FRESH = 10_000;
-/** How old it may be while the access object cannot be asked, in milliseconds. */
+/** The greatest age of a copy that is used while the access object cannot be asked, in milliseconds. */
 const GRACE = 60_000;
 
-/** How often it is asked for because of an issuer's key that is not known, in milliseconds. Anybody can make up such. */
+/** Pause between calls for an issuer's key that is not known, in milliseconds. Anybody can make such keys up. */
 const PAUSE = 1_000;
 
-/** How long an asking is joined by others, in milliseconds: the runtime may end the request that began it. */
+/** Time for which others join a call, in milliseconds: the runtime may end the request that began it. */
 const JOINED = 2_000;
 
-/** The text, its version, when it was asked for, the asking that is going on, and when it began. */
+/** The text, its version, when it was asked for, the call that is under way, and when that began. */
 let text, version, asked, asking, began;
 
-/** By issuer, the last asking for its keys, and when it began. */
+/** By issuer, the last call for its keys, and when it began. */
 const renewed = new Map();
 
-/** Whether the copy is fresh enough to decide by. */
+/** True if the copy is fresh enough to decide by. */
 export function isFresh() {
   return Date.now() - asked < FRESH;
 }
 
-/** Asks for what is new. With `issuer`, after its keys were fetched anew. */
+/** Asks for what is new. With `issuer`, that issuer's keys are fetched anew first. */
 export function refresh(env, issuer) {
   if (issuer === undefined) {
     if (asking === undefined || Date.now() - began > JOINED) {
@@ -42,7 +42,7 @@ export function refresh(env, issuer) {
   return renewal.asking;
 }
 
-/** Asks for what was changed just now: who asked before may not be told of it. */
+/** Asks for a change that was made just now: the answer to an earlier call may lack it. */
 export function refreshAnew(env) {
   return ask(env);
 }
@@ -58,11 +58,11 @@ async function ask(env, issuer) {
     if (before - asked < GRACE) return;
     throw error;
   }
-  // Somebody who asked later was answered before.
+  // A later call was answered before.
   if (before < asked) return;
   const taken = wasm.takeSnapshot(env, answer);
   if (taken !== version) [text, version] = [answer, taken];
-  // What changed while it was asked for may not be in the answer.
+  // A change made during the call may not be in the answer.
   asked = before;
 }
 

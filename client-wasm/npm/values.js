@@ -5,7 +5,7 @@ import { applied, invalid, textOf, typeName } from "./errors.js";
 /** Levels of maps and arrays in a value: the schema's `DOCUMENT_DEPTH`. */
 const LEVELS = 100;
 
-/** A coordinate within ±`limit` degrees. */
+/** Checks a coordinate, which must lie within ±`limit` degrees. */
 function degreesOf(value, limit, name) {
   if (typeof value !== "number" || !(Math.abs(value) <= limit)) {
     throw invalid(`GeoPoint: ${name}: not a number within ±${limit}`);
@@ -40,7 +40,7 @@ export class Timestamp extends Date {
     const [, digits = ""] = /\.\d{3}(\d{1,3})/.exec(this.text) ?? [];
     return BigInt(this.getTime()) * 1000n + BigInt(digits.padEnd(3, "0"));
   }
-  /** The text that it was read from; another one if a setter of `Date` has changed it since. */
+  /** The text that the timestamp was read from, or a new one if a setter of `Date` has changed it since. */
   get text() {
     return this.getTime() === this.#read ? this.#text : this.toISOString();
   }
@@ -126,7 +126,7 @@ function encodeObject(value, place) {
   return refuse(place, `${typeName(value)} cannot be stored`);
 }
 
-/** Whether `value` is a plain object, of this realm or another one. */
+/** True if `value` is a plain object, of this realm or another one. */
 export function isMap(value) {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
   const prototype = Object.getPrototypeOf(value);
@@ -151,7 +151,7 @@ function encodeAt(value, place) {
   }
 }
 
-/** `value` as JSON text with typed values. Errors name the place in it, from `name` on. */
+/** Writes `value` as JSON text with typed values. Errors name the place in it, from `name` on. */
 export const encode = (value, name) => applied(name, () => encodeAt(value, { key: name, level: 0 }));
 
 // ------------------------------------------------------------------------------------------------ reading
@@ -165,7 +165,7 @@ const decoders = {
   $number: (text) => (/\d/.test(text) ? BigInt(text) : Number(text)),
 };
 
-/** The value that JSON text with typed values stands for. */
+/** Reads the value that JSON text with typed values stands for. */
 export function decode(text, db) {
   return JSON.parse(text, (_, value) => {
     if (value === null || typeof value !== "object" || Array.isArray(value)) return value;

@@ -16,11 +16,12 @@ pub enum Event {
     Unlisten,
     /// The socket asked for by [`Effect::OpenSocket`] is open.
     Opened,
-    /// It delivered a frame, or something that is none.
+    /// The socket delivered a frame; the error says why its text is not one.
     Received(Result<ServerMessage, Error>),
-    /// It was closed, or could not be opened, and not by [`Effect::CloseSocket`]. Says why, where that is known.
+    /// The socket was closed or could not be opened, other than by [`Effect::CloseSocket`]. Carries the reason, if it
+    /// is known.
     Closed(Option<Error>),
-    /// It cannot be opened at all, ever.
+    /// No socket can be opened, now or later.
     Refused(Error),
     /// The timer set by [`Effect::StartTimer`] ran out.
     Timer,
@@ -75,7 +76,7 @@ pub enum Effect {
     Send {
         /// The write.
         id: u64,
-        /// What is sent.
+        /// The write's content.
         write: Rc<Outgoing>,
     },
     /// Wait for the writes that the client made before. Then [`Event::Ready`].

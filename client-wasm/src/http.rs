@@ -199,7 +199,7 @@ pub fn pause_ms(response: &Response, before: u32, random: u128) -> Option<u32> {
 /// Statuses of proxies that a request gets for what it is itself: it gets them again (RFC 9110 section 15.5, RFC 6585).
 const ABOUT_THE_REQUEST: [u16; 4] = [400, 413, 414, 431];
 
-/// What the reply to the request that writes the document at `path` means.
+/// Interprets the reply to the request that writes the document at `path`.
 pub fn write_answer(path: &DocumentPath, reply: Reply) -> Answer {
     let response = match reply {
         Ok(response) => response,
@@ -221,7 +221,8 @@ pub fn write_answer(path: &DocumentPath, reply: Reply) -> Answer {
     }
 }
 
-/// The refusal of a commit or a frame, as its only write's: without the words that say which write and which document.
+/// Turns the refusal of a commit or a frame into that of its only write: strips the words that name the write and the
+/// document.
 pub fn of_one_write(path: &DocumentPath, mut error: Error) -> Error {
     for place in ["writes[0]", "write", path.as_str()] {
         let rest = error.detail.strip_prefix(place).and_then(|rest| rest.strip_prefix(": "));
@@ -232,10 +233,10 @@ pub fn of_one_write(path: &DocumentPath, mut error: Error) -> Error {
     error
 }
 
-/// What the reply to the request that reads the document at `path` means.
+/// Interprets the reply to the request that reads the document at `path`.
 ///
 /// # Errors
-/// The server's; `unavailable` when nothing came back, or something that Blaze does not answer.
+/// The server's error; `unavailable` if no reply came, or one that Blaze does not give.
 pub fn read_answer(path: &DocumentPath, reply: Reply) -> Result<Read, Error> {
     let response = reply?;
     if response.status == 404
@@ -288,7 +289,7 @@ pub struct Page {
     pub next: Option<String>,
 }
 
-/// What the reply to a query of `from` means.
+/// Interprets the reply to a query of `from`.
 ///
 /// # Errors
 /// As [`read_answer`].
@@ -298,7 +299,7 @@ pub fn query_answer(from: Option<&Source>, reply: Reply) -> Result<Page, Error> 
     page.ok_or_else(|| foreign(&response))
 }
 
-/// What the reply to an aggregation means: its values by the names of `aggregates`.
+/// Interprets the reply to an aggregation: returns its values by the names in `aggregates`.
 ///
 /// # Errors
 /// As [`read_answer`].

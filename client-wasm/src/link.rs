@@ -19,13 +19,13 @@ use std::mem;
 
 /// A socket that is not open after so long is given up, in milliseconds.
 pub const OPEN_MS: u32 = 10_000;
-/// What an open socket is expected to deliver first comes within this, in milliseconds.
+/// Time for an open socket to deliver its first expected frame, in milliseconds.
 pub const FIRST_MS: u32 = 10_000;
-/// An idle socket is pinged this often, in milliseconds.
+/// Interval between pings of an idle socket, in milliseconds.
 pub const PING_MS: u32 = 15_000;
-/// A ping is answered within this, in milliseconds; see [`Link::patience`].
+/// Time for the answer to a ping, in milliseconds; see [`Link::patience`].
 pub const ANSWER_MS: u32 = 5_000;
-/// While an answer is awaited, a socket that delivers nothing for so long is pinged, in milliseconds.
+/// Silence of a socket after which it is pinged while an answer is awaited, in milliseconds.
 pub const PROBE_MS: u32 = 2_000;
 /// Where the server has too many, the next socket waits at least so long, in milliseconds.
 pub const CROWDED_MS: u32 = 5_000;

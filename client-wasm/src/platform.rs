@@ -1,4 +1,5 @@
-//! What browsers and Node.js share: the clock, randomness, timers, tasks, and word of the network.
+//! Services of the platform that browsers and Node.js share: the clock, randomness, timers, tasks, and network
+//! events.
 
 use blaze_schema::timestamp::Timestamp;
 use futures_channel::oneshot;

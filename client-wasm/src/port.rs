@@ -18,11 +18,11 @@ pub(crate) struct Port {
     hear: Box<dyn Fn(Heard)>,
     credentials: Rc<Credentials>,
     socket: RefCell<Option<Socket>>,
-    /// Where it was opened last, without a query: for errors.
+    /// URL of the last socket, without its query; named in errors.
     url: RefCell<String>,
-    /// Whether it is open, and not only opening.
+    /// True if the socket is open, and not only opening.
     is_open: Cell<bool>,
-    /// Who it was opened for, and said last who it is.
+    /// The identity that the socket was opened for or last announced.
     shown: RefCell<Shown>,
     /// The number of the last attempt to open one.
     attempt: Cell<u32>,
@@ -31,13 +31,13 @@ pub(crate) struct Port {
 /// What is heard of a socket.
 pub(crate) enum Heard {
     Opened,
-    /// JSON, or what is none.
+    /// A frame, or why it is not JSON.
     Frame(Result<Value, Error>),
-    /// The server ended it, and says why. It is closed.
+    /// The server ended the socket, and says why. The socket is closed.
     Ended(Error),
-    /// It is closed, or could not be opened; why, where that is known.
+    /// The socket is closed, or could not be opened; the reason, if it is known.
     Closed(Option<Error>),
-    /// There will never be one.
+    /// No socket will ever open.
     Refused(Error),
 }
 

@@ -19,42 +19,43 @@ pub enum QueryEvent {
         target: u64,
         /// The query.
         query: Box<Query>,
-        /// What the server is asked for: JSON.
+        /// The query as it is sent to the server: JSON.
         asked: String,
     },
-    /// It is not listened to any more.
+    /// A query is no longer listened to.
     Unlisten {
         /// Its number.
         target: u64,
     },
     /// The socket asked for by [`QueryEffect::OpenSocket`] is open.
     Opened,
-    /// It delivered a frame, or something that is none.
+    /// The socket delivered a frame; the error says why its text is not one.
     Received(Result<QueryMessage, Error>),
-    /// It was closed, or could not be opened, and not by [`QueryEffect::CloseSocket`]. Says why, where that is known.
+    /// The socket was closed or could not be opened, other than by [`QueryEffect::CloseSocket`]. Carries the reason,
+    /// if it is known.
     Closed(Option<Error>),
-    /// It cannot be opened at all, ever.
+    /// No socket can be opened, now or later.
     Refused(Error),
     /// The timer set by [`QueryEffect::StartTimer`] ran out.
     Timer(QueryTimer),
-    /// The network is said to be back, or the application wants everything to be tried at once.
+    /// The network is reported to be back, or the application wants everything to be tried at once.
     Online,
-    /// Something of this client reached the server: what waits to reach it may try again.
+    /// Traffic of this client reached the server: attempts that wait for that may be repeated.
     Reached,
-    /// Something of this client did not reach the server, or the network is said to be gone: an open socket is asked
-    /// whether it still works.
+    /// Traffic of this client did not reach the server, or the network is reported to be gone: an open socket is
+    /// tested.
     Doubt,
-    /// The client has another identity, whose token is awaited: the socket still speaks for the one before.
+    /// The client has another identity, whose token is awaited: the socket still speaks for the previous one.
     Replaced,
     /// The socket speaks for another token from now on.
     Renewed,
-    /// The token of the other identity cannot be had.
+    /// The new identity's token cannot be obtained.
     Nameless(Error),
-    /// A write is to be sent, after all that were before.
+    /// A write is to be sent, after all earlier ones.
     Send {
-        /// Its name, in [`QueryEffect::Written`]; larger than any before.
+        /// The write's id, in [`QueryEffect::Written`]; larger than any before.
         id: u64,
-        /// Its document.
+        /// The write's document.
         path: Rc<DocumentPath>,
         /// The write.
         write: Rc<Outgoing>,
@@ -63,28 +64,28 @@ pub enum QueryEvent {
     Answered {
         /// The request.
         request: u64,
-        /// What came of it.
+        /// The answer, or the failure.
         answer: Answer,
     },
-    /// Something is to happen after the writes that were made before.
+    /// An action waits for the writes that were made before it.
     Wait {
-        /// Its name, in [`QueryEffect::Ready`].
+        /// The wait's id, in [`QueryEffect::Ready`].
         id: u64,
-        /// The document whose writes it waits for; `None` for all.
+        /// The document whose writes are waited for; `None` for all.
         path: Option<Rc<DocumentPath>>,
-        /// Its patience.
+        /// The wait's limit.
         patience: Patience,
     },
     /// The application wrote to a document.
     Write {
-        /// Which.
+        /// The document.
         path: Rc<DocumentPath>,
-        /// What it wrote.
+        /// The operation.
         operation: Rc<Operation>,
     },
-    /// The first of the document's writes that were not answered was.
+    /// The earliest unanswered write of a document was answered.
     Settled {
-        /// Which document.
+        /// The document.
         path: Rc<DocumentPath>,
         /// The document's version after the write; `None` if it was refused.
         version: Option<u64>,
@@ -104,7 +105,7 @@ pub enum QueryEffect {
     Send(String),
     /// Start a timer, instead of the one of that name that may be running.
     StartTimer {
-        /// Which.
+        /// The timer.
         timer: QueryTimer,
         /// Milliseconds.
         after_ms: u32,
@@ -122,34 +123,34 @@ pub enum QueryEffect {
     },
     /// How the connection is now.
     Connection(ConnectionState),
-    /// Send a write's request. May be repeated: the request names itself by its idempotency key.
+    /// Send a write's request. May be repeated: the idempotency key identifies the request.
     Post {
         /// The request's number.
         request: u64,
         /// The write.
         id: u64,
-        /// Its document.
+        /// The write's document.
         path: Rc<DocumentPath>,
-        /// What is sent.
+        /// The write's content.
         write: Rc<Outgoing>,
     },
     /// A write has ended.
     Written(Settled),
-    /// What waited for writes waits no longer.
+    /// A wait for writes is over.
     Ready {
-        /// Its name.
+        /// The wait's id.
         id: u64,
     },
-    /// The way of writes to the server: `Offline` while one is sent again and again, `Idle` otherwise.
+    /// State of the writes' way to the server: `Offline` while one is sent again and again, `Idle` otherwise.
     Writing(ConnectionState),
 }
 
-/// The length of a wait for writes that fail on the way.
+/// The limit of a wait for writes that fail on the way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Patience {
-    /// No longer: a read.
+    /// Until the first failure: a read.
     UntilItFails,
-    /// As long as the server does not answer at all, and not for ever: a listener.
+    /// While the server does not answer at all, but not for ever: a listener.
     UntilItIsHopeless,
 }
 

@@ -107,10 +107,10 @@ struct Pending {
     proof: Proof,
 }
 
-/// What will show that the window holds an answered write, whatever it says of versions.
+/// The event that will prove that the window holds an answered write, whatever its versions say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Proof {
-    /// Nothing, so far.
+    /// None is known so far.
     None,
     /// The answer to a ping.
     Ping,

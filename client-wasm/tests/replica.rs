@@ -129,7 +129,7 @@ impl Server {
     }
 }
 
-/// What rings.
+/// A timer that can ring.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Timer {
     Socket,

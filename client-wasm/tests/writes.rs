@@ -1,7 +1,7 @@
 //! The writes of one client against a model of the server, over a network that loses, delays and repeats, in any order.
 //!
-//! Every socket and every request has an end at the server that goes on by itself: it carries out what reached it, one
-//! write after the other, also when the client has long given it up. Whatever happens:
+//! Every socket and every request has an end at the server that runs by itself: it executes the frames that reached
+//! it, one write after the other, even after the client has given it up. Invariants:
 //!
 //! 1. Writes are committed in the order in which the client made them, each once.
 //! 2. Each is settled once, in that order, and as done only if it was committed.
@@ -27,11 +27,11 @@ use std::rc::Rc;
 /// The server's end of a socket or of a request.
 #[derive(Default)]
 struct End {
-    /// What has reached it, in order.
+    /// Frames that reached the end, in order.
     frames: VecDeque<Frame>,
-    /// What it says, in order.
+    /// Answers that the end gives, in order.
     answers: VecDeque<Told>,
-    /// True if it does nothing more.
+    /// True if the end executes no more writes and its socket breaks after the last answer.
     closed: bool,
 }
 
@@ -53,7 +53,7 @@ struct Server {
 }
 
 impl Server {
-    /// An end takes one frame; `is_busy` where it cannot do a write now.
+    /// Lets an end take one frame. With `is_busy` a write is answered `unavailable`, and the end closes.
     fn take(&mut self, number: usize, is_busy: bool) {
         let Some(end) = self.ends.get_mut(number).filter(|end| !end.closed) else { return };
         match end.frames.pop_front() {
@@ -79,7 +79,7 @@ impl Server {
     }
 }
 
-/// Some writes are refused, whenever they come.
+/// True for writes that are refused, however often they are sent.
 fn is_refused(key: u64) -> bool {
     key.is_multiple_of(5)
 }
@@ -94,7 +94,7 @@ struct World {
     timers: Vec<QueryTimer>,
     made: u64,
     settled: Vec<u64>,
-    /// The documents of the writes that were not settled.
+    /// The documents of the writes that are not settled.
     documents: BTreeMap<u64, u8>,
     targets: u64,
     clock: i64,
@@ -160,7 +160,7 @@ impl World {
         }
     }
 
-    /// No earlier write of the same document is unsettled.
+    /// Checks that no earlier write of the same document is unsettled.
     fn check_under_way(&self, id: u64) {
         let document = self.documents[&id];
         let earlier = self.documents.range(..id).any(|(_, other)| *other == document);
@@ -217,7 +217,7 @@ impl World {
         }
     }
 
-    /// The client hears that its socket is lost; its other end may go on.
+    /// Tells the client that its socket is lost; the server's end may go on.
     fn socket_breaks(&mut self) {
         if self.socket.is_some() {
             self.tell(QueryEvent::Closed(None));
@@ -238,7 +238,7 @@ impl World {
         }
     }
 
-    /// The client gives a request up; it may still arrive.
+    /// Lets the client give a request up; the request may still arrive.
     fn request_fails(&mut self) {
         if let Some((request, _)) = self.request.take() {
             let answer = Answer::Lost(Error::new(Code::Unavailable, "no answer"));
@@ -287,7 +287,7 @@ impl World {
         }
     }
 
-    /// Everything arrives, until all is settled.
+    /// Delivers everything until all writes are settled.
     fn settle(&mut self) {
         for round in 0..100_000 {
             if self.settled.len() as u64 == self.made {
@@ -306,7 +306,7 @@ impl World {
         assert_eq!(self.settled.len() as u64, self.made, "it never ends");
         let expected: Vec<u64> = (1..=self.made).filter(|id| !is_refused(*id)).collect();
         assert_eq!(self.server.commits, expected, "in the order of their making");
-        // Strays of long ago change nothing.
+        // Late frames of earlier sockets and requests change nothing.
         for number in 0..self.server.ends.len() {
             while !self.server.ends[number].closed && !self.server.ends[number].frames.is_empty() {
                 self.server.take(number, false);

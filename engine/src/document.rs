@@ -1,8 +1,8 @@
-//! The document: one JSON object, its only writer, and the room of those who listen to it.
+//! The document: one JSON object, its only writer, and its listeners.
 //!
 //! [`Document::handle`] is one step: it may read rows, then it commits at most one change (one call of
-//! [`Store::put_all`]), then it says what is to be done. A step that refuses has changed nothing. The object's memory is
-//! only a cache of its row, so it may be lost between any two steps.
+//! [`Store::put_all`]), then it returns effects. A refused step has changed nothing. The object's memory is only a
+//! cache of its row, so it may be lost between any two steps.
 //!
 //! What a step changed has to reach the document's indexes. The row itself is the outbox: an alarm that is set with the
 //! change sends it again unless the indexes are known to have it. Nobody is shown a state before they have it, neither by
@@ -50,45 +50,45 @@ const CACHED_BYTES: usize = 128 * 1_024;
 /// What happens to a document.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// Somebody reads it.
+    /// A read.
     Get {
         /// `If-Match` and `If-None-Match`, in this order.
         preconditions: Vec<Precondition>,
     },
-    /// Somebody writes it.
+    /// A write.
     Write {
         /// The change.
         operation: Operation,
-        /// All must hold.
+        /// Conditions that must all hold.
         preconditions: Vec<Precondition>,
-        /// Under which key the request may be repeated.
+        /// The key under which the request may be repeated, if it has one.
         idempotency: Option<Idempotency>,
-        /// Whether the answer holds the data (`Prefer: return=minimal` leaves it out).
+        /// True if the answer holds the data (`Prefer: return=minimal` leaves it out).
         return_data: bool,
     },
-    /// Somebody commits writes of it: they apply in order and are one change. Each one's preconditions are about the
-    /// document before all of them.
+    /// A commit of writes to the document: they apply in order and are one change. Each one's preconditions are about
+    /// the document before all of them.
     Commit {
         /// The writes.
         writes: Vec<Write>,
-        /// Whether the commit has writes of other documents too.
+        /// True if the commit has writes of other documents too.
         is_part: bool,
-        /// Under which key the request may be repeated.
+        /// The key under which the request may be repeated, if it has one.
         idempotency: Option<Idempotency>,
     },
     /// A socket opens, or one that had no token sent it.
     Connect {
-        /// Which version of which epoch it has seen: `?since=…&epoch=…`.
+        /// The version and epoch that the client has seen: `?since=…&epoch=…`.
         since: Option<(u64, String)>,
     },
-    /// A socket that listens sent another token: the event's caller is who it says.
+    /// A socket that listens sent another token, which identifies the event's caller.
     Renew {
         /// The listener that it was.
         listener: String,
     },
-    /// After a loss of memory, before anything else, where there are sockets: who listens, once for each.
+    /// The listeners, once each: after a loss of memory, before any other event, if there are sockets.
     Woken {
-        /// As [`Effect::Admit`] had them.
+        /// The identities that [`Effect::Admit`] was for.
         listeners: Vec<Option<Rc<Auth>>>,
         /// The epoch of one of these [`Effect::Admit`], if one had it.
         unborn: Option<String>,
@@ -114,7 +114,7 @@ pub enum Event {
     Alarm,
 }
 
-/// What is to be done, in this order.
+/// An action for the shell. Effects are carried out in their order.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
     /// Ring at this time, instead of at any other. Part of the step's commit.
@@ -123,9 +123,9 @@ pub enum Effect {
     /// this waits until they have confirmed it. If they do not, the answer is [`unindexed`], and the sockets that it was for are
     /// closed with the code of `unavailable`: they resume. What a socket is sent keeps its order meanwhile.
     Index {
-        /// The version that they are told.
+        /// The version of the row.
         version: u64,
-        /// The row that they are to have.
+        /// The row for the indexes.
         row: String,
     },
     /// The indexes are being told of this version by an earlier step: what follows waits as after [`Effect::Index`].
@@ -135,16 +135,17 @@ pub enum Effect {
     },
     /// Answer the request.
     Answer(Answer),
-    /// Nothing was done: look these documents up, and let the event happen again with them.
+    /// Look these documents up, and repeat the event with them: nothing was done.
     Lookup(BTreeSet<DocumentPath>),
-    /// The socket that the event came from listens from now on, as this listener.
+    /// Let the socket that the event came from listen from now on, as this listener.
     Admit {
-        /// What to call it in [`Effect::End`].
+        /// Its name in [`Effect::End`].
         listener: String,
-        /// The epoch that a document will have that was never written. No row holds it; the socket is to keep it.
+        /// The epoch that a document will have that was never written. No row holds it; the socket must keep it.
         unborn: Option<String>,
     },
-    /// Who sent this token? Then [`Event::Renew`], or [`Event::Connect`] for a socket that was not admitted yet.
+    /// Identify the sender of this token. Then [`Event::Renew`], or [`Event::Connect`] for a socket that was not
+    /// admitted yet.
     Identify {
         /// The token.
         token: String,
@@ -160,21 +161,21 @@ pub enum Effect {
     End {
         /// The listener.
         listener: String,
-        /// The frame that says why.
+        /// The frame with the reason.
         frame: Option<String>,
         /// The WebSocket close code.
         code: u16,
     },
     /// Send a frame to every socket of the document.
     Broadcast(String),
-    /// An administrative act: log who did what.
+    /// Log an administrative act.
     Audit {
-        /// Who.
+        /// The administrator.
         actor: String,
-        /// What.
+        /// The act.
         act: &'static str,
     },
-    /// Log why something was refused.
+    /// Log the reason of a refusal.
     Log(String),
 }
 
@@ -195,7 +196,7 @@ pub enum Answer {
     },
     /// The write is done, or there was nothing to change.
     Written {
-        /// Whether the document was created by it.
+        /// True if the write created the document.
         created: bool,
         /// The version.
         version: u64,
@@ -204,11 +205,11 @@ pub enum Answer {
     },
     /// The commit is done, or there was nothing to change.
     Committed {
-        /// When, RFC 3339.
+        /// Time of the commit, RFC 3339.
         time: String,
         /// The document's version.
         version: u64,
-        /// How many writes it had.
+        /// Number of its writes.
         writes: usize,
     },
     /// A read document does not exist.
@@ -226,7 +227,7 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// The same for somebody who may not see the document: its data left out.
+    /// Returns the same answer without the document's data, for a caller who may not see it.
     fn without_data(self) -> Self {
         let stripped = |body: String| {
             let mut resource: Map = serde_json::from_str(&body).unwrap_or_default();
@@ -251,13 +252,13 @@ pub struct Document {
     cache: Option<Record>,
     outbox: Outbox,
     audience: Audience,
-    /// The epoch that listeners were told of a document that was never written: it will have it, so that they can be served
-    /// patches when they come back.
+    /// The epoch that listeners were told for a document that was never written. The document will have it, so that
+    /// they can be served patches when they come back.
     unborn: Option<String>,
 }
 
 impl Document {
-    /// The document at `path`. Reads nothing yet.
+    /// Creates the document at `path`. Reads nothing yet.
     pub fn new(path: DocumentPath) -> Self {
         Document {
             path,
@@ -269,7 +270,7 @@ impl Document {
         }
     }
 
-    /// The same document under its collection's settings.
+    /// Returns the same document under its collection's settings.
     pub fn under(self, settings: Settings) -> Self {
         Document { settings, ..self }
     }
@@ -285,7 +286,7 @@ impl Document {
         &self.path
     }
 
-    /// The data as compact JSON, whoever asks; `None` where there is none.
+    /// Returns the data as compact JSON, whoever the caller is; `None` if there is none.
     ///
     /// # Errors
     /// When the row cannot be read.
@@ -297,7 +298,7 @@ impl Document {
         Ok(row.map(Record::from_row).transpose()?.and_then(|record| record.data))
     }
 
-    /// One step in which everything is allowed. `random` is 128 fresh random bits.
+    /// Handles one event with everything allowed. `random` is 128 fresh random bits.
     pub fn handle(
         &mut self,
         store: &mut impl Store,
@@ -308,7 +309,7 @@ impl Document {
         self.handle_as(store, now, random, event, &Guard::Open, &Caller::default())
     }
 
-    /// One step, by somebody, under rules. What they do not allow has no effect but the answer that says so.
+    /// Handles one event as `caller`, under rules. A denied event changes nothing and returns the refusal.
     pub fn handle_as(
         &mut self,
         store: &mut impl Store,
@@ -348,12 +349,12 @@ struct Step<'a> {
     guard: &'a Guard,
     caller: &'a Caller,
     audience: &'a mut Audience,
-    /// Why the step was refused, for the log.
+    /// The reason of the step's refusal, for the log.
     log: Cell<Option<String>>,
     unborn: &'a mut Option<String>,
 }
 
-/// What a step leaves: the record that is kept in memory, what is known of the outbox, and what is to be done.
+/// The results of a step: the record to keep in memory, the state of the outbox, and the effects.
 type Left = (Option<Record>, Outbox, Vec<Effect>);
 
 impl Step<'_> {
@@ -436,7 +437,7 @@ impl Step<'_> {
         effects
     }
 
-    /// Ends those who may not listen any more, before the others get the frame.
+    /// Ends the listeners that may not go on, before the others get the frame.
     fn tell(
         &mut self,
         frame: Option<String>,
@@ -450,7 +451,7 @@ impl Step<'_> {
         }
         for (listener, error) in ended {
             self.audience.end(&listener);
-            // Who is to come again has nothing to be told.
+            // Clients that should just reconnect get no error frame.
             let frame = (error.code != Code::Unavailable).then(|| error_text(&error));
             effects.push(Effect::End { listener, frame, code: close_code(error.code) });
         }
@@ -469,7 +470,7 @@ impl Step<'_> {
         Ok(self.record.as_ref())
     }
 
-    /// True if the rules allow the event that this step is for. A refusal is explained as far as the guard says.
+    /// Asks the rules whether they allow the event of this step. A refusal is explained as far as the guard says.
     fn permit(
         &self,
         method: Method,
@@ -485,7 +486,7 @@ impl Step<'_> {
         })
     }
 
-    /// True if the caller may see a state of the document; nothing is refused by it.
+    /// Asks the rules whether the caller may see a state of the document, without explaining a refusal.
     fn sees(&self, record: Option<&Record>) -> Result<Basis, Stop> {
         self.guard.permit(self.caller, self.now, Method::Get, self.path, [record, None])
     }
@@ -542,7 +543,7 @@ impl Step<'_> {
         Ok(effects)
     }
 
-    /// A socket that listens goes on as somebody else, or as the same for longer.
+    /// Lets a socket that listens go on with another identity, or with the same one for longer.
     fn renew(&mut self, store: &impl Store, listener: &str) -> Result<Vec<Effect>, Stop> {
         self.load(store)?;
         let permitted = self.permit(Method::Get, self.record.as_ref(), None);
@@ -595,7 +596,7 @@ impl Step<'_> {
         }
     }
 
-    /// A socket outlives its token until the alarm rings.
+    /// Refuses a caller whose token has expired: a socket outlives its token until the alarm rings.
     fn check_expiry(&self) -> Result<(), Error> {
         let expires = self.caller.auth.as_ref().and_then(|auth| auth.expires);
         if !self.guard.is_open() && expires.is_some_and(|expires| expires <= self.now) {
@@ -604,8 +605,8 @@ impl Step<'_> {
         Ok(())
     }
 
-    /// A write that came as a frame: of this document, or of none. With a key it is a commit of its own, whichever way
-    /// it comes.
+    /// Does a write that came as a frame, which must be of this document. With a key it is a commit of its own,
+    /// whichever way it comes.
     fn write_here(
         &mut self,
         store: &mut impl Store,
@@ -626,7 +627,8 @@ impl Step<'_> {
         self.unborn.clone().unwrap_or_else(|| ulid(self.now, self.random))
     }
 
-    /// The epoch that the document will have, if it was never written. Listeners are told it, and memory keeps it.
+    /// Returns the epoch that the document will have, if it was never written. Listeners are told it, and memory
+    /// keeps it.
     fn unborn_epoch(&mut self) -> Option<String> {
         if self.record.is_some() {
             return None;
@@ -636,7 +638,7 @@ impl Step<'_> {
     }
 }
 
-/// What is done instead of a step that cannot be done, or not yet.
+/// Returns the effects instead of a step that cannot be done, or not yet.
 fn stopped(stop: Stop, refuse: impl FnOnce(Error) -> Vec<Effect>) -> Vec<Effect> {
     match stop {
         Stop::Refused(error) => refuse(error),
@@ -660,7 +662,7 @@ fn refusal(error: Error) -> Vec<Effect> {
     vec![Effect::Send(error_text(&error))]
 }
 
-/// The document's version after a write, or the refusal: a repeated write is answered as at first.
+/// Returns the document's version after a write, or the refusal: a repeated write is answered as at first.
 fn outcome_of(answer: &Answer) -> Result<u64, Error> {
     match answer {
         Answer::Found { version, .. }

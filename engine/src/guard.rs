@@ -287,7 +287,7 @@ impl Guard {
     }
 }
 
-/// Where a query looks, in words.
+/// Names the place that a query searches, in words.
 fn from(query: &Query) -> String {
     match &query.from {
         Source::Collection(collection) => collection.to_string(),

@@ -1,7 +1,7 @@
 //! The bytes that a socket's peer has not been seen to read.
 //!
-//! The runtime buffers without a bound what a peer does not read, and does not say how much that is. So the bytes are
-//! counted that were sent since the peer last sent anything. A ping counts, also one that the runtime answers by itself:
+//! The runtime buffers without a bound what a peer does not read, and does not say how much that is. So the bytes
+//! sent since the peer last sent anything are counted. A ping counts, even one that the runtime answers by itself:
 //! the runtime says when that was.
 //!
 //! ```text
@@ -19,21 +19,21 @@ pub const UNREAD_REASON: &str =
 /// The bytes sent to one socket since its peer last acknowledged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Unread {
-    /// How many.
+    /// Number of bytes.
     pub bytes: usize,
-    /// When the first of them was sent; `None` while there are none.
+    /// Time at which the first of them was sent; `None` if there are none.
     pub since: Option<Timestamp>,
 }
 
 impl Unread {
-    /// The peer sent something.
+    /// Notes that the peer sent something.
     pub fn acknowledged(&mut self) {
         *self = Unread::default();
     }
 
-    /// Counts a frame that is about to be sent. Returns whether it may be: a peer that is more than [`UNREAD_BYTES`] behind is
-    /// to be closed. A frame of any size goes to a peer that is not, and so do those that only together are a result
-    /// (`is_continued` for all but the first). `pinged` tells when the runtime last answered a ping.
+    /// Counts a frame that is about to be sent. Returns whether it may be sent: a peer that is more than
+    /// [`UNREAD_BYTES`] behind must be closed. Any other peer gets frames of any size, and all frames that form one
+    /// result together (`is_continued` for all but the first). `pinged` tells when the runtime last answered a ping.
     #[must_use]
     pub fn send(
         &mut self,

@@ -38,7 +38,8 @@ pub struct Changes {
     pub reset: bool,
     /// The changes, each after those before it.
     pub changes: Vec<Change>,
-    /// Where to go on from after this frame; opaque to the client. Empty while more frames of the same result follow.
+    /// Position after this frame, from which to resume; opaque to the client. Empty while more frames of the same
+    /// result follow.
     pub resume: String,
 }
 

@@ -1,7 +1,7 @@
-//! The Durable Object that is the authority for what changes at run time in who may do what.
+//! The Durable Object that is the authority for everything about access that changes at run time.
 //!
-//! As in a document's object, nothing is awaited between reading an event and having carried out its effects; issuers'
-//! keys are fetched by `server/access.js`, which is told which by what the methods return.
+//! As in a document's object, nothing is awaited between reading an event and having carried out its effects.
+//! `server/access.js` fetches the issuers' keys that the methods' results name.
 
 use crate::bridge;
 use crate::entry::too_large;
@@ -30,14 +30,14 @@ pub fn configure_access(text: String) {
     SETTINGS.set(text);
 }
 
-/// What `access.json` says.
+/// Returns the settings of `access.json`.
 ///
 /// # Errors
 /// `internal` when it cannot be read.
 pub(crate) fn settings() -> Result<Map, Error> {
     SETTINGS
         .with_borrow(|text| configuration::read(text))
-        // It is nobody's request that is wrong.
+        // The configuration is wrong, and nobody's request.
         .map_err(|error| Error::new(Code::Internal, error.detail))
 }
 
@@ -56,7 +56,7 @@ pub struct Access {
 
 #[wasm_bindgen]
 impl Access {
-    /// Reads nothing yet.
+    /// Creates the object. Reads nothing yet.
     ///
     /// # Errors
     /// When the object has no SQLite, or `access.json` is no JSON.
@@ -67,7 +67,7 @@ impl Access {
         Ok(Access { engine: RefCell::new(Engine::new(issuers(&settings.into()))), store })
     }
 
-    /// The snapshot, or `{"version":n}` where that is the `known` one. Returns its text, then issuers and URLs in turn,
+    /// Returns the snapshot, or `{"version":n}` if that is the `known` one: its text, then issuers and URLs in turn,
     /// whose keys are to be fetched.
     ///
     /// # Errors
@@ -77,7 +77,7 @@ impl Access {
         self.ask(Event::Snapshot { known: known.map(|known| known as u64) })
     }
 
-    /// Somebody saw a key id that an issuer's keys do not have. Returns as [`Access::snapshot`] does, with an empty text.
+    /// Handles a key id that an issuer's keys do not have. Returns as [`Access::snapshot`] does, with an empty text.
     ///
     /// # Errors
     /// The engine's error, as its detail.
@@ -85,10 +85,10 @@ impl Access {
         self.ask(Event::Refresh { issuer })
     }
 
-    /// What became of fetching an issuer's keys: their text, or what went wrong.
+    /// Takes the outcome of fetching an issuer's keys: their text, or the failure.
     ///
     /// # Errors
-    /// Why the keys are as they were, for the log.
+    /// The reason why the keys stay as they were, for the log.
     pub fn jwks(
         &self,
         issuer: String,
@@ -109,7 +109,7 @@ impl Access {
         self.answer(Event::Sign { claims }).map_err(|error| JsValue::from(error.detail))
     }
 
-    /// Notes an administrative act that was done elsewhere.
+    /// Records an administrative act that was done elsewhere.
     ///
     /// # Errors
     /// The engine's error, as its detail.
@@ -118,9 +118,9 @@ impl Access {
         noted.map(drop).map_err(|error| JsValue::from(error.detail))
     }
 
-    /// Answers an administrator's request. `description` is what `describe` in `bridge.js` gives of it, `body` is missing
-    /// where it is too large, `actor` is who sent it and was found to be an administrator. Returns the status, the headers
-    /// (names and values in turn, a line each) and the body: what `respond` in `bridge.js` takes.
+    /// Answers an administrator's request. `description` is the result of `describe` in `bridge.js`, `body` is `None`
+    /// if it is too large, `actor` is the sender, who was found to be an administrator. Returns the status, the
+    /// headers (names and values in turn, a line each) and the body: what `respond` in `bridge.js` takes.
     pub fn act(&self, description: String, body: Option<Vec<u8>>, actor: &str) -> Array {
         let incoming = Incoming::described(description);
         let request = incoming.request();
@@ -137,7 +137,7 @@ impl Access {
         self.step(event).0
     }
 
-    /// The answer, then issuers and URLs in turn.
+    /// Handles an event. Returns the answer, then issuers and URLs in turn.
     fn ask(&self, event: Event) -> Result<Array, JsValue> {
         let (answer, fetches) = self.step(event);
         let result = Array::of1(&answer.map_err(|error| JsValue::from(error.detail))?.into());
@@ -148,7 +148,7 @@ impl Access {
         Ok(result)
     }
 
-    /// One step of the engine, and its effects.
+    /// Handles an event, and carries out its effects. Returns the answer, and the issuers and URLs to fetch.
     fn step(&self, event: Event) -> (Result<String, Error>, Vec<(String, String)>) {
         let random = [bridge::random(), bridge::random()];
         let store = &mut *self.store.borrow_mut();

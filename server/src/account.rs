@@ -1,8 +1,8 @@
 //! The Durable Objects of accounts, and the Worker's side of them.
 //!
-//! A step is carried out here at once; what it waits for (a signature, a provider, another object) is awaited by
-//! `server/account.js`, which is told by what the methods return: `[name, …]`, the last effect of the step. What goes on
-//! then stays here, under a number: secrets need not go through JavaScript.
+//! A step is carried out here at once. `server/account.js` awaits what it needs (a signature, a provider, another
+//! object), as the methods' results tell it: `[name, …]`, the last effect of the step. The state to go on with stays
+//! here, under a number: secrets need not go through JavaScript.
 
 use crate::bridge;
 use crate::entry::finish;
@@ -25,7 +25,7 @@ use worker::Env;
 use worker::worker_sys::DurableObjectState;
 
 thread_local! {
-    /// The `accounts` of `access.json`; none where they are off.
+    /// The `accounts` of `access.json`; `None` if they are off.
     static SETTINGS: RefCell<Result<Option<Settings>, Error>> = const { RefCell::new(Ok(None)) };
 }
 
@@ -35,12 +35,12 @@ pub fn configure_accounts(text: &str) {
     let read = || configuration::read(text)?.get("accounts").map(Settings::from_json).transpose();
     SETTINGS.set(read().map_err(|error| {
         worker::console_error!("{}", error.detail);
-        // It is nobody's request that is wrong.
+        // The configuration is wrong, and nobody's request.
         Error::new(Code::Internal, error.detail)
     }));
 }
 
-/// Which ways there are to sign in.
+/// Answers with the ways to sign in that are offered.
 pub(crate) fn offered() -> Reply {
     settings().map_or_else(Reply::from, |settings| account_request::offered(settings.as_ref()))
 }
@@ -61,8 +61,8 @@ pub fn provider_limit() -> f64 {
     PROVIDER_ANSWER_BYTES as f64
 }
 
-/// What a request about accounts asks: `[object's name, action]` for the object's `act`, or the response when nothing can
-/// be asked. `body` is missing where it is too large.
+/// Reads a request about accounts: `[object's name, action]` for the object's `act`, or the response if nothing can
+/// be asked. `body` is `None` if it is too large.
 ///
 /// # Errors
 /// When not even the answer to a failure can be built.
@@ -93,7 +93,7 @@ fn text_of(action: &Action) -> Result<String, Error> {
         .map_err(|error| Error::new(Code::Internal, format!("an action: {error}")))
 }
 
-/// The headers as `respond` in `bridge.js` takes them.
+/// Writes the headers as `respond` in `bridge.js` takes them.
 fn push_lines(lines: &mut String, reply: &Reply) {
     for (name, value) in &reply.headers {
         for part in [name, value.as_str()] {
@@ -112,14 +112,15 @@ pub struct Account {
     state: Option<DurableObjectState>,
     env: Env,
     store: RefCell<SqliteStore>,
-    /// What waits for the world, by its number.
+    /// Steps that wait for an effect outside of the object, by their numbers.
     pending: RefCell<BTreeMap<u32, Pending>>,
     last: Cell<u32>,
 }
 
 #[wasm_bindgen]
 impl Account {
-    /// Reads nothing yet. Without a `state` it is an account that was never written, whose object is not to be made.
+    /// Creates the object. Reads nothing yet. Without a `state` it is an account that was never written, whose object
+    /// must not be made.
     ///
     /// # Errors
     /// When the object has no SQLite.
@@ -129,39 +130,41 @@ impl Account {
         Ok(Account { state, env, store, pending: RefCell::default(), last: Cell::new(0) })
     }
 
-    /// True if what was asked of an account that was never written takes its object.
+    /// True if a call on an account that was never written needs its object.
     #[wasm_bindgen(js_name = needsObject)]
     pub fn needs_object(&self) -> bool {
         self.store.borrow().was_written()
     }
 
-    /// Somebody wants something. `name` is the object's, `action` what [`ask_account`] gave, or another object passed on.
+    /// Carries out an action. `name` is the object's, `action` is the result of [`ask_account`], or passed on by
+    /// another object.
     ///
     /// Returns the effects in their order, each an array: `["erase"]`, `["audit", uid, act, what]`, and as the last
-    /// `["sign", number, claims]`, `["fetch", number, method, URL, headers as lines, body, seconds that an answer may be
-    /// old]`, `["pass", object's name, action]` or `["answer", status, headers as lines, body]`.
+    /// `["sign", number, claims]`,
+    /// `["fetch", number, method, URL, headers as lines, body, seconds that an answer may be old]`,
+    /// `["pass", object's name, action]` or `["answer", status, headers as lines, body]`.
     pub fn act(&self, name: &str, action: &str) -> Array {
         match serde_json::from_str::<Action>(action) {
-            // What hashes a password or asks a provider is done once, where it is kept.
+            // An action that hashes a password or asks a provider is carried out once, where its result is kept.
             Ok(action) if self.state.is_none() && !action.needs_session() => Array::new(),
             Ok(action) => self.step(name, Event::Act(action)),
             Err(_) => answer(Err(Error::invalid("an action that there is not").into())),
         }
     }
 
-    /// A token was signed, or why not. Returns as [`Account::act`] does.
+    /// Takes a signed token; `None` if it could not be signed. Returns as [`Account::act`] does.
     pub fn signed(&self, name: &str, number: u32, token: Option<String>) -> Array {
         let token = token.map(Secret).ok_or_else(|| "not signed".to_owned());
         self.go_on(name, number, |pending| Event::Signed(pending, token))
     }
 
-    /// A provider answered, or why not. Returns as [`Account::act`] does.
+    /// Takes a provider's answer, or with status 0 the reason why there is none. Returns as [`Account::act`] does.
     pub fn fetched(&self, name: &str, number: u32, status: u16, text: String) -> Array {
         let fetched = if status == 0 { Err(text) } else { Ok((status, text)) };
         self.go_on(name, number, |pending| Event::Fetched(pending, fetched))
     }
 
-    /// The alarm rings. Returns as [`Account::act`] does, without an answer.
+    /// Handles the alarm. Returns as [`Account::act`] does, without an answer.
     pub fn alarm(&self, name: &str) -> Array {
         self.step(name, Event::Alarm)
     }
@@ -186,7 +189,7 @@ impl Account {
         number.into()
     }
 
-    /// One step of the engine, and what is left to do of its effects.
+    /// Handles an event. Returns the effects that are left to do.
     fn step(&self, name: &str, event: Event) -> Array {
         match self.try_step(name, event) {
             Ok(effects) => effects,
@@ -195,7 +198,7 @@ impl Account {
     }
 
     fn try_step(&self, name: &str, event: Event) -> Result<Array, Error> {
-        // Those whose accounts were turned off meanwhile keep their rows, and their alarms ring.
+        // Accounts that were turned off meanwhile keep their rows, and their alarms ring.
         let settings = settings()?.unwrap_or_default();
         let secret = |name: &str| {
             let value = self.env.secret(name).ok()?.to_string();
@@ -214,7 +217,7 @@ impl Account {
         Ok(left)
     }
 
-    /// Does what can be done at once; gives what cannot.
+    /// Carries out an effect that can be done at once; returns any other one.
     fn carry_out(&self, effect: Effect) -> Result<Option<Array>, Error> {
         let failed = |thrown: JsValue| Error::new(Code::Internal, bridge::message(&thrown));
         let parts = match effect {
@@ -226,7 +229,7 @@ impl Account {
                 return Ok(None);
             }
             Effect::Erase => {
-                // Its table goes too: what is known of that is void.
+                // Its table goes too: nothing that is known of it holds any more.
                 let store = SqliteStore::of(self.state.as_ref(), count_rows(&self.env));
                 self.store.replace(store.map_err(failed)?);
                 vec!["erase".into()]

@@ -1,7 +1,7 @@
-//! What a document's socket keeps while its object hibernates: whose it is, and whether it listens.
+//! The data that a document's socket keeps while its object hibernates: its identity, and whether it listens.
 //!
-//! Lines of text: `on` or `waiting`, the listener, `version epoch`, who it is as JSON, its address,
-//! and the document's path, which may have line breaks in it.
+//! Lines of text: `on` or `waiting`, the listener, `version epoch`, its identity as JSON, its address, and the
+//! document's path, which may have line breaks in it.
 
 use blaze_engine::auth::Auth;
 use blaze_schema::error::{Code, Error};
@@ -12,13 +12,13 @@ use std::rc::Rc;
 #[derive(Clone, Debug)]
 pub(crate) struct Attachment {
     pub(crate) path: DocumentPath,
-    /// The listener that it is; `None` for a socket that was not admitted yet.
+    /// The listener that the socket is; `None` if it was not admitted yet.
     pub(crate) listener: Option<String>,
-    /// Of a socket that waits, the version of which epoch the client had when it came; of one that listens to a document that
-    /// was never written, version 0 of the epoch that it will have.
+    /// For a socket that waits, the version and epoch that the client had when it came. For one that listens to a
+    /// document that was never written, version 0 of the epoch that the document will have.
     pub(crate) since: Option<(u64, String)>,
     pub(crate) auth: Option<Rc<Auth>>,
-    /// Where it comes from, for its messages to be counted; empty where they are not.
+    /// The address that the socket comes from, by which its messages are counted; empty if they are not counted.
     pub(crate) address: String,
 }
 
@@ -34,7 +34,7 @@ impl Attachment {
         format!("{kind}\n{listener}\n{since}\n{auth}\n{address}\n{}", self.path)
     }
 
-    /// `None` for a socket that is to be forgotten.
+    /// Reads an attachment; `None` for a socket that is to be forgotten.
     pub(crate) fn parse(text: &str) -> Result<Option<Self>, Error> {
         let broken = || Error::new(Code::Internal, "a socket's attachment cannot be read");
         let mut parts = text.splitn(6, '\n');

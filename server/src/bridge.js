@@ -1,4 +1,5 @@
-// What the platform does better in one call from JavaScript than in many calls from wasm. Nothing is decided here.
+// Functions of the platform for which one call from JavaScript is better than many from wasm. No decision is made
+// here.
 
 // The headers that the engine reads; `src/incoming.rs` has the same list. Those of a write come last.
 const HEADERS = [
@@ -16,7 +17,7 @@ const HEADERS = [
 ];
 const READ_HEADERS = HEADERS.slice(0, 6);
 
-/** A request's method, URL and headers, a line each; a header that is missing is a line with a NUL. */
+/** Describes a request: its method, URL and headers, a line each; a missing header is a line with a NUL. */
 export function describe(request) {
   const { method, url, headers } = request;
   let text = method + "\n" + url;
@@ -24,7 +25,10 @@ export function describe(request) {
   return text;
 }
 
-/** A request's method and URL, a line each, as `describe` has them; with `credential` the first header too. */
+/**
+ * Describes a request by its method and URL, a line each, as `describe` does; with `credential` by the first header
+ * too.
+ */
 export function summarize(request, credential) {
   const text = request.method + "\n" + request.url;
   return credential ? text + "\n" + (request.headers.get(HEADERS[0]) ?? "\0") : text;
@@ -35,37 +39,37 @@ export function afterIndex(result, version, names, row, socket, frames, broadcas
   return { result, version, names, row, socket, frames, broadcast, sockets };
 }
 
-/** What is to be looked up, paths with `//` between them, before the same is called again with it. */
+/** Asks to look documents up before the same call is repeated with them: paths with `//` between them. */
 export function lookup(paths) {
   return { lookup: paths.split("//") };
 }
 
-/** Objects of indexes that are to be told something, names and messages in turn, before the same is called again. */
+/** Asks to tell objects of indexes something before the same call is repeated: names and messages in turn. */
 export function calls(calls) {
   return { calls };
 }
 
-/** Everything that the object keeps is to be erased. */
+/** Asks to erase everything that the object keeps. */
 export function erase() {
   return { erase: true };
 }
 
-/** Whose request is to be counted before the same is called again. */
+/** Asks to count a request of `uid` before the same call is repeated. */
 export function count(uid) {
   return { count: uid };
 }
 
-/** An issuer whose keys must be fresh before the same is called again. */
+/** Asks for fresh keys of an issuer before the same call is repeated. */
 export function refresh(issuer) {
   return { refresh: issuer };
 }
 
-/** Sets the object's alarm: in the transaction of the step that is going on. */
+/** Sets the object's alarm, in the transaction of the present step. */
 export function setAlarm(state, at) {
   state.storage.setAlarm(at).catch((error) => console.error("alarm: " + error));
 }
 
-/** A response; `lines` are header names and values in turn. */
+/** Makes a response; `lines` are header names and values in turn. */
 export function respond(status, lines, body) {
   return new Response(body === "" ? null : body, { status, headers: pairs(lines) });
 }
@@ -77,9 +81,12 @@ function pairs(lines) {
   return headers;
 }
 
-/** What listeners have as their tag; those that were late to say who they are have the other one, and an attachment. */
+/**
+ * The tags of sockets: that of listeners, and that of clients that were late to authenticate, whose attachments say
+ * if they listen.
+ */
 const [LISTENING, LATE] = ["listening", "late"];
-/** The first line of an attachment: of a socket that listens, that was not admitted yet, that is to be forgotten. */
+/** The first lines of attachments: of a socket that listens, that was not admitted yet, that is to be forgotten. */
 const [ON, WAITING, GONE] = ["on", "waiting", "gone"];
 
 /**
@@ -94,7 +101,10 @@ export function acceptSocket(state, attachment, protocol, ping, pong) {
   return [response101(client, protocol), server];
 }
 
-/** A response for a socket that is told `frame` and closed. A browser sees nothing of a refusal by HTTP status. */
+/**
+ * Makes the response for a socket that is sent `frame` and closed. A browser sees nothing of a refusal by HTTP
+ * status.
+ */
 export function refuseSocket(frame, code, protocol) {
   const [client, server] = Object.values(new WebSocketPair());
   server.accept();
@@ -108,28 +118,34 @@ function response101(webSocket, protocol) {
   return new Response(null, { status: 101, webSocket, headers });
 }
 
-/** What a socket keeps while the object hibernates: a text, the bytes that its peer has not read, and since when (ms). */
+/**
+ * Attaches to a socket what it keeps while the object hibernates: a text, the bytes that its peer has not read, and
+ * since when (ms).
+ */
 export function attach(socket, attachment) {
   socket.serializeAttachment([encoder.encode(attachment), 0, 0]);
 }
 
-/** Keeps what a socket's peer has not read. */
+/** Stores the number of bytes that a socket's peer has not read, and since when (ms). */
 export function attachUnread(socket, bytes, since) {
   const [attachment] = socket.deserializeAttachment();
   socket.serializeAttachment([attachment, bytes, since]);
 }
 
-/** What `attachUnread` kept: the bytes, and since when. */
+/** Returns what `attachUnread` stored: the bytes, and since when (ms). */
 export function unreadOf(socket) {
   return socket.deserializeAttachment().slice(1);
 }
 
-/** When the runtime last answered a ping of a socket's peer (ms); undefined for never. */
+/** Returns when the runtime last answered a ping of a socket's peer (ms); undefined for never. */
 export function pinged(state, socket) {
   return state.getWebSocketAutoResponseTimestamp(socket)?.getTime();
 }
 
-/** A socket that was not admitted in time is told `frame`, and closed. It is not kept waiting through hibernation. */
+/**
+ * Sends `frame` to a socket that was not admitted in time, and closes it. The socket does not wait through
+ * hibernation.
+ */
 export function endLate(socket, frame, code, milliseconds) {
   setTimeout(() => {
     if (!attachmentOf(socket).startsWith(WAITING)) return;
@@ -143,7 +159,7 @@ export function dismiss(socket, frame, code, reason) {
   try {
     if (frame !== undefined) socket.send(frame);
   } catch {
-    // It has gone by itself.
+    // The socket has gone by itself.
   }
   close(socket, code, reason);
 }
@@ -153,11 +169,11 @@ export function close(socket, code, reason) {
   try {
     socket.close(code, reason);
   } catch {
-    // It has gone by itself.
+    // The socket has gone by itself.
   }
 }
 
-/** Dismisses all sockets of a listener: the second line of their attachments. */
+/** Dismisses all sockets of a listener, which is the second line of their attachments. */
 export function endListener(state, listener, frame, code) {
   for (const socket of state.getWebSockets()) {
     const [kind, name] = attachmentOf(socket).split("\n", 2);
@@ -165,7 +181,10 @@ export function endListener(state, listener, frame, code) {
   }
 }
 
-/** As UTF-8: a string with one character beyond Latin-1 would take two bytes for each, and there is room for 16 KiB. */
+/**
+ * The encoder of attachments. They are UTF-8: a string with one character beyond Latin-1 would take two bytes for
+ * each, and there is room for 16 KiB.
+ */
 const encoder = new TextEncoder();
 
 /** Accepts a hibernatable socket with an attachment and a tag; returns the response and the server's end. */
@@ -177,27 +196,27 @@ export function acceptTagged(state, attachment, tag, ping, pong) {
   return [new Response(null, { status: 101, webSocket: client }), server];
 }
 
-/** The sockets that have the tag. */
+/** Returns the sockets that have the tag. */
 export function tagged(state, tag) {
   return state.getWebSockets(tag);
 }
 
-/** What was attached to a socket. */
+/** Returns the text attached to a socket. */
 export function attachmentOf(socket) {
   return new TextDecoder().decode(socket.deserializeAttachment()[0]);
 }
 
-/** The different attachments of the object's sockets. */
+/** Returns the different attachments of the object's sockets. */
 export function attachments(state) {
   return [...new Set(state.getWebSockets().map(attachmentOf))];
 }
 
-/** Whether sockets other than `socket` have the tag. */
+/** True if sockets other than `socket` have the tag. */
 export function isListenedTo(state, tag, socket) {
   return state.getWebSockets(tag).some((other) => other !== socket);
 }
 
-/** The `value` of a statement's one row: a number, bytes or null. Adds to `counts`, if there are any. */
+/** Reads the `value` of a statement's one row: a number, bytes or null. Adds to `counts`, if there are any. */
 export function valueOf(sql, query, counts, ...bindings) {
   const cursor = sql.exec(query, ...bindings);
   const { value } = cursor.one();
@@ -206,10 +225,9 @@ export function valueOf(sql, query, counts, ...bindings) {
 }
 
 /**
- * Runs changes, all or none of them. `statements` are those for a put, a delete, a move, and for a record's put and its
- * delete. `packed` holds for each
- * change the number of its statement, then each of its bindings: its length in four bytes, and its bytes. Adds to
- * `counts`, if there are any.
+ * Runs changes, all or none of them. `statements` are those for a put, a delete, a move, and for a record's put and
+ * its delete. `packed` holds for each change the number of its statement, then each of its bindings: its length in
+ * four bytes, and its bytes. Adds to `counts`, if there are any.
  */
 export function runAll(storage, statements, packed, counts) {
   const { sql } = storage;
@@ -258,7 +276,7 @@ function countRows(cursor, counts) {
   counts[1] += cursor.rowsWritten;
 }
 
-/** The sockets that listen. */
+/** Returns the sockets that listen. */
 export function listeners(state) {
   const late = state.getWebSockets(LATE).filter((socket) => attachmentOf(socket).startsWith(ON));
   return state.getWebSockets(LISTENING).concat(late);
@@ -275,7 +293,7 @@ const TYPES = {
   wasm: "application/wasm",
 };
 
-/** A file that the Worker serves, or null when there is none; `headers` as in `respond`. */
+/** Fetches a file that the Worker serves; resolves to null if there is none. `headers` are as in `respond`. */
 export async function file(assets, origin, path, headers) {
   const type = TYPES[path.slice(path.lastIndexOf(".") + 1)];
   if (assets === undefined || type === undefined) return null;

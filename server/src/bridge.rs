@@ -15,7 +15,7 @@ extern "C" {
     #[wasm_bindgen(catch)]
     pub(crate) fn summarize(request: &Request, credential: bool) -> Result<String, JsValue>;
 
-    /// What the entry is to do before it passes `result` on: see `server/shim.js`.
+    /// Makes the instruction that the entry carries out before it passes `result` on: see `server/shim.js`.
     #[wasm_bindgen(catch, js_name = afterIndex)]
     #[expect(clippy::too_many_arguments, reason = "an object literal of JavaScript")]
     pub(crate) fn after_index(
@@ -35,27 +35,27 @@ extern "C" {
     #[wasm_bindgen(catch)]
     pub(crate) fn respond(status: u16, headers: &str, body: &str) -> Result<Response, JsValue>;
 
-    /// What is to be looked up before the same is called again: paths, with `//` between them.
+    /// Asks to look documents up before the same call is repeated: paths with `//` between them.
     #[wasm_bindgen(catch)]
     pub(crate) fn lookup(paths: &str) -> Result<JsValue, JsValue>;
 
-    /// Objects of indexes that are to be told something before the same is called again: names and messages in turn.
+    /// Asks to tell objects of indexes something before the same call is repeated: names and messages in turn.
     #[wasm_bindgen(catch)]
     pub(crate) fn calls(calls: &Array) -> Result<JsValue, JsValue>;
 
-    /// An object that is to be erased now.
+    /// Asks to erase everything that the object keeps.
     #[wasm_bindgen(catch)]
     pub(crate) fn erase() -> Result<JsValue, JsValue>;
 
-    /// Whose request is to be counted before the same is called again.
+    /// Asks to count a request of `uid` before the same call is repeated.
     #[wasm_bindgen(catch)]
     pub(crate) fn count(uid: &str) -> Result<JsValue, JsValue>;
 
-    /// An issuer whose keys must be fresh before the same is called again.
+    /// Asks for fresh keys of an issuer before the same call is repeated.
     #[wasm_bindgen(catch)]
     pub(crate) fn refresh(issuer: &str) -> Result<JsValue, JsValue>;
 
-    /// The response, and the server's end of the socket.
+    /// Returns the response, and the server's end of the socket.
     #[wasm_bindgen(catch, js_name = acceptSocket)]
     pub(crate) fn accept_socket(
         state: &DurableObjectState,
@@ -65,7 +65,7 @@ extern "C" {
         pong: &str,
     ) -> Result<Array, JsValue>;
 
-    /// The response for a socket that is told why it is closed.
+    /// Returns the response for a socket that is told why it is closed.
     #[wasm_bindgen(catch, js_name = refuseSocket)]
     pub(crate) fn refuse_socket(
         frame: &str,
@@ -87,7 +87,7 @@ extern "C" {
     #[wasm_bindgen(catch, js_name = attachUnread)]
     pub(crate) fn attach_unread(socket: &JsValue, bytes: f64, since: f64) -> Result<(), JsValue>;
 
-    /// Bytes, and since when.
+    /// Returns the bytes that the peer has not read, and since when (ms).
     #[wasm_bindgen(catch, js_name = unreadOf)]
     pub(crate) fn unread_of(socket: &JsValue) -> Result<Vec<f64>, JsValue>;
 
@@ -116,7 +116,7 @@ extern "C" {
         code: u16,
     ) -> Result<(), JsValue>;
 
-    /// The response, and the server's end of a socket that has `attachment` and is found by `tag`.
+    /// Returns the response, and the server's end of a socket that has `attachment` and is found by `tag`.
     #[wasm_bindgen(catch, js_name = acceptTagged)]
     pub(crate) fn accept_tagged(
         state: &DurableObjectState,
@@ -129,15 +129,15 @@ extern "C" {
     #[wasm_bindgen(catch)]
     pub(crate) fn tagged(state: &DurableObjectState, tag: &str) -> Result<Array, JsValue>;
 
-    /// What is attached to a socket.
+    /// Returns the text attached to a socket.
     #[wasm_bindgen(catch, js_name = attachmentOf)]
     pub(crate) fn attachment_of(socket: &JsValue) -> Result<String, JsValue>;
 
-    /// The different attachments of the object's sockets.
+    /// Returns the different attachments of the object's sockets.
     #[wasm_bindgen(catch)]
     pub(crate) fn attachments(state: &DurableObjectState) -> Result<Array, JsValue>;
 
-    /// Whether sockets other than `socket` have the tag.
+    /// True if sockets other than `socket` have the tag.
     #[wasm_bindgen(catch, js_name = isListenedTo)]
     pub(crate) fn is_listened_to(
         state: &DurableObjectState,
@@ -145,7 +145,7 @@ extern "C" {
         socket: &JsValue,
     ) -> Result<bool, JsValue>;
 
-    /// The `value` of the row that a statement has for a key.
+    /// Reads the `value` of the row that a statement has for a key.
     #[wasm_bindgen(catch, js_name = valueOf)]
     pub(crate) fn value_of_key(
         sql: &Sql,
@@ -154,7 +154,7 @@ extern "C" {
         key: &[u8],
     ) -> Result<JsValue, JsValue>;
 
-    /// The `value` of the row that a statement without parameters has.
+    /// Reads the `value` of the row that a statement without parameters has.
     #[wasm_bindgen(catch, js_name = valueOf)]
     pub(crate) fn value_of_all(
         sql: &Sql,
@@ -162,7 +162,7 @@ extern "C" {
         counts: Option<&Float64Array>,
     ) -> Result<JsValue, JsValue>;
 
-    /// The `value` of the row that a statement has for a range.
+    /// Reads the `value` of the row that a statement has for a range.
     #[wasm_bindgen(catch, js_name = valueOf)]
     pub(crate) fn value_of_range(
         sql: &Sql,
@@ -234,7 +234,7 @@ extern "C" {
     fn get_random_values(bytes: &Uint8Array) -> Result<JsValue, JsValue>;
 }
 
-/// What a thrown value says.
+/// Returns the message of a thrown value.
 pub(crate) fn message(thrown: &JsValue) -> String {
     match thrown.dyn_ref::<js_sys::Error>() {
         Some(error) => error.message().into(),
@@ -252,7 +252,7 @@ thread_local! {
     static TEXTS: RefCell<Vec<(*const u8, JsValue)>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A constant text as JavaScript has it.
+/// Returns a constant text as JavaScript has it.
 pub(crate) fn constant(text: &'static str) -> JsValue {
     TEXTS.with_borrow_mut(|texts| {
         if let Some((_, known)) = texts.iter().find(|(address, _)| *address == text.as_ptr()) {
@@ -266,12 +266,12 @@ pub(crate) fn constant(text: &'static str) -> JsValue {
 
 const RANDOM_BYTES: u32 = 4_096;
 
-/// 128 random bits.
+/// Returns 128 random bits.
 pub(crate) fn random() -> u128 {
     RANDOM.with_borrow_mut(|pool| {
         if pool.len() < 16 {
             let fresh = Uint8Array::new_with_length(RANDOM_BYTES);
-            // It fails only for more bytes than a call may ask for.
+            // The call fails only for more bytes than one may ask for.
             let _ = get_random_values(&fresh);
             *pool = fresh.to_vec();
         }
@@ -280,12 +280,12 @@ pub(crate) fn random() -> u128 {
     })
 }
 
-/// The present time. The platform's clock has milliseconds.
+/// Returns the present time. The platform's clock has milliseconds.
 pub(crate) fn now() -> Timestamp {
     time_of(js_sys::Date::now())
 }
 
-/// A time that the platform gives in milliseconds.
+/// Converts a time that the platform gives in milliseconds.
 pub(crate) fn time_of(milliseconds: f64) -> Timestamp {
     Timestamp::from_micros((milliseconds * 1_000.0) as i64)
 }

@@ -15,16 +15,16 @@ thread_local! {
 pub fn configure(text: &str) {
     let parsed = Collections::parse(text).map(Rc::new).map_err(|error| {
         worker::console_error!("{}", error.detail);
-        // It is nobody's request that is wrong.
+        // The configuration is wrong, and nobody's request.
         Error::new(Code::Internal, error.detail)
     });
     COLLECTIONS.set(Some(parsed));
 }
 
-/// The settings.
+/// Returns the settings.
 ///
 /// # Errors
-/// `internal`, saying what is wrong in the file.
+/// `internal`, with the mistake in the file.
 pub(crate) fn collections() -> Result<Rc<Collections>, Error> {
     let missing = || Err(Error::new(Code::Internal, "collections.json was not read"));
     COLLECTIONS.with_borrow(|collections| collections.clone().unwrap_or_else(missing))

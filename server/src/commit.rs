@@ -1,4 +1,4 @@
-//! `POST /v1/commit` in the Worker: which documents' objects are asked, and what they answer together.
+//! `POST /v1/commit` in the Worker: selects the documents' objects to ask, and joins their answers.
 
 use crate::bridge;
 use crate::entry::{finish, too_large};
@@ -12,8 +12,8 @@ use wasm_bindgen::prelude::*;
 use web_sys::Request;
 use worker::Env;
 
-/// Whom a commit is for: documents and their parts of it in turn, or the response where nobody is to be asked. `body` is
-/// missing where it is too large.
+/// Splits a commit into `[path, part, path, part, …]`, or returns the response if no object is to be asked. `body` is
+/// `None` if it is too large.
 ///
 /// # Errors
 /// When not even the answer to a failure can be built.
@@ -45,7 +45,7 @@ pub fn split_commit(
     finish(reply, &incoming, env).map(JsValue::from)
 }
 
-/// Which of the documents' answers is the commit's, by their statuses.
+/// Returns the position of the answer that is the commit's, by the statuses of the documents' answers.
 #[wasm_bindgen(js_name = decisiveAnswer)]
 pub fn decisive_answer(statuses: &[u16]) -> usize {
     commit_request::decisive(statuses).unwrap_or_default()

@@ -48,7 +48,7 @@ pub struct Document {
     engine: RefCell<Option<Engine>>,
     store: RefCell<SqliteStore>,
     readers: Readers,
-    /// True if only an object can do what was asked of one that was never written.
+    /// True if a call on a document that was never written needed its object.
     needs_object: Cell<bool>,
     /// The object's alarm before the first event, if that is known.
     alarm: Cell<Option<Option<Timestamp>>>,
@@ -56,7 +56,8 @@ pub struct Document {
 
 #[wasm_bindgen]
 impl Document {
-    /// Reads nothing yet. Without a `state` it is a document that was never written, whose object is not to be made.
+    /// Creates the object. Reads nothing yet. Without a `state` it is a document that was never written, whose object
+    /// must not be made.
     ///
     /// # Errors
     /// When the object has no SQLite.
@@ -74,16 +75,16 @@ impl Document {
         self.alarm.set(Some(alarm.map(bridge::time_of)));
     }
 
-    /// True if what was asked of a document that was never written takes its object: then it is to be asked again there.
+    /// True if a call on a document that was never written needs its object: the call must then be repeated there.
     #[wasm_bindgen(js_name = needsObject)]
     pub fn needs_object(&self) -> bool {
         self.needs_object.get() || self.store.borrow().was_written()
     }
 
-    /// Answers a request; `body` is `None` when it has more bytes than [`body_limit`]. A response, or one that is to be
-    /// passed on when the indexes know (`afterIndex` in `bridge.js`), or what is needed before this is called again:
-    /// `lookups` are then paths and data (JSON) in turn, and with `is_final` there are no fresher keys of issuers. `address`
-    /// is where the request comes from, if a socket's messages are counted.
+    /// Answers a request; `body` is `None` if it has more bytes than [`body_limit`]. Returns a response, or one to
+    /// pass on when the indexes know (`afterIndex` in `bridge.js`), or what is needed before the call is repeated:
+    /// `lookups` are then paths and data (JSON) in turn, and with `is_final` there are no fresher keys of issuers.
+    /// `address` is where the request comes from, if a socket's messages are counted.
     ///
     /// # Errors
     /// When not even the answer to a failure can be built.
@@ -100,7 +101,8 @@ impl Document {
             .or_else(|thrown| response(&internal(&thrown)).map(JsValue::from))
     }
 
-    /// A socket's frame. What is to be done when the indexes know, or before this is called again, if anything.
+    /// Handles a socket's frame. Returns what must be done when the indexes know, or before the call is repeated, if
+    /// anything.
     #[wasm_bindgen(js_name = webSocketMessage)]
     pub fn web_socket_message(
         &self,
@@ -122,7 +124,8 @@ impl Document {
         })
     }
 
-    /// By whom a socket's messages are counted: its address and its `uid`, a line each, empty for none.
+    /// Returns the subjects for which a socket's messages are counted: its address and its `uid`, a line each, empty
+    /// for none.
     pub fn counted(&self, socket: JsValue) -> Result<String, JsValue> {
         let attachment = attachment_of(&socket)?;
         let of = |Attachment { address, auth, .. }: Attachment| {
@@ -138,7 +141,7 @@ impl Document {
         self.end(&socket, &attachment, Some(frame), close_code(Code::ResourceExhausted), "")
     }
 
-    /// A socket was closed, or broke.
+    /// Handles the end of a socket that was closed, or broke.
     #[wasm_bindgen(js_name = webSocketClose)]
     pub fn web_socket_close(&self, socket: JsValue) {
         let closed = || -> Result<(), JsValue> {
@@ -155,11 +158,11 @@ impl Document {
         }
     }
 
-    /// A client's frame that came another way than by a socket of this document, with its credential: the frame that
-    /// answers it, or what is to be done first.
+    /// Handles a client's frame that came another way than by a socket of this document, with its credential. Returns
+    /// the frame that answers it, or what must be done first.
     ///
     /// # Errors
-    /// When the path is none, or the answer cannot be built.
+    /// When the path is not valid, or the answer cannot be built.
     pub fn frame(
         &self,
         path: &str,
@@ -173,7 +176,7 @@ impl Document {
             Who::Known(auth) => auth,
             Who::Refresh(issuer) => return bridge::refresh(&issuer),
             Who::Refused(error) => {
-                // By its name: the client waits for this one.
+                // The refusal has the write's id: the client waits for this write.
                 let refused = match ClientMessage::parse(&text) {
                     Ok(ClientMessage::Write { id, .. }) => {
                         written_text(&id, path.as_str(), &Err(error))
@@ -192,12 +195,12 @@ impl Document {
         self.after_index(&path, &frame.map_or(JsValue::UNDEFINED, JsValue::from), done, None)
     }
 
-    /// Answers a commit's part, whose request is described as `describe` in `bridge.js` does it: `[status, headers, body]`,
-    /// the headers names and values in turn, a line each; or what is to be done first. `lookups` and `is_final` are as for
-    /// [`Document::fetch`].
+    /// Answers a commit's part, whose request is described as `describe` in `bridge.js` does it. Returns
+    /// `[status, headers, body]`, the headers names and values in turn, a line each; or what must be done first.
+    /// `lookups` and `is_final` are as for [`Document::fetch`].
     ///
     /// # Errors
-    /// When the path is none, or the answer cannot be built.
+    /// When the path is not valid, or the answer cannot be built.
     pub fn commit(
         &self,
         path: &str,
@@ -252,10 +255,10 @@ impl Document {
         Ok(())
     }
 
-    /// What rules of other documents look up: the data as JSON, `null` where there is none.
+    /// Returns the data that rules of other documents look up: JSON, `null` if there is none.
     ///
     /// # Errors
-    /// When the path is none, or the document cannot be read.
+    /// When the path is not valid, or the document cannot be read.
     pub fn peek(&self, path: &str) -> Result<String, JsValue> {
         let path = DocumentPath::parse(path).map_err(|error| JsValue::from(error.detail))?;
         let mut engine = self.engine_at(&path)?;
@@ -264,9 +267,9 @@ impl Document {
         Ok(data.unwrap_or_else(|| "null".to_owned()))
     }
 
-    /// The indexes have version `version` of the document, or would not take it.
+    /// Notes that the indexes have version `version` of the document, or would not take it.
     pub fn indexed(&self, version: f64, done: bool) {
-        // Without an engine the memory was lost meanwhile, and the alarm will see to it.
+        // Without an engine the memory was lost meanwhile, and the alarm tells the indexes.
         let path = self.engine.borrow().as_ref().map(|engine| engine.path().clone());
         if let Some(path) = path {
             let event = Event::Indexed { version: version as u64, done };
@@ -274,7 +277,7 @@ impl Document {
         }
     }
 
-    /// The alarm rings. `name` is the object's, which is the document's path.
+    /// Handles the alarm. `name` is the object's, which is the document's path.
     pub fn alarm(&self, name: &str) -> JsValue {
         // Every change sets an alarm, which rings before the object hibernates.
         let kept = self
@@ -305,10 +308,10 @@ pub fn body_limit() -> f64 {
     BODY_BYTES as f64
 }
 
-/// How long a socket may take to say who it is, in milliseconds.
+/// Time for a socket to authenticate, in milliseconds.
 const LATE_MILLISECONDS: f64 = 2_000.0;
 
-/// What a step leaves to be done.
+/// The work that a step leaves to be done.
 #[derive(Default)]
 struct Done {
     answer: Option<Answer>,
@@ -319,7 +322,8 @@ struct Done {
     broadcast: Option<String>,
     /// What is to be looked up before the same event happens again.
     lookup: Option<String>,
-    /// The listener that the socket is from now on, and, of a document that was never written, version 0 of its epoch.
+    /// The listener that the socket is from now on; for a document that was never written, also version 0 of its
+    /// epoch.
     admitted: Option<(String, Option<(u64, String)>)>,
     /// Frames for the socket that the event came from, which is not there yet or is to wait.
     frames: Vec<String>,
@@ -329,14 +333,14 @@ struct Done {
     token: Option<String>,
 }
 
-/// Who asks, and from which socket.
+/// The caller, and the socket that the event came from.
 struct Asking<'a> {
     caller: Caller,
     origin: Option<&'a Socket>,
 }
 
 impl<'a> Asking<'a> {
-    /// The object itself.
+    /// The object itself, as no caller.
     fn nobody() -> Self {
         Asking { caller: Caller::default(), origin: None }
     }
@@ -436,13 +440,13 @@ impl Document {
         response(&reply).or_else(|thrown| response(&internal(&thrown)))
     }
 
-    /// A reply that the Worker makes the response of.
+    /// Splits a reply, of which the Worker makes the response.
     fn in_parts(&self, mut reply: Reply) -> Array {
         self.count(&mut reply);
         reply_in_parts(reply)
     }
 
-    /// Says how many rows the step cost, where they are counted.
+    /// Adds the number of rows that the step cost, if they are counted.
     fn count(&self, reply: &mut Reply) {
         if let Some((read, written)) = self.store.borrow().take_counts() {
             reply.headers.push(("blaze-rows-read", read.to_string()));
@@ -450,7 +454,7 @@ impl Document {
         }
     }
 
-    /// What remains of a step that nobody waits for.
+    /// Passes on what remains of a step that nobody waits for.
     fn report(&self, done: Result<Done, JsValue>) -> JsValue {
         let after = done.and_then(|done| {
             let path = self.engine.borrow().as_ref().map(|engine| engine.path().clone());
@@ -498,7 +502,7 @@ impl Document {
         if code != close_code(Code::Unauthenticated) || incoming.value("wait").is_some() {
             return bridge::refuse_socket(frame, code, protocol).map(JsValue::from);
         }
-        // Its first message may say who it is.
+        // The socket's first message may authenticate it.
         let Some(state) = &self.state else { return self.needs_its_object() };
         let accepted = accept(state, None, since, None)?;
         bridge::end_late(&accepted.get(1), frame, code, LATE_MILLISECONDS)?;
@@ -563,7 +567,7 @@ impl Document {
         self.after_index(path, result, done, Some(socket))
     }
 
-    /// Sends a socket what it is to start from.
+    /// Sends a socket the frames that it starts from.
     fn deliver(&self, socket: &Socket, frames: &[String]) -> Result<(), JsValue> {
         let (Some(state), now) = (&self.state, bridge::now()) else { return Ok(()) };
         for frame in frames {
@@ -573,7 +577,7 @@ impl Document {
         if frames.is_empty() { Ok(()) } else { self.readers.keep(socket) }
     }
 
-    /// The sockets that listen.
+    /// Returns the sockets that listen.
     fn listeners(&self) -> Result<Array, JsValue> {
         self.state.as_ref().map_or_else(|| Ok(Array::new()), bridge::listeners)
     }
@@ -618,7 +622,7 @@ impl Document {
         Ok(())
     }
 
-    /// The engine, with those who listen: after a loss of memory the sockets say who they are.
+    /// Returns the engine, with its listeners: after a loss of memory the sockets' attachments name them.
     fn engine_at(&self, path: &DocumentPath) -> Result<RefMut<'_, Option<Engine>>, JsValue> {
         let mut engine = self.engine.borrow_mut();
         if engine.is_none() {
@@ -645,7 +649,7 @@ impl Document {
         Ok(engine)
     }
 
-    /// One step of the engine, and its effects.
+    /// Handles an event, and carries out its effects.
     fn handle(
         &self,
         path: &DocumentPath,
@@ -707,7 +711,7 @@ impl Document {
     }
 }
 
-/// What an administrator did, as a line of JSON.
+/// Writes an administrator's act as a line of JSON.
 fn audit_line(actor: &str, act: &str, path: &DocumentPath) -> String {
     serde_json::json!({"actor": actor, "act": act, "what": path.as_str()}).to_string()
 }
@@ -716,7 +720,7 @@ fn attachment_of(socket: &JsValue) -> Result<Option<Attachment>, JsValue> {
     Attachment::parse(&bridge::attachment_of(socket)?).map_err(|error| JsValue::from(error.detail))
 }
 
-/// Paths and data in turn.
+/// Reads paths and data in turn.
 pub(crate) fn read_lookups(flat: &[String]) -> Result<Lookups, Error> {
     let mut lookups = Lookups::new();
     for pair in flat.chunks_exact(2) {
@@ -729,7 +733,7 @@ pub(crate) fn read_lookups(flat: &[String]) -> Result<Lookups, Error> {
     Ok(lookups)
 }
 
-/// The subprotocol that a socket speaks; empty for none.
+/// Returns the subprotocol that a socket speaks; empty for none.
 pub(crate) fn protocol_of(incoming: &Incoming) -> &'static str {
     let offered = incoming.get("sec-websocket-protocol").unwrap_or_default();
     let speaks = offered.len() <= SUBPROTOCOL_BYTES

@@ -1,4 +1,4 @@
-//! The Worker: finds what a request is for, and passes it on or answers it.
+//! The Worker: finds the route of a request, and passes it on or answers it.
 
 use crate::bridge;
 use crate::collections::collections;
@@ -37,15 +37,15 @@ const ASSETS: &str = "ASSETS";
 /// The page that files may have for `/`: the demo's.
 const START: &str = "/index.html";
 
-/// What [`fetch`] gives for `POST /v1/query`, so that [`ask`] need not find the route again.
+/// The number that [`fetch`] returns for `POST /v1/query`, so that [`ask`] need not find the route again.
 const QUERY: u8 = 1;
 
-/// What it gives for other requests that ask indexes.
+/// The number that [`fetch`] returns for other requests that ask indexes.
 const OTHER_QUESTION: u8 = 2;
 
-/// The Worker's handler: a response, or a promise of one, or a number where [`ask`] is to be called, or a list of what
-/// else is to be done and with what (see `shim.js`). With `is_final` there are no fresher keys of issuers; unless `is_counted`, who asks is told first, for the
-/// request to be counted.
+/// Handles a request to the Worker. Returns a response, or a promise of one, or a number if [`ask`] must be called,
+/// or a list of what else must be done and with what (see `shim.js`). With `is_final` there are no fresher keys of
+/// issuers. Unless `is_counted`, the caller is returned first, for the request to be counted.
 ///
 /// # Errors
 /// When not even the answer to a failure can be built.
@@ -62,8 +62,8 @@ pub fn fetch(
     })
 }
 
-/// The answer to a request whose URL the platform cannot read: `Host` names no host. That is seen only when the request
-/// is passed on, and only by the words.
+/// Returns the answer to a request whose URL the platform cannot read: `Host` names no host. That shows only when the
+/// request is passed on, and only by the words of the error.
 fn unreadable_url(thrown: &JsValue) -> Option<Reply> {
     let message = bridge::message(thrown);
     let unreadable = ["Invalid URL", "Fetch API cannot load"];
@@ -83,7 +83,7 @@ pub fn is_gzip(encoding: &str) -> Result<bool, JsValue> {
         .map_err(|error| serde_json::to_string(&error).map_or(JsValue::UNDEFINED, JsValue::from))
 }
 
-/// The answer to a request whose body cannot be read: it has an encoding that is refused ([`is_gzip`]), its framing is
+/// Answers a request whose body cannot be read: it has an encoding that is refused ([`is_gzip`]), its framing is
 /// broken, or it broke off.
 ///
 /// # Errors
@@ -98,7 +98,7 @@ pub fn unreadable(request: &Request, env: &Env, thrown: &JsValue) -> Result<Resp
     finish(reply, &Incoming::new(request)?, env)
 }
 
-/// The answer when an object could not give one: it was overloaded, or reset while it worked.
+/// Answers a request when an object could not: it was overloaded, or reset while it worked.
 ///
 /// # Errors
 /// When the answer cannot be built.
@@ -123,13 +123,13 @@ fn answer(
 ) -> Result<JsValue, JsValue> {
     let route = routed(&request)?;
     if let (true, Ok(Route::Document(path))) = (is_counted, &route) {
-        // Its object finds out who asks.
+        // The document's object authenticates the caller.
         return Ok(to_document(path));
     }
     let auth = match who(&Incoming::credentials(&request)?, is_final) {
         Who::Known(auth) => auth,
         Who::Refresh(issuer) => return bridge::refresh(&issuer),
-        // A socket is told by a frame: a browser would see nothing of a status.
+        // A socket is refused by a frame: a browser would see nothing of a status.
         Who::Refused(_) if is_socket(&route, &request)? => None,
         Who::Refused(_) if is_for_all(&route) => None,
         Who::Refused(error) => {
@@ -181,31 +181,31 @@ fn answer(
     finish(reply, &Incoming::new(&request)?, &env).map(JsValue::from)
 }
 
-/// The route of a request, whose URL and parameters were checked.
+/// Finds the route of a request, and checks its URL and parameters.
 fn routed(request: &Request) -> Result<Result<Route, Reply>, JsValue> {
     let summary = Incoming::summary(request)?;
     let route = check_url(summary.url()).map_err(Reply::from);
     let route = route.and_then(|()| find_route(summary.method(), summary.path()));
     let (Ok(found), false) = (&route, summary.query().is_empty()) else { return Ok(route) };
-    // Which parameters there are depends on whether it is a socket.
+    // The parameters that there are depend on whether it is a socket.
     let checked = parameters::check(found, &Incoming::new(request)?.request());
     Ok(checked.map_err(Reply::from).and(route))
 }
 
-/// The names of the objects of a group's index, for an administrator.
+/// Returns the names of the objects of a group's index, for an administrator.
 fn group_objects(id: &str, auth: Option<&Auth>) -> Result<Array, Error> {
     administrator(auth)?;
     let names = shard::of_source(&Source::Group(id.to_owned()), &*collections()?)?;
     Ok(names.iter().map(JsValue::from).collect())
 }
 
-/// Whether what is there is the same for everybody, whatever they say of themselves.
+/// True if the answer is the same for everybody, whatever credential they send.
 fn is_for_all(route: &Result<Route, Reply>) -> bool {
     let Ok(route) = route else { return false };
     matches!(route, Route::Page | Route::Health | Route::Jwks | Route::OpenApi | Route::Options(_))
 }
 
-/// The answer to `OPTIONS`.
+/// Answers `OPTIONS`.
 fn options(methods: &'static str, incoming: &Incoming, env: &Env) -> Reply {
     let mut reply = Reply::empty(204);
     reply.headers.push(("allow", methods.to_owned()));
@@ -214,14 +214,14 @@ fn options(methods: &'static str, incoming: &Incoming, env: &Env) -> Reply {
     reply
 }
 
-/// What everybody may know and keep for a while.
+/// Makes the response with a text that everybody may know and keep for a while.
 fn published(body: String) -> Reply {
     let mut reply = Reply::json(200, body);
     security::add(&mut reply, security::PUBLISHED);
     reply
 }
 
-/// Whether a request is for a WebSocket that would be opened.
+/// True if a request is for a WebSocket that would be opened.
 fn is_socket(route: &Result<Route, Reply>, request: &Request) -> Result<bool, JsValue> {
     match route {
         Ok(Route::Document(_) | Route::Listen) => {
@@ -231,7 +231,7 @@ fn is_socket(route: &Result<Route, Reply>, request: &Request) -> Result<bool, Js
     }
 }
 
-/// Who acts as an administrator: where everything is open, whoever comes.
+/// Returns the acting administrator; if everything is open, any caller is one.
 fn administrator(auth: Option<&Auth>) -> Result<String, Error> {
     if guard().is_open() {
         return Ok(auth.map_or("anybody", |auth| &auth.uid).to_owned());
@@ -239,7 +239,7 @@ fn administrator(auth: Option<&Auth>) -> Result<String, Error> {
     admin_request::actor(auth).map(str::to_owned)
 }
 
-/// How far a collection group is, from what the objects of its index say.
+/// Answers with the progress of a collection group, from the states of its index's objects.
 ///
 /// # Errors
 /// When the answer cannot be built.
@@ -253,7 +253,7 @@ pub fn group_state(
     finish(group_request::reply(id, &states), &Incoming::new(request)?, env)
 }
 
-/// The answer that an object gave in parts: what [`bridge::respond`] takes.
+/// Makes the response of an answer that an object gave in parts, which [`bridge::respond`] takes.
 ///
 /// # Errors
 /// When the answer cannot be built.
@@ -268,9 +268,9 @@ pub fn respond_with(
     response_of(status, lines, body, &Incoming::new(request)?, env)
 }
 
-/// What is to be asked of the indexes for a request, whose body has been read; `None` is one that is too large.
-/// `[names, question]`, or the response when nothing can be asked. One index gives the whole answer; of several,
-/// [`merge`] makes one. `what` is what [`fetch`] gave, `content_type` the request's.
+/// Finds the question to the indexes for a request, whose body has been read; `None` is one that is too large.
+/// Returns `[names, question]`, or the response if nothing can be asked. One index gives the whole answer; of
+/// several, [`merge`] makes one. `what` is the number that [`fetch`] returned, `content_type` the request's.
 ///
 /// # Errors
 /// When not even the answer to a failure can be built.
@@ -319,7 +319,7 @@ fn asked(
         document_request::check_json("POST", content_type)?;
     }
     let question = question(&incoming, &body)?;
-    // Who it is was found out just before, for the same request: there is nothing to refresh.
+    // The caller was identified just before, for the same request: there is nothing to refresh.
     let auth = match who(&incoming, true) {
         Who::Known(auth) => auth,
         Who::Refused(error) => return Err(error.into()),
@@ -334,7 +334,7 @@ fn asked(
     Ok(question.ask(&collections)?)
 }
 
-/// The answer to a request as one index gave it; `read` and `written` where rows are counted.
+/// Makes the response of one index's answer; `read` and `written` are there if rows are counted.
 ///
 /// # Errors
 /// When not even the answer to a failure can be built.
@@ -358,7 +358,7 @@ pub fn answered(
     finish(reply, &Incoming::new(request)?, env)
 }
 
-/// The answer to a request from the parts that several indexes gave.
+/// Makes the response of the parts that several indexes gave.
 ///
 /// # Errors
 /// When not even the answer to a failure can be built.
@@ -384,12 +384,12 @@ fn question(incoming: &Incoming, body: &[u8]) -> Result<Question, Error> {
     }
 }
 
-/// The error of a body that has too many bytes.
+/// Makes the error of a body that has too many bytes.
 pub(crate) fn too_large() -> Error {
     Error::new(Code::ResourceExhausted, format!("body: more than {BODY_BYTES} bytes"))
 }
 
-/// The Worker's own answer, with the headers that each has.
+/// Makes the Worker's own answer, with the headers that each has.
 pub(crate) fn finish(
     mut reply: Reply,
     incoming: &Incoming,
@@ -419,18 +419,19 @@ fn create(
     }
 }
 
-/// What makes the entry pass the request on to a document's object.
+/// Makes the instruction to pass the request on to a document's object.
 fn to_document(path: &DocumentPath) -> JsValue {
     Array::of2(&"document".into(), &path.as_str().into()).into()
 }
 
-/// Headers as `bridge.js` takes them.
+/// Writes headers as `bridge.js` takes them.
 fn lines(headers: security::Headers) -> String {
     let lines = headers.iter().map(|(name, value)| format!("{name}\n{value}"));
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// A file, or the page that the address belongs to: the one that the files have, or else at `/` the server's own.
+/// Serves a file, or the page that the address belongs to: the one that the files have, or else at `/` the server's
+/// own.
 fn page(request: Request, env: Env) -> js_sys::Promise {
     future_to_promise(async move {
         let incoming = Incoming::new(&request)?;

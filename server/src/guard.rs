@@ -1,4 +1,4 @@
-//! What this isolate knows of who asks and what they may do: a copy of what the access object keeps, with the
+//! This isolate's knowledge of callers and of their rights: a copy of what the access object keeps, with the
 //! configuration and the secrets that the platform gives.
 
 use crate::access::settings;
@@ -53,7 +53,7 @@ impl Known {
         self.guard = match snapshot.rules {
             None if is_open(env) => Guard::Open,
             None => Guard::Closed,
-            // They compiled when they were put.
+            // The rules compiled when they were put.
             Some(rules) if self.guard.version() == Some(rules.version) => self.guard.clone(),
             Some(rules) => Guard::Rules {
                 rules: Rc::new(Rules::compile(&rules.text).map_err(|wrong| {
@@ -69,12 +69,13 @@ impl Known {
     }
 }
 
-/// Whether everything is allowed as long as there are no rules (`OPEN`): what `cargo xtask serve` says on this machine.
+/// True if everything is allowed as long as there are no rules (`OPEN`), which `cargo xtask serve` sets on this
+/// machine.
 fn is_open(env: &Env) -> bool {
     env.var("OPEN").is_ok_and(|value| value.to_string() == "1")
 }
 
-/// The first administrator's key, which makes the others (`ADMIN_KEY_HASH`).
+/// Reads the first administrator's key, which makes the others (`ADMIN_KEY_HASH`).
 fn first_key(env: &Env) -> Result<Option<ApiKey>, Error> {
     let Ok(text) = env.var("ADMIN_KEY_HASH") else { return Ok(None) };
     let wrong =
@@ -98,18 +99,18 @@ fn json(value: &impl serde::Serialize) -> Result<String, Error> {
     serde_json::to_string(value).map_err(|error| Error::new(Code::Internal, error.to_string()))
 }
 
-/// Takes what the access object said; returns its version, to be told at the next time.
+/// Takes the access object's snapshot; returns its version, for the next call.
 ///
 /// # Errors
-/// What is wrong in the configuration, or in the snapshot.
+/// The mistake in the configuration, or in the snapshot.
 #[wasm_bindgen(js_name = takeSnapshot)]
 pub fn take_snapshot(env: &Env, text: &str) -> Result<f64, JsValue> {
     let taken = KNOWN.with_borrow_mut(|known| known.take(env, text));
     taken.map(|version| version as f64).map_err(|error| JsValue::from(error.detail))
 }
 
-/// The rules in force. Where they are for others than the people of this machine, no more than [`EXPLANATIONS`] refusals
-/// are explained in a second: whoever asks for what is forbidden must not keep the isolate busy.
+/// Returns the rules in force. If others than the people of this machine are under them, at most [`EXPLANATIONS`]
+/// refusals are explained in a second: forbidden requests must not keep the isolate busy.
 pub(crate) fn guard() -> Guard {
     let mut guard = KNOWN.with_borrow(|known| known.guard.clone());
     if let Guard::Rules { explain: explain @ Explain::Log, .. } = &mut guard
@@ -130,7 +131,7 @@ fn second() -> i64 {
     bridge::now().micros() / 1_000_000
 }
 
-/// Logs why something was refused.
+/// Logs the reason of a refusal.
 pub(crate) fn log_refusal(line: &str) {
     EXPLAINED.with(|explained| {
         let (since, count) = explained.get();
@@ -140,22 +141,22 @@ pub(crate) fn log_refusal(line: &str) {
     worker::console_log!("refused {line}");
 }
 
-/// Blaze's own public keys, as JSON.
+/// Returns Blaze's own public keys, as JSON.
 pub(crate) fn own_keys() -> String {
     KNOWN.with_borrow(|known| known.own.clone())
 }
 
-/// Who a credential says that asks.
+/// The identity that a credential proves.
 pub(crate) enum Who {
-    /// This one; `None` is anonymous.
+    /// This identity; `None` is anonymous.
     Known(Option<Rc<Auth>>),
-    /// Nobody: the credential is not good.
+    /// The credential is not valid.
     Refused(Error),
-    /// It takes fresh keys of this issuer to know.
+    /// Fresh keys of this issuer are needed to know.
     Refresh(String),
 }
 
-/// Who sends a request. Where everything is open, what somebody says of himself does not matter.
+/// Identifies the sender of a request. If everything is open, a malformed credential counts as none.
 pub(crate) fn who(incoming: &Incoming, is_final: bool) -> Who {
     match credential(&incoming.request()) {
         Ok(credential) => identify(credential.as_deref(), is_final),
@@ -164,8 +165,8 @@ pub(crate) fn who(incoming: &Incoming, is_final: bool) -> Who {
     }
 }
 
-/// Who sent a credential. With `is_final` there are no fresher keys to be had. Where everything is open, a credential that
-/// means nothing is none.
+/// Identifies the sender of a credential. With `is_final` there are no fresher keys to be had. If everything is open,
+/// an invalid credential counts as none.
 pub(crate) fn identify(credential: Option<&str>, is_final: bool) -> Who {
     let Some(credential) = credential.filter(|credential| !credential.is_empty()) else {
         return Who::Known(None);

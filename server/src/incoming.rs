@@ -25,12 +25,12 @@ pub(crate) struct Incoming {
 }
 
 impl Incoming {
-    /// Only method and URL: what a route is found by. Its headers are all missing.
+    /// Reads only method and URL, by which a route is found. All headers are missing.
     pub(crate) fn summary(request: &web_sys::Request) -> Result<Self, JsValue> {
         bridge::summarize(request, false).map(|text| Incoming { text })
     }
 
-    /// The same with `Authorization`: who asks. Other headers are missing.
+    /// Reads `Authorization` besides, which identifies the caller. Other headers are missing.
     pub(crate) fn credentials(request: &web_sys::Request) -> Result<Self, JsValue> {
         bridge::summarize(request, true).map(|text| Incoming { text })
     }
@@ -39,7 +39,7 @@ impl Incoming {
         bridge::describe(request).map(|text| Incoming { text })
     }
 
-    /// From what [`Incoming::new`] reads, which came another way.
+    /// Makes a request of the text that [`Incoming::new`] reads, if it came another way.
     pub(crate) fn described(text: String) -> Self {
         Incoming { text }
     }

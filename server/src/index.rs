@@ -39,7 +39,8 @@ pub struct Index {
 
 #[wasm_bindgen]
 impl Index {
-    /// Reads nothing yet. Without a `state` it is an index that was never written, whose object is not to be made.
+    /// Creates the object. Reads nothing yet. Without a `state` it is an index that was never written, whose object
+    /// must not be made.
     ///
     /// # Errors
     /// When the object has no SQLite.
@@ -51,14 +52,14 @@ impl Index {
         Ok(Index { state, engine, store, readers: Readers::new(), counts_rows })
     }
 
-    /// True if what was asked of an index that was never written takes its object.
+    /// True if a call on an index that was never written needs its object.
     #[wasm_bindgen(js_name = needsObject)]
     pub fn needs_object(&self) -> bool {
         self.store.borrow().was_written()
     }
 
-    /// Takes a document's change: its row. Returns the rows read and written, where they are counted; or calls
-    /// ([`Index::told`]), after whose answers the same is to be done again.
+    /// Takes a document's change: its row. Returns the rows read and written, if they are counted; or calls
+    /// ([`Index::told`]), after whose answers the same call must be repeated.
     ///
     /// # Errors
     /// The engine's error, as its detail.
@@ -73,8 +74,8 @@ impl Index {
         }
     }
 
-    /// Answers what a request asks, or one part of it: a text, or `[status, text]` for one that is not answered, or
-    /// `[status, text, rows read, rows written]` where rows are counted; or calls, as [`Index::update`].
+    /// Answers a request's question, or one part of it: returns a text, or `[status, text]` for a refusal, or
+    /// `[status, text, rows read, rows written]` if rows are counted; or calls, as [`Index::update`].
     pub fn ask(&self, name: &str, question: &str) -> JsValue {
         let answer = match query_request::event(question).and_then(|event| self.answer(name, event))
         {
@@ -104,7 +105,7 @@ impl Index {
         self.listen(&incoming, &name)
     }
 
-    /// A socket's frame: a ping, whose answer comes after the frames of every change that was committed before.
+    /// Handles a socket's frame: answers a ping, after the frames of every change that was committed before.
     #[wasm_bindgen(js_name = webSocketMessage)]
     pub fn web_socket_message(&self, socket: &JsValue, message: &JsValue) {
         let text = message.as_string().unwrap_or_default();
@@ -114,8 +115,8 @@ impl Index {
         }
     }
 
-    /// Answers a message of another object, or of an administrator: a text; or calls, as [`Index::update`]; or
-    /// `{ erase: true }` where everything is to be erased at once.
+    /// Answers a message of another object, or of an administrator: returns a text; or calls, as [`Index::update`];
+    /// or `{ erase: true }` if everything must be erased at once.
     ///
     /// # Errors
     /// The engine's error, as its detail.
@@ -134,7 +135,7 @@ impl Index {
         let (text, Reaction { effects, calls, erase }) = asked.map_err(failed)?;
         self.carry_out(effects, None)?;
         if erase {
-            // The tables go too: what is known of them is void.
+            // The tables go too: nothing that is known of them holds any more.
             let store = SqliteStore::of(self.state.as_ref(), self.counts_rows)?;
             self.store.replace(store);
             self.engine.replace(None);
@@ -143,8 +144,8 @@ impl Index {
         if calls.is_empty() { Ok(text.into()) } else { flat(&calls) }
     }
 
-    /// Takes the answers to calls: objects of this class, and what each was told, in turn. `answers` is missing where one
-    /// gave none.
+    /// Takes the answers to calls: objects of this class, and the message to each, in turn. `answers` is `None` if
+    /// one gave none.
     ///
     /// # Errors
     /// The engine's error, as its detail.
@@ -169,7 +170,7 @@ impl Index {
         self.carry_out(told.map_err(|error| JsValue::from(error.detail))?, None).map(|_| ())
     }
 
-    /// A socket was closed.
+    /// Handles the end of a socket.
     #[wasm_bindgen(js_name = webSocketClose)]
     pub fn web_socket_close(&self, socket: &JsValue) {
         let closed = || -> Result<(), JsValue> {
@@ -187,7 +188,8 @@ impl Index {
         }
     }
 
-    /// The alarm rings. `name` is the object's. Calls, if there are any, whose answers go to [`Index::told`].
+    /// Handles the alarm. `name` is the object's. Returns calls, if there are any, whose answers go to
+    /// [`Index::told`].
     pub fn alarm(&self, name: &str) -> JsValue {
         match self.handle(name, Event::Alarm, None) {
             Ok((_, calls)) => calls.unwrap_or(JsValue::UNDEFINED),
@@ -220,10 +222,10 @@ impl Index {
         let resume = incoming.value("resume");
         let attachment = format!("{name}\n{subscription}");
         let tag = Subscription::tag_of(&subscription);
-        // Who is here already is woken first: the new socket is none of them.
+        // The present sockets are woken first: the new one is none of them.
         self.wake(name)?;
         if let Some(engine) = self.engine.borrow_mut().as_mut() {
-            // It cannot be accepted twice.
+            // A socket cannot be accepted twice.
             let lacks = engine.lacks(&*self.store.borrow());
             let lacks = lacks.map_err(|error| JsValue::from(error.detail))?;
             if !lacks.is_empty() {
@@ -236,7 +238,7 @@ impl Index {
         Ok(accepted.get(0))
     }
 
-    /// Makes the engine, with the live queries that the sockets left.
+    /// Makes the engine, with the live queries that the sockets' attachments name.
     fn wake(&self, name: &str) -> Result<(), JsValue> {
         if self.engine.borrow().is_some() {
             return Ok(());
@@ -256,8 +258,8 @@ impl Index {
         Ok(())
     }
 
-    /// One step of the engine, and its effects: the answer and the calls that it has. `origin` is the socket that the event
-    /// came from.
+    /// Handles an event, and carries out its effects. Returns the answer and the calls. `origin` is the socket that
+    /// the event came from.
     fn handle(
         &self,
         name: &str,
@@ -279,7 +281,7 @@ impl Index {
         Ok((answer, calls))
     }
 
-    /// Does what is to be done; gives the answer, if there is one.
+    /// Carries effects out; returns the answer, if there is one.
     fn carry_out(
         &self,
         effects: Vec<Effect>,
@@ -311,7 +313,7 @@ impl Index {
         Ok(answer)
     }
 
-    /// Sends a frame to sockets; closes those that are not read.
+    /// Sends a frame to sockets; closes those whose peers do not read.
     fn send(&self, sockets: &Array, frame: &str, is_continued: bool) -> Result<(), JsValue> {
         let (now, text) = (bridge::now(), JsValue::from(frame));
         for socket in sockets.iter() {
@@ -326,17 +328,17 @@ impl Index {
     }
 }
 
-/// The answer to an event, if there is one; what is to be asked before it happens again, if anything is.
+/// The answer to an event, if there is one; the calls to make before the event is repeated, if there are any.
 type Handled = (Option<Result<String, Error>>, Option<JsValue>);
 
-/// What came of an event that is answered.
+/// The outcome of an event that is answered.
 enum Answered {
     Text(String),
-    /// What is to be asked before the event happens again.
+    /// The calls to make before the event is repeated.
     Calls(JsValue),
 }
 
-/// Objects and messages in turn, as `shim.js` takes them.
+/// Lists objects and messages in turn, as `shim.js` takes them.
 fn flat(calls: &[(String, String)]) -> Result<JsValue, JsValue> {
     let list = Array::new();
     for (object, message) in calls {

@@ -1,5 +1,5 @@
-//! How often somebody may ask: the leases of this isolate, and the object that gives them out. `server/limiter.js` goes
-//! between the two.
+//! Rate limits: the leases of this isolate, and the object that gives them out. `server/limiter.js` goes between the
+//! two.
 
 use crate::bridge;
 use crate::incoming::Incoming;
@@ -18,8 +18,8 @@ thread_local! {
     static LESSEE: RefCell<Result<Lessee, Error>> = RefCell::new(Ok(Lessee::default()));
 }
 
-/// Takes the text of `access.json`, of which it reads `rates`: before anything else. Without it there are no limits; with
-/// one that is wrong nothing is let through.
+/// Takes the text of `access.json`, of which it reads `rates`: before anything else. Without it there are no limits;
+/// if it is not valid, nothing is let through.
 #[wasm_bindgen(js_name = configureRates)]
 pub fn configure_rates(text: &str) {
     let read = || {
@@ -29,7 +29,7 @@ pub fn configure_rates(text: &str) {
     };
     let lessee = read().map(Lessee::new).map_err(|error| {
         worker::console_error!("{}", error.detail);
-        // It is nobody's request that is wrong.
+        // The configuration is wrong, and nobody's request.
         Error::new(Code::Internal, error.detail)
     });
     LESSEE.set(lessee);
@@ -47,8 +47,8 @@ fn with_lessee<T>(step: impl FnOnce(&mut Lessee) -> T) -> Result<T, Error> {
     LESSEE.with_borrow_mut(|lessee| lessee.as_mut().map(step).map_err(|error| error.clone()))
 }
 
-/// Counts a request of `who`, an address or a `uid`: 0 if it may go on, the seconds to wait if it may not, or less than 0:
-/// minus the number of requests that a lease is to be asked for.
+/// Counts a request of `who`, an address or a `uid`. Returns 0 if it may go on, the seconds to wait if it may not, or
+/// a negative number: minus the number of requests for which a lease must be asked.
 ///
 /// # Errors
 /// When `access.json` is wrong.
@@ -57,13 +57,14 @@ pub fn rate_take(kind: u8, who: &str) -> Result<f64, JsValue> {
     take(kind_of(kind), who).map(as_number).map_err(|error| error.detail.into())
 }
 
-/// The name of the object that counts for `who`.
+/// Returns the name of the object that counts for `who`.
 #[wasm_bindgen(js_name = rateSubject)]
 pub fn rate_subject(kind: u8, who: &str) -> String {
     kind_of(kind).subject(who)
 }
 
-/// What the object gave; nothing, if it failed. 0 or the seconds to wait, for the request that asked.
+/// Takes the lease that the object gave; nothing, if it failed. Returns 0 or the seconds to wait, for the request
+/// that asked.
 ///
 /// # Errors
 /// When `access.json` is wrong.
@@ -81,7 +82,7 @@ pub fn rate_granted(
         .map_err(|error| error.detail.into())
 }
 
-/// The answer to a request that is to come back after some seconds: 429.
+/// Answers a request that must come back after some seconds: 429.
 ///
 /// # Errors
 /// When the answer cannot be built.
@@ -100,7 +101,7 @@ pub fn too_many(
     response(&reply)
 }
 
-/// What a socket is told that is to come back after some seconds.
+/// Makes the frame for a socket that must come back after some seconds.
 #[wasm_bindgen(js_name = tooManyFrame)]
 pub fn too_many_frame(kind: u8, retry_after_seconds: f64) -> String {
     let kind = kind_of(kind);
@@ -108,7 +109,7 @@ pub fn too_many_frame(kind: u8, retry_after_seconds: f64) -> String {
     error_text(&error.unwrap_or_else(|error| error))
 }
 
-/// `server/limiter.js` has the same numbers.
+/// Reads the number of a kind; `server/limiter.js` has the same numbers.
 fn kind_of(number: u8) -> Kind {
     Kind::ALL.get(usize::from(number)).copied().unwrap_or(Kind::Address)
 }
@@ -130,14 +131,14 @@ pub struct Limiter {
 
 #[wasm_bindgen]
 impl Limiter {
-    /// Knows of nothing yet: full buckets.
+    /// Creates the object. It knows of nothing yet: full buckets.
     #[wasm_bindgen(constructor)]
     pub fn new() -> Limiter {
         Limiter::default()
     }
 
-    /// A lease of at most `want` requests: how many, for how long, and how long this must be remembered, in
-    /// microseconds. `subject` says whose requests are counted.
+    /// Gives a lease of at most `want` requests: their number, how long it lasts, and how long it must be remembered,
+    /// in microseconds. `subject` says whose requests are counted.
     ///
     /// # Errors
     /// When `access.json` is wrong.
@@ -146,7 +147,7 @@ impl Limiter {
             Kind::of_subject(subject).and_then(|kind| lessee.rates().of(kind))
         })
         .map_err(|error| JsValue::from(error.detail))?;
-        // An isolate of another version of the code may ask about a rate that there is no more.
+        // An isolate of another version of the code may ask about a rate that no longer exists.
         let Some(rate) = rate else { return Ok(vec![want.max(1.0), 1_000_000.0, 0.0]) };
         let mut buckets = self.buckets.borrow_mut();
         let (grant, memory) = buckets.lease(subject, rate, want as u32, bridge::now());

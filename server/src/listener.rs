@@ -1,5 +1,5 @@
-//! `GET /v1/listen`: one client's socket in the Worker, and the sockets behind it. The engine decides; `listener.js` has
-//! the sockets.
+//! `GET /v1/listen`: one client's socket in the Worker, and the sockets behind it. The engine decides; `listener.js`
+//! has the sockets.
 
 use crate::bridge;
 use crate::collections::collections;
@@ -20,8 +20,8 @@ use wasm_bindgen::prelude::*;
 use web_sys::Request;
 use worker::Env;
 
-/// A client's socket, as `listener.js` uses it. Every handler gives a list of effects: each is a list of a name and what
-/// belongs to it.
+/// A client's socket, as `listener.js` uses it. Every handler returns a list of effects, each a list of its name and
+/// its arguments.
 #[wasm_bindgen]
 pub struct Listener(RefCell<Engine>);
 
@@ -35,7 +35,7 @@ impl Listener {
         Ok(Listener(RefCell::new(Engine::new(collections))))
     }
 
-    /// The client said who it is: who that is, or the issuer whose keys must be fresh first. `undefined` when it is done.
+    /// Identifies the client by its credential. Returns the effects, or the issuer whose keys must be fresh first.
     pub fn identify(&self, credential: String, is_final: bool) -> JsValue {
         let auth = match identify(Some(&credential), is_final) {
             Who::Known(auth) => Ok(auth),
@@ -45,44 +45,44 @@ impl Listener {
         self.handle(Event::Identified { token: credential, auth }).into()
     }
 
-    /// What a target's rules look up was found: paths and data (JSON) in turn.
+    /// Takes the documents that a target's rules look up: paths and data (JSON) in turn.
     #[wasm_bindgen(js_name = lookedUp)]
     pub fn looked_up(&self, target: f64, flat: Vec<String>) -> Result<Array, JsValue> {
         let lookups = read_lookups(&flat).map_err(|error| JsValue::from(error.detail))?;
         Ok(self.handle(Event::LookedUp { target: target as u64, lookups }))
     }
 
-    /// Time has passed, or the rules are others.
+    /// Notes that time has passed, or that the rules have changed.
     pub fn tick(&self) -> Array {
         self.handle(Event::Tick)
     }
 
-    /// Who the client is, as far as is known: empty for nobody in particular.
+    /// Returns the client's `uid`, as far as it is known; empty for an anonymous one.
     pub fn uid(&self) -> String {
         self.0.borrow().uid().to_owned()
     }
 
-    /// The client sent a text frame.
+    /// Takes a text frame of the client.
     pub fn message(&self, text: String) -> Array {
         self.handle(Event::Message { text })
     }
 
-    /// A socket behind it is open.
+    /// Notes that a socket behind it is open.
     pub fn opened(&self, upstream: f64) -> Array {
         self.handle(Event::Opened { upstream: upstream as u64 })
     }
 
-    /// A socket behind it delivered a frame.
+    /// Takes a frame of a socket behind it.
     pub fn frame(&self, upstream: f64, text: String) -> Array {
         self.handle(Event::Frame { upstream: upstream as u64, text })
     }
 
-    /// A write came to this frame, or to an unknown outcome.
+    /// Takes the frame that answers a write; `None` if its outcome is unknown.
     pub fn written(&self, answer: Option<String>) -> Array {
         self.handle(Event::Written { answer })
     }
 
-    /// A socket behind it was closed, or could not be opened.
+    /// Notes that a socket behind it was closed, or could not be opened.
     pub fn lost(&self, upstream: f64) -> Array {
         self.handle(Event::Lost { upstream: upstream as u64 })
     }
@@ -95,7 +95,7 @@ impl Listener {
     }
 }
 
-/// An effect as `listener.js` takes it; `None` for what is done here.
+/// Describes an effect as `listener.js` takes it; `None` for one that is carried out here.
 fn described(effect: Effect) -> Option<JsValue> {
     let list = match effect {
         Effect::Send(text) => Array::of2(&"send".into(), &text.into()),
@@ -134,7 +134,7 @@ fn described(effect: Effect) -> Option<JsValue> {
     Some(list.into())
 }
 
-/// Binding and name of an object, and the URL that its socket is opened by.
+/// Returns the binding and the name of an object, and the URL by which its socket is opened.
 fn address(object: &Upstream) -> (&'static str, String, String) {
     let query = |pairs: &[(&str, Option<String>)]| {
         let mut text = String::new();
@@ -154,7 +154,7 @@ fn address(object: &Upstream) -> (&'static str, String, String) {
                 Some((version, epoch)) => (Some(version.to_string()), Some(epoch.clone())),
                 None => (None, None),
             };
-            // Who asks is said in the request: there is nothing to wait for.
+            // The request identifies the caller: there is nothing to wait for.
             let wait = Some("no".to_owned());
             let query = query(&[("since", version), ("epoch", epoch), ("wait", wait)]);
             let url = format!("https://document/v1/docs/{}{query}", path.to_url());
@@ -171,8 +171,8 @@ fn address(object: &Upstream) -> (&'static str, String, String) {
     }
 }
 
-/// Answers the request for a socket: a refusal, or what `listener.js` opens it with: the subprotocol that it speaks, and
-/// the credential that came with it.
+/// Answers the request for a socket: with a refusal, or with what `listener.js` opens it with: the subprotocol that
+/// it speaks, and the credential that came with it.
 pub(crate) fn open(request: &Request, env: &Env) -> Result<JsValue, JsValue> {
     let incoming = Incoming::new(request)?;
     if !is_upgrade(&incoming.request()) {

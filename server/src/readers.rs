@@ -1,7 +1,7 @@
-//! The sockets of one object, and what the peer of each has not been seen to read.
+//! The sockets of one object, and the bytes that the peer of each has not been seen to read.
 //!
-//! The counts are in memory. A socket keeps its own through hibernation where [`Readers::keep`] is called: after what it was
-//! sent when it opened, and by the alarm that every change of a document sets.
+//! The counts are in memory. [`Readers::keep`] lets a socket keep its own through hibernation. It is called after the
+//! frames that a socket gets when it opens, and by the alarm that every change of a document sets.
 
 use crate::bridge::{self, Socket};
 use blaze_engine::unread::Unread;
@@ -12,9 +12,9 @@ use std::collections::BTreeMap;
 use wasm_bindgen::prelude::*;
 use worker::worker_sys::DurableObjectState;
 
-/// The sockets.
+/// The sockets of an object, with their counts.
 pub(crate) struct Readers {
-    /// The number of each.
+    /// The number of each socket.
     numbers: WeakMap,
     peers: RefCell<BTreeMap<u32, Peer>>,
     last: Cell<u32>,
@@ -23,9 +23,9 @@ pub(crate) struct Readers {
 #[derive(Clone, Copy, Default)]
 struct Peer {
     unread: Unread,
-    /// What the socket keeps.
+    /// The count that the socket's attachment keeps.
     kept: Unread,
-    /// True if it was closed from here.
+    /// True if the socket was closed from this side.
     is_closed: bool,
 }
 
@@ -35,8 +35,8 @@ impl Readers {
         Readers { numbers: WeakMap::new(), peers, last: Cell::new(0) }
     }
 
-    /// Sends a frame to a socket. Returns whether the socket is to be closed instead: its peer is too far behind. A socket
-    /// that has gone meanwhile is left to its own close event. See [`Unread::send`] for `is_continued`.
+    /// Sends a frame to a socket. Returns whether the socket must be closed instead: its peer is too far behind. A
+    /// socket that has gone meanwhile is left to its own close event. See [`Unread::send`] for `is_continued`.
     ///
     /// # Errors
     /// When the socket's attachment cannot be read.
@@ -61,7 +61,7 @@ impl Readers {
         Ok(!is_sent)
     }
 
-    /// The peer of a socket sent something.
+    /// Notes that the peer of a socket sent something.
     ///
     /// # Errors
     /// When the socket's attachment cannot be read or written.
@@ -73,7 +73,7 @@ impl Readers {
         if was_kept { self.keep(socket) } else { Ok(()) }
     }
 
-    /// Lets a socket keep its count through hibernation.
+    /// Stores a socket's count, so that it survives hibernation.
     ///
     /// # Errors
     /// When the socket's attachment cannot be read or written.
@@ -88,7 +88,7 @@ impl Readers {
         bridge::attach_unread(socket, bytes as f64, since)
     }
 
-    /// A socket was closed from here: it is sent nothing any more.
+    /// Notes that a socket was closed from this side: nothing more is sent to it.
     ///
     /// # Errors
     /// When the socket's attachment cannot be read.
@@ -96,7 +96,7 @@ impl Readers {
         self.with(socket, |peer| peer.is_closed = true)
     }
 
-    /// A socket is there no more.
+    /// Forgets a socket that is gone.
     pub(crate) fn forget(&self, socket: &JsValue) {
         if let Some(number) = self.number_of(socket) {
             self.peers.borrow_mut().remove(&number);

@@ -18,11 +18,11 @@ pub(crate) fn allow_origin(reply: &mut Reply, headers: &dyn Headers, env: &Env) 
 }
 
 thread_local! {
-    /// `CORS_ORIGINS`, asked for once: every answer wants it.
+    /// `CORS_ORIGINS`, read once: every answer needs it.
     static ORIGINS: OnceCell<Rc<str>> = const { OnceCell::new() };
 }
 
-/// The origins that pages may call from, as [`cors`] reads them.
+/// Returns the origins that pages may call from, as [`cors`] reads them.
 pub(crate) fn allowed_origins(env: &Env) -> Rc<str> {
     let read = || {
         let value = env.var("CORS_ORIGINS").map(|value| value.to_string());
@@ -31,17 +31,17 @@ pub(crate) fn allowed_origins(env: &Env) -> Rc<str> {
     ORIGINS.with(|origins| Rc::clone(origins.get_or_init(read)))
 }
 
-/// Whether answers say how many rows they cost (`COUNT_ROWS`).
+/// True if answers say how many rows they cost (`COUNT_ROWS`).
 pub(crate) fn count_rows(env: &Env) -> bool {
     env.var("COUNT_ROWS").is_ok_and(|value| value.to_string() == "1")
 }
 
-/// The platform's response.
+/// Makes the platform's response.
 pub(crate) fn response(reply: &Reply) -> Result<Response, JsValue> {
     bridge::respond(reply.status, &lines_of(reply), &reply.body)
 }
 
-/// A reply's headers as `bridge.js` takes them: names and values in turn, a line each.
+/// Writes a reply's headers as `bridge.js` takes them: names and values in turn, a line each.
 fn lines_of(reply: &Reply) -> String {
     let mut lines = String::with_capacity(256);
     for (name, value) in &reply.headers {
@@ -53,15 +53,15 @@ fn lines_of(reply: &Reply) -> String {
     lines
 }
 
-/// A reply on its way from an object to the Worker: `[status, headers, body]`, the headers names and values in turn, a
-/// line each. [`response_of`] takes it.
+/// Splits a reply on its way from an object to the Worker: `[status, headers, body]`, the headers names and values in
+/// turn, a line each. [`response_of`] takes it.
 pub(crate) fn reply_in_parts(reply: Reply) -> Array {
     let lines = lines_of(&reply);
     let lines = lines.strip_suffix('\n').unwrap_or_default();
     Array::of3(&reply.status.into(), &lines.into(), &reply.body.into())
 }
 
-/// The response of what an object answered in parts, its headers as lines: with those that every answer has.
+/// Makes the response of an object's answer in parts, its headers as lines; adds the headers that every answer has.
 pub(crate) fn response_of(
     status: u16,
     lines: &str,
@@ -72,7 +72,7 @@ pub(crate) fn response_of(
     let mut added = Reply::empty(status);
     security::add(&mut added, security::ANSWER);
     allow_origin(&mut added, headers, env);
-    // Names and values in turn: what was said already is said.
+    // Names and values in turn: a header that is there already stays.
     let is_new = |name: &str| lines.split('\n').step_by(2).all(|there| there != name);
     let mut all = lines.to_owned();
     for (name, value) in added.headers.iter().filter(|(name, _)| is_new(name)) {
@@ -86,7 +86,7 @@ pub(crate) fn response_of(
     bridge::respond(status, &all, body)
 }
 
-/// What a thrown value becomes: `internal`. What was thrown is logged and not shown.
+/// Turns a thrown value into `internal`. The value is logged and not shown.
 pub(crate) fn internal(thrown: &JsValue) -> Reply {
     failed(thrown).into()
 }

@@ -12,16 +12,16 @@ use worker::worker_sys::DurableObjectState;
 pub(crate) struct SqliteStore {
     storage: JsValue,
     sql: Sql,
-    /// Whether the tables are known to be there; a read must not create them.
+    /// True if the tables are known to exist; a read must not create them.
     has_table: Cell<bool>,
     has_records: Cell<bool>,
-    /// Rows read and written since the last look, as SQLite counts them (and the platform bills them).
+    /// Rows read and written since they were last taken, as SQLite counts them (and the platform bills them).
     counts: Float64Array,
-    /// Whether anybody will look.
+    /// True if the counts will be taken.
     is_counting: bool,
-    /// True if there is no object behind it: it has no rows, and takes none.
+    /// True if there is no object behind the store: it has no rows, and takes none.
     is_absent: bool,
-    /// True if it was given rows all the same.
+    /// True if an absent object was given rows all the same.
     was_written: bool,
 }
 
@@ -43,7 +43,7 @@ impl SqliteStore {
         })
     }
 
-    /// The rows of an object, or of one that was never written.
+    /// Opens the rows of an object, or of one that was never written.
     ///
     /// # Errors
     /// When the object has no SQLite.
@@ -72,7 +72,7 @@ impl SqliteStore {
         self.was_written
     }
 
-    /// Rows read and written since the last call, if they are counted.
+    /// Takes the rows read and written since the last call, if they are counted.
     pub(crate) fn take_counts(&self) -> Option<(f64, f64)> {
         if !self.is_counting {
             return None;
@@ -136,7 +136,7 @@ impl SqliteStore {
         Ok(())
     }
 
-    /// The value that a statement has for a key.
+    /// Reads the value that a statement has for a key.
     fn value_of(&self, statement: &'static str, key: &[u8]) -> Result<JsValue, StoreError> {
         let statement = bridge::constant(statement);
         bridge::value_of_key(&self.sql, &statement, self.counts(), key).map_err(failed)
@@ -154,7 +154,7 @@ impl SqliteStore {
             .map_err(failed)
     }
 
-    /// Where calls into JavaScript count.
+    /// Returns the array in which calls into JavaScript count.
     fn counts(&self) -> Option<&Float64Array> {
         self.is_counting.then_some(&self.counts)
     }

@@ -20,7 +20,7 @@ struct State {
 }
 
 impl Line {
-    /// A line to the server at `url` that takes so long each way.
+    /// Opens a line to the server at `url`, with this delay each way.
     pub fn to(url: &str, delay: Duration) -> Self {
         let server = url.trim_start_matches("http://").to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -38,17 +38,17 @@ impl Line {
         Line { port, state }
     }
 
-    /// Where clients connect to.
+    /// Returns the URL that clients connect to.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// How many preflight requests went over it.
+    /// Returns the number of preflight requests that went over the line.
     pub fn preflights(&self) -> usize {
         self.state.preflights.load(Ordering::Relaxed)
     }
 
-    /// From now on nothing gets through, and nobody is told; or it does again, on new connections.
+    /// Stops all traffic from now on without telling anybody, or lets it through again, on new connections.
     pub fn silence(&self, silent: bool) {
         self.state.silent.store(silent, Ordering::Relaxed);
     }
@@ -66,7 +66,7 @@ fn carry(mut from: TcpStream, mut to: TcpStream, state: &State) {
     let mut buffer = vec![0; 64 * 1_024];
     let mut lost = false;
     while let Ok(bytes @ 1..) = from.read(&mut buffer) {
-        // What is lost once is lost for good: the connection does not recover.
+        // Bytes lost once are lost for good: the connection does not recover.
         lost |= state.silent.load(Ordering::Relaxed);
         if lost {
             continue;

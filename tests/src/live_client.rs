@@ -35,18 +35,18 @@ pub enum Received {
 }
 
 impl LiveClient {
-    /// Does what frames say, a line each; what the last one was.
+    /// Applies frames, a line each; returns what the last one was.
     ///
     /// # Errors
-    /// What is wrong with one.
+    /// The first fault of a frame.
     pub fn receive_all(&mut self, frames: &str) -> Result<Received, String> {
         frames.lines().try_fold(Received::Part, |_, frame| self.receive(frame))
     }
 
-    /// Does what a frame says; one with a target or without.
+    /// Applies a frame, with a target or without.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The fault of the frame.
     pub fn receive(&mut self, frame: &str) -> Result<Received, String> {
         let value: Value = serde_json::from_str(frame).map_err(|error| error.to_string())?;
         if value["type"] == "error" {

@@ -111,7 +111,7 @@ impl TestServer {
         fs::read_to_string(self.data.path().join(LOG)).expect("the server's log")
     }
 
-    /// How many objects of a class have a file.
+    /// Returns the number of objects of a class that have a file.
     pub fn objects(&self, class: &str) -> usize {
         let folder = self.data.path().join("objects").join(class);
         let Ok(files) = fs::read_dir(folder) else { return 0 };

@@ -210,7 +210,7 @@ fn targets_outlive_the_memory_of_their_objects() {
     }
 }
 
-/// What a socket has not read is known on the other side of a hibernation.
+/// The count of bytes that a socket has not read survives a hibernation.
 #[test]
 fn a_deaf_socket_is_cut_off_however_often_its_object_hibernates() {
     const TEXT: usize = 500_000;

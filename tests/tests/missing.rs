@@ -1,4 +1,4 @@
-//! What is asked of objects that were never written leaves nothing on the disk, and is answered as by any other.
+//! Requests to objects that were never written leave nothing on the disk, and are answered like any other.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,7 +14,7 @@ fn files(server: &TestServer) -> [usize; 4] {
     CLASSES.map(|class| server.objects(class))
 }
 
-/// A path of a document that is not there, each time another.
+/// Returns a path of a document that does not exist, each time another.
 fn nowhere() -> String {
     format!("{}/nobody", fresh_collection())
 }
@@ -88,7 +88,7 @@ fn what_is_written_after_all_is_there() {
         // Its object goes on counting.
         assert_eq!(client.put(&url, &data).send().expect(201).version(), 3);
     }
-    // A document of the server's own naming.
+    // A document that the server names.
     let made = client.post(&format!("/v1/docs/{}", fresh_collection()), &json!({"n": 1})).send();
     let path = made.expect(201).json()["path"].as_str().expect("a path").to_owned();
     assert_eq!(client.data(&format!("/v1/docs/{path}")), json!({"n": 1}));
@@ -155,7 +155,7 @@ fn bearing<'a>(call: Call<'a>, key: &str) -> Call<'a> {
     call.header("authorization", &format!("Bearer {key}"))
 }
 
-/// A closed server under [`RULES`].
+/// Starts a closed server under [`RULES`].
 fn closed(access: &Value) -> (TestServer, Client) {
     let hash = [("OPEN", "1")];
     let server = TestServer::start_closed(access, &hash);

@@ -13,13 +13,13 @@ use blaze_schema::timestamp::Timestamp;
 /// The variable that tells a server the key's hash.
 pub(crate) const VARIABLE: &str = "ADMIN_KEY_HASH";
 
-/// Where the key of a server on this machine is, in its data directory.
+/// File in the data directory that holds the key of a server on this machine.
 pub(crate) const FILE: &str = "admin-key";
 
-/// Where a server on this machine says what its address is, in its data directory.
+/// File in the data directory that holds the address of a server on this machine.
 const ADDRESS: &str = "address";
 
-/// Remembers the address of the server whose data is there: its key is for no other.
+/// Stores the address of the server whose data is there: its key is for no other.
 ///
 /// # Errors
 /// If the file cannot be written.
@@ -28,7 +28,7 @@ pub(crate) fn remember(data: &Path, url: &str) -> Result<()> {
     fs::write(&file, format!("{url}\n")).with_context(|| format!("writing {}", file.display()))
 }
 
-/// The address of the server whose data is there, as it last said.
+/// Returns the last address of the server whose data is there.
 pub(crate) fn address(data: &Path) -> Option<String> {
     let address = fs::read_to_string(data.join(ADDRESS)).ok()?;
     Some(address.trim().to_owned()).filter(|address| !address.is_empty())

@@ -1,4 +1,4 @@
-//! `cargo xtask group`: how far a collection group is that was declared late.
+//! `cargo xtask group`: the progress of a collection group that was declared late.
 
 use std::thread::sleep;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::admin::Server;
 use crate::process::say;
 
-/// How often the server is asked.
+/// Pause between two questions to the server.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Which group.
@@ -21,11 +21,11 @@ pub(crate) struct Group {
     server: Server,
 }
 
-/// Sets the joining going if it is not, and shows how far it is until all documents have joined. It goes on by itself,
-/// also when this command is ended.
+/// Starts the joining if it is not under way, and shows its progress until all documents have joined. The joining
+/// goes on by itself, even after this command has ended.
 ///
 /// # Errors
-/// Why the server does not do it.
+/// The server's refusal.
 pub(crate) fn run(Group { id, server }: &Group) -> Result<()> {
     loop {
         let state = server.get(&format!("/v1/groups/{}", encoded(id)))?.done()?;

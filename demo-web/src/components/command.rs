@@ -5,10 +5,10 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use std::time::Duration;
 
-/// How long it is said that the command was copied.
+/// Time for which the result of copying is shown.
 const TOLD: Duration = Duration::from_secs(2);
 
-/// A command, all of which can be read, with a button that copies it. `name` says of what it is.
+/// A command, shown in full, with a button that copies it. `name` labels both.
 #[component]
 pub(crate) fn Command(
     #[prop(into)] text: Signal<String>,

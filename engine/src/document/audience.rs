@@ -1,4 +1,4 @@
-//! Who listens to a document, and until when they may.
+//! The listeners of a document, and the time until which they may listen.
 
 use crate::auth::Auth;
 use crate::guard::{Caller, Guard, Stop};
@@ -12,7 +12,7 @@ use blaze_schema::timestamp::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-/// The listeners of a document, by what they may see: those of equal identity are one.
+/// The listeners of a document, by what they may see: sockets of equal identity are one listener.
 #[derive(Debug, Default)]
 pub(super) struct Audience {
     listeners: BTreeMap<String, Listener>,
@@ -23,23 +23,23 @@ pub(super) struct Audience {
 struct Listener {
     auth: Option<Rc<Auth>>,
     sockets: usize,
-    /// The rules by which they were admitted, and what that rests on; `None` until they are looked at.
+    /// The version of the rules that admitted it, and what their decision rests on; `None` until the rules are asked.
     admitted: Option<(Option<u64>, Basis)>,
-    /// What the rules asked for, and when it was looked up.
+    /// The documents that the rules asked for, and the time of the lookup.
     lookups: Lookups,
     looked_up: Timestamp,
 }
 
-/// What a change does to the audience.
+/// The effect of a change on the audience.
 #[derive(Debug, Default)]
 pub(super) struct Review {
-    /// Who may not go on, and why.
+    /// The listeners that may not go on, and the reason for each.
     pub(super) ended: Vec<(String, Error)>,
-    /// What has to be looked up to know more.
+    /// Documents that must be looked up for a complete decision.
     pub(super) needs: BTreeSet<DocumentPath>,
 }
 
-/// What identifies a listener: the same text for two who may see the same. Empty for anonymous.
+/// Names a listener: by the same text for two identities that may see the same; empty for anonymous.
 pub(super) fn listener_of(auth: Option<&Auth>) -> String {
     let Some(auth) = auth else { return String::new() };
     let text = serde_json::to_vec(auth).unwrap_or_default();
@@ -48,7 +48,7 @@ pub(super) fn listener_of(auth: Option<&Auth>) -> String {
 }
 
 impl Audience {
-    /// Somebody comes, admitted or, after a loss of memory, as found.
+    /// Adds a socket, admitted by the rules or, after a loss of memory, as found.
     ///
     /// # Errors
     /// `resource-exhausted` beyond [`SOCKETS`], or [`IDENTITY_SOCKETS`] of one identity.
@@ -60,7 +60,7 @@ impl Audience {
     ) -> Result<String, Error> {
         let full = |detail: String| Error::new(Code::ResourceExhausted, detail);
         if self.sockets >= SOCKETS {
-            // Others may leave.
+            // Other sockets may leave.
             let detail = format!("sockets: the document has {SOCKETS}, and may have no more");
             return Err(full(detail).with_status(TOO_MANY));
         }
@@ -87,7 +87,7 @@ impl Audience {
         Ok(name)
     }
 
-    /// A socket of this listener has gone.
+    /// Removes a socket of this listener, which has gone.
     pub(super) fn leave(&mut self, name: &str) {
         if let Some(listener) = self.listeners.get_mut(name) {
             self.sockets = self.sockets.saturating_sub(1);
@@ -98,26 +98,27 @@ impl Audience {
         }
     }
 
-    /// All sockets of this listener are ended.
+    /// Removes this listener, whose sockets are all ended.
     pub(super) fn end(&mut self, name: &str) {
         if let Some(listener) = self.listeners.remove(name) {
             self.sockets = self.sockets.saturating_sub(listener.sockets);
         }
     }
 
-    /// When the next one is to be ended.
+    /// Returns the time at which the next listener's token expires.
     pub(super) fn next_expiry(&self) -> Option<Timestamp> {
         self.listeners.values().filter_map(Listener::expires).min()
     }
 
-    /// Those whose time is over.
+    /// Returns the listeners whose tokens have expired.
     pub(super) fn expired(&self, now: Timestamp) -> Vec<(String, Error)> {
         let over = |listener: &Listener| listener.expires().is_some_and(|expires| expires <= now);
         let expired = self.listeners.iter().filter(|(_, listener)| over(listener));
         expired.map(|(name, _)| (name.clone(), token_expired())).collect()
     }
 
-    /// Who may see the document as `record` has it. `known` are documents that were looked up for this step.
+    /// Finds the listeners that may not see the document as `record` has it. `known` are documents that were looked
+    /// up for this step.
     pub(super) fn review(
         &mut self,
         guard: &Guard,
@@ -140,7 +141,7 @@ impl Audience {
                 Err(Stop::Refused(error)) => review.ended.push((name.clone(), error)),
                 Err(Stop::Needs(paths)) => {
                     review.needs.extend(paths);
-                    // For the case that nobody looks them up.
+                    // The listener is ended if nobody looks them up.
                     review.ended.push((name.clone(), come_again()));
                 }
             }
@@ -201,7 +202,7 @@ pub(super) fn token_expired() -> Error {
     )
 }
 
-/// Whether they may go on is not known here: they will be told when they come again.
+/// Access could not be re-checked in time; the client must reconnect.
 fn come_again() -> Error {
     Error::new(Code::Unavailable, "the rules have to be asked anew; come again")
 }

@@ -1,4 +1,4 @@
-//! What a write does to a document's record.
+//! The effect of a write on a document's record.
 
 use super::write::Edit;
 use super::{Answer, resource};
@@ -16,10 +16,10 @@ use blaze_schema::value::{Map, data_to_text};
 use serde_json::Value;
 use std::borrow::Cow;
 
-/// What a write does to a record.
+/// The effect of a write on a record.
 pub(super) struct Change {
     pub(super) record: Record,
-    /// The frame for the listeners; `None` when nothing changed.
+    /// The frame for the listeners; `None` if nothing changed.
     pub(super) frame: Option<String>,
     created: bool,
 }
@@ -106,7 +106,7 @@ impl Change {
         Ok(Change { record, frame: Some(frame), created })
     }
 
-    /// What a commit at `now` answers: the change's own time, where there is one.
+    /// Makes the answer to a commit at `now`: with the change's own time, if there is a change.
     pub(super) fn committed(&self, now: Timestamp, writes: usize) -> Answer {
         let is_changed = self.frame.is_some();
         let time = if is_changed { self.record.update_time } else { now };
@@ -126,7 +126,7 @@ impl Change {
     }
 }
 
-/// Says of an error in which of `count` writes it is.
+/// Adds to an error in which of `count` writes it is.
 fn numbered(count: usize) -> impl Fn(Error, usize) -> Error {
     move |error, number| match count {
         1 => error,
@@ -150,7 +150,7 @@ fn check_entries(data: &Value, text: &str, settings: &Settings) -> Result<(), Er
     Ok(())
 }
 
-/// A patch that puts the whole document in place; `data` is compact JSON.
+/// Writes a patch that puts the whole document in place; `data` is compact JSON.
 fn whole(operation: &str, data: &str) -> String {
     format!("[{{\"op\":\"{operation}\",\"path\":\"\",\"value\":{data}}}]")
 }

@@ -65,7 +65,7 @@ impl Bench {
     }
 }
 
-/// The version that a commit left, or why it was not done.
+/// Returns the version that a commit left, or the refusal.
 fn outcome(effects: &[Effect]) -> Result<u64, Error> {
     let answer = effects.iter().find_map(|effect| match effect {
         Effect::Answer(answer) => Some(answer),
@@ -118,7 +118,7 @@ fn several_writes_apply_in_order_and_make_one_version() {
     let frame = json!({"type": "patch", "base": 0, "version": 1, "patch": patch});
     assert_eq!(broadcasts(&effects), [frame]);
     assert_eq!(bench.store.rows_written(), 1);
-    // A removal in between is seen by nobody.
+    // No listener sees a removal in between.
     let effects = bench.commit_with(
         json!([{"delete": "a/b"}, {"set": "a/b", "data": {"n": 5}}]),
         false,

@@ -1,4 +1,4 @@
-//! A document under rules: who is refused, what a refusal tells, who may go on listening.
+//! A document under rules: the callers who are refused, what a refusal tells, and who may go on listening.
 
 use super::*;
 use crate::guard::Explain;
@@ -78,7 +78,7 @@ impl Bench {
         self.document.handle_as(&mut self.store, now, 7, event, &self.guard, &caller)
     }
 
-    /// The same with nothing to look up: nobody has a grant.
+    /// As [`Bench::by`], where no lookup finds a document: nobody has a grant.
     fn plainly(&mut self, auth: Option<Rc<Auth>>, event: Event) -> Vec<Effect> {
         let mut lookups = Lookups::new();
         loop {
@@ -413,7 +413,7 @@ fn without_rules_nothing_is_allowed_but_to_administrators() {
     assert!(error.detail.contains("cargo xtask rules deploy"), "{}", error.detail);
 }
 
-/// What a refusal of `docs/a` to bob answers, and what it logs.
+/// Has bob refused a write of `docs/a`; returns the answer and the line of the log.
 fn refused(explain: Explain) -> (String, Option<String>) {
     let mut bench = Bench::at("docs/a");
     bench.status("alice", set(json!({"owner": "alice", "secret": "tea"})));

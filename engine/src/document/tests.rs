@@ -10,7 +10,7 @@ struct Bench {
     document: Document,
     store: MemoryStore,
     now: i64,
-    /// Whether the effects that concern the indexes are looked at.
+    /// True if the effects that concern the indexes are examined.
     with_outbox: bool,
 }
 
@@ -371,7 +371,7 @@ fn a_large_document_is_not_kept_in_memory() {
     bench.set(json!({"n": 2}));
 }
 
-/// What a step tells the outside, in short.
+/// Summarizes the effects that the outside sees of a step.
 fn told(effects: &[Effect]) -> String {
     let short = |effect: &Effect| match effect {
         Effect::SetAlarm(at) => format!("alarm {}", at.micros() / 1_000_000),

@@ -1,4 +1,4 @@
-//! A document's writes: whether they may be done, what they come to, what is kept of them.
+//! A document's writes: the permission for them, their outcome, and the answers that are kept.
 
 use super::audience::Review;
 use super::change::Change;
@@ -30,29 +30,29 @@ impl Edit {
         matches!(self.operation, Operation::Verify)
     }
 
-    /// Whether the data that it leaves is what it brings.
+    /// True if the data after the write is the data that it brings.
     fn is_whole(&self) -> bool {
         matches!(self.operation, Operation::Create(_) | Operation::Set(_))
     }
 }
 
-/// What is to come of it.
+/// The result that a request wants.
 #[derive(Clone, Copy)]
 pub(super) enum Wants {
     /// The resource.
     Resource { with_data: bool },
-    /// What a commit answers.
+    /// The answer to a commit.
     Commit,
-    /// Nothing: whether it could be done.
+    /// Nothing but whether the writes could be done.
     Trial,
 }
 
-/// What a write came to.
+/// The outcome of a request.
 pub(super) struct Outcome {
     pub(super) answer: Answer,
-    /// The frame that every listener gets, when something changed.
+    /// The frame for every listener; `None` if nothing changed.
     pub(super) frame: Option<String>,
-    /// Who may not listen any more, now that the document is as it is.
+    /// The listeners that may not go on, now that the document is as it is, and the reason for each.
     pub(super) ended: Vec<(String, Error)>,
 }
 
@@ -62,7 +62,7 @@ impl Outcome {
     }
 }
 
-/// Where the answer to a request that may be repeated is kept.
+/// The place of the answer to a request that may be repeated: the row's key, its slot, and the request.
 type Kept = Option<([u8; 3], Slot, Idempotency)>;
 
 impl Step<'_> {
@@ -118,8 +118,9 @@ impl Step<'_> {
         Ok(Outcome { answer, frame: change.frame, ended })
     }
 
-    /// What the writes do together, if they may. Rules see the document before and after all of them: nobody ever sees it
-    /// in between, and one who may bring it from the one to the other may do so in as many writes as he likes.
+    /// Applies the writes together, if they are allowed. Rules see the document before and after all of them: nobody
+    /// ever sees it in between, and a caller who may take it from the one to the other may do so in any number of
+    /// writes.
     fn change(
         &self,
         store: &mut impl Store,
@@ -130,7 +131,7 @@ impl Step<'_> {
     ) -> Result<Change, Stop> {
         let only_verifies = edits.iter().all(Edit::is_verify);
         if edits.iter().any(Edit::is_verify) {
-            // Before anything else: what comes of them tells which version there is.
+            // This comes first: the outcome of a verify tells the present version.
             self.permit(Method::Get, self.record.as_ref(), None)?;
         }
         let is_whole = edits.iter().all(Edit::is_whole);
@@ -141,7 +142,7 @@ impl Step<'_> {
                     Wants::Resource { .. } => error,
                     Wants::Commit | Wants::Trial => error.at(self.path.as_str()),
                 };
-                // Whether new data is too large, say, depends on nothing that is there.
+                // Too large new data, say, is an error that tells nothing of the stored document.
                 let tells = !(is_whole && is_of_request(&error));
                 return Err(self.refused(store, slot.take(), error, tells));
             }
@@ -154,7 +155,7 @@ impl Step<'_> {
         Ok(change)
     }
 
-    /// The first answer of a request that is repeated, as much of it as may be seen now.
+    /// Returns the first answer to a request that is repeated, as much of it as the caller may see now.
     fn repeated(&mut self, store: &impl Store, answer: Answer) -> Result<Answer, Stop> {
         if self.guard.is_open() {
             return Ok(answer);
@@ -168,9 +169,10 @@ impl Step<'_> {
         Ok(if may_see { answer } else { answer.without_data() })
     }
 
-    /// The error that a write ran into; where it tells something of the document, only for those who may know: to others
-    /// the act is forbidden. A refusal is an answer too: the request repeated must not be done after all because the
-    /// document has changed meanwhile. A fault is none, and nobody in particular makes no rows by it.
+    /// Refuses a write for an error. An error that tells something of the document is only for callers who may see
+    /// it: to others the act is forbidden. The refusal is kept as an answer: the request repeated must not be done
+    /// after all because the document has changed meanwhile. Internal errors are not recorded, and anonymous refusals
+    /// write no row unless everything is open.
     fn refused(&self, store: &mut impl Store, slot: Kept, error: Error, tells: bool) -> Stop {
         if error.code == Code::Internal {
             return error.into();
@@ -195,7 +197,7 @@ impl Step<'_> {
         error.into()
     }
 
-    /// Whether who writes may see what came of it.
+    /// True if the caller may see the outcome of its write.
     fn may_see(&self, after: &Record) -> Result<bool, Stop> {
         match self.sees(Some(after)) {
             Ok(_) => Ok(true),
@@ -204,7 +206,7 @@ impl Step<'_> {
         }
     }
 
-    /// Who may not listen to what the document will be.
+    /// Returns the listeners that may not see the document after the change, and the reason for each.
     fn review(&mut self, change: &Change) -> Result<Vec<(String, Error)>, Stop> {
         if change.frame.is_none() {
             return Ok(Vec::new());
@@ -219,7 +221,7 @@ impl Step<'_> {
         Ok(ended)
     }
 
-    /// Writes of this document, or of none.
+    /// Takes the writes, all of which must be of this document.
     pub(super) fn edits(&self, writes: Vec<Write>) -> Result<Vec<Edit>, Error> {
         let edit = |Write { path, operation, preconditions }| {
             if &path == self.path {
@@ -232,7 +234,7 @@ impl Step<'_> {
     }
 }
 
-/// What a change is to rules.
+/// Returns the method that rules see for a change.
 fn method_of(before: Option<&Record>, after: &Record) -> Method {
     match (before.and_then(|before| before.data.as_ref()), &after.data) {
         (_, None) => Method::Delete,
@@ -241,7 +243,7 @@ fn method_of(before: Option<&Record>, after: &Record) -> Method {
     }
 }
 
-/// Whether an error is about what was sent, and not about what is there.
+/// True if an error is about the request, and not about the stored document.
 fn is_of_request(error: &Error) -> bool {
     matches!(error.code, Code::InvalidArgument | Code::ResourceExhausted)
 }

@@ -1,5 +1,5 @@
-//! A request about accounts, read into what is asked of which object, and what it answered as a response. Whatever can be
-//! refused without an object is refused here.
+//! Requests about accounts: each is read into an action for an object, and the object's answer written as a response.
+//! All that can be refused without an object is refused here.
 
 use super::Request;
 use super::conditional::no_preconditions;
@@ -16,7 +16,7 @@ use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::ACCOUNT_REQUEST_BYTES;
 use serde_json::{Map, Value, json};
 
-/// What is below `/v1/accounts/`; all of it is for `POST`.
+/// A resource below `/v1/accounts/`; all of them are for `POST`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Resource<'a> {
     SignUp,
@@ -27,16 +27,16 @@ enum Resource<'a> {
     Finish(&'a str),
 }
 
-/// What is asked of which object of the class `Account`.
+/// An action for an object of the class `Account`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ask {
     /// The object's name.
     pub object: String,
-    /// What it is to do.
+    /// The action.
     pub action: Action,
 }
 
-/// The methods of a resource of accounts; `None` where `path` is none.
+/// Returns the methods of a resource of accounts; `None` if `path` is not one.
 pub(super) fn methods(path: &str) -> Option<&'static str> {
     resource(path).map(|_| "POST")
 }
@@ -56,8 +56,8 @@ fn resource(path: &str) -> Option<Resource<'_>> {
     })
 }
 
-/// What `GET /v1/accounts` answers, so that a page knows what to offer: `{"passwords","signUp","providers":[name…]}`; all
-/// of it off where there are no accounts.
+/// Answers `GET /v1/accounts`, so that a page knows which ways to sign in to offer:
+/// `{"passwords","signUp","providers":[name…]}`; all of them off if there are no accounts.
 pub fn offered(settings: Option<&Settings>) -> Reply {
     let providers: Vec<&str> = settings
         .iter()
@@ -70,11 +70,11 @@ pub fn offered(settings: Option<&Settings>) -> Reply {
     Reply::json(200, body.to_string())
 }
 
-/// Reads a request whose route is that of accounts. `body` is missing where it is too large, `settings` where
-/// `access.json` has no `accounts`; `random` is 256 fresh random bits.
+/// Reads a request about accounts. `body` is `None` if it is too large, `settings` if `access.json` has no
+/// `accounts`; `random` is 256 fresh random bits.
 ///
 /// # Errors
-/// What is wrong with it, or off.
+/// The mistake in the request, or the feature that is off.
 pub fn read(
     request: &Request<'_>,
     body: Option<&[u8]>,
@@ -139,12 +139,12 @@ fn sign_up(body: &mut Body, settings: &Settings) -> Result<Ask, Error> {
 fn sign_in(body: &mut Body, settings: &Settings) -> Result<Ask, Error> {
     check_passwords(settings)?;
     let (email, given) = (email(&body.text("email")?)?, body.text("password")?);
-    // Nobody has it, whoever they are.
+    // No account has a password that fails this check.
     password::check(&given)?;
     Ok(Ask { object: email_object(&email), action: Action::SignIn { password: Secret(given) } })
 }
 
-/// What a session began with must still be allowed.
+/// Reads a refresh. The way to sign in by which the session began must still be allowed.
 fn refresh(body: &mut Body, settings: &Settings) -> Result<Ask, Error> {
     let (object, token) = token(body)?;
     match provider_of(&object) {
@@ -165,12 +165,12 @@ fn check_passwords(settings: &Settings) -> Result<(), Error> {
     ))
 }
 
-/// There is no such route until somebody writes that there is.
+/// Makes the error of a route that does not exist until the settings say so.
 fn off(detail: &str) -> Error {
     Error::new(Code::Unimplemented, detail).with_status(404)
 }
 
-/// The refresh token and the object of its account.
+/// Reads the refresh token and the object of its account.
 fn token(body: &mut Body) -> Result<(String, Secret), Error> {
     let text = body.text("refreshToken")?;
     let account = RefreshToken::parse(&text).map(|token| token.account);
@@ -187,13 +187,13 @@ fn redirect(body: &mut Body, settings: &Settings) -> Result<String, Error> {
     Err(Error::invalid("redirectUri: not one of access.json's accounts.redirects, to the letter"))
 }
 
-/// A new state: it names an object, and cannot be guessed.
+/// Makes a new state: it names an object, and cannot be guessed.
 fn state(random: [u128; 2]) -> String {
     let [first, second] = random.map(u128::to_be_bytes);
     URL_SAFE_NO_PAD.encode([first, second].concat())
 }
 
-/// The fields of a body that are not read yet. Values are not shown in what is wrong with them: they are secrets.
+/// The fields of a body that are not read yet. Errors do not show their values: they are secrets.
 struct Body(Map<String, Value>);
 
 impl Body {
@@ -238,7 +238,7 @@ impl Body {
     }
 }
 
-/// The response to what an object answered. Nobody keeps it on the way (RFC 6749, section 5.1).
+/// Makes the response to an object's answer. No cache may keep it (RFC 6749, section 5.1).
 pub fn reply(answer: Result<Answer, Refusal>) -> Reply {
     let mut reply = match answer {
         Ok(Answer::Tokens { uid, access_token, expires_in, refresh_token }) => {

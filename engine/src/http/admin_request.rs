@@ -1,5 +1,5 @@
-//! An administrator's request, to `/v1/rules`, `/v1/keys`, `/v1/signing-keys` or `/v1/audit`, read into an event of the access object, and
-//! what it answered as a response.
+//! Requests of administrators, to `/v1/rules`, `/v1/keys`, `/v1/signing-keys` or `/v1/audit`: each is read into an
+//! event of the access object, and its answer written as a response.
 
 use super::conditional::{UNKNOWN, no_preconditions, refuse};
 use super::document_request::{check_json, media_type, no_body};
@@ -15,10 +15,10 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-/// Entries of the audit log where `limit` does not say how many.
+/// Number of entries of the audit log if `limit` does not say how many.
 pub(super) const AUDIT_LIMIT: usize = 100;
 
-/// What an administrator's request is for.
+/// The resource of an administrator's request.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Resource<'a> {
     Rules,
@@ -29,7 +29,7 @@ enum Resource<'a> {
     Audit,
 }
 
-/// The methods of an administrator's resource; `None` where `path` is none.
+/// Returns the methods of an administrator's resource; `None` if `path` is not one.
 pub(super) fn methods(path: &str) -> Option<&'static str> {
     Some(match resource(path)? {
         Resource::Rules => "GET, HEAD, PUT",
@@ -40,7 +40,7 @@ pub(super) fn methods(path: &str) -> Option<&'static str> {
     })
 }
 
-/// The parameters of the URL that a request to an administrator's resource may have.
+/// Returns the parameters of the URL that a request to an administrator's resource may have.
 pub(super) fn parameters(method: &str, path: &str) -> Names {
     match (method, resource(path)) {
         ("GET" | "HEAD", Some(Resource::Rules)) => &["version"],
@@ -63,10 +63,10 @@ fn resource(path: &str) -> Option<Resource<'_>> {
     }
 }
 
-/// Who acts, if it is somebody who may: an administrator.
+/// Returns the acting administrator.
 ///
 /// # Errors
-/// `unauthenticated` for nobody, `permission-denied` for anybody else.
+/// `unauthenticated` for an anonymous caller, `permission-denied` for one who is not an administrator.
 pub fn actor(auth: Option<&Auth>) -> Result<&str, Error> {
     match auth {
         None => Err(Error::new(
@@ -80,11 +80,11 @@ pub fn actor(auth: Option<&Auth>) -> Result<&str, Error> {
     }
 }
 
-/// Reads a request. `actor` is who sends it, and may do so.
+/// Reads a request. `actor` is the sender, an administrator.
 ///
 /// # Errors
 /// `invalid-argument` for a header, a body or a query that is wrong; 415 for a body of another type; `not-found` for
-/// what is no administrator's resource.
+/// a path that is not an administrator's resource.
 pub fn event(request: &Request<'_>, body: &[u8], actor: &str) -> Result<Event, Error> {
     let actor = || actor.to_owned();
     match (request.method, resource(request.path)) {
@@ -133,7 +133,7 @@ pub fn reply(request: &Request<'_>, answer: Result<String, Error>) -> Reply {
     match (request.method, resource(request.path)) {
         ("GET" | "HEAD" | "PUT", Some(Resource::Rules)) => rules_reply(text),
         ("POST", Some(Resource::Keys)) => {
-            // The one time that the key is shown must not be in anybody's cache.
+            // The key, which is shown only this once, must not be in anybody's cache.
             let mut reply = Reply::json(201, text);
             reply.headers.push(("cache-control", "no-store".to_owned()));
             reply
@@ -144,7 +144,7 @@ pub fn reply(request: &Request<'_>, answer: Result<String, Error>) -> Reply {
     }
 }
 
-/// The version is the entity tag; where there were no rules before, they are created.
+/// Answers with the version as the entity tag, and 201 if there were no rules before.
 fn rules_reply(text: String) -> Reply {
     #[derive(Deserialize)]
     struct Answer {

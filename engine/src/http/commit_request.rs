@@ -1,4 +1,4 @@
-//! `POST /v1/commit`: which documents it is for, and what they answer together.
+//! `POST /v1/commit`: the documents that it is for, and their joint answer.
 
 use super::Request;
 use super::conditional::no_preconditions;
@@ -20,7 +20,7 @@ pub fn parts(request: &Request<'_>, body: &[u8]) -> Result<Vec<Part>, Error> {
     commit::split(body)
 }
 
-/// What one document is asked: `body` is its part of the commit, `is_part` whether there are others.
+/// Makes the event for one document: `body` is its part of the commit, `is_part` tells whether there are others.
 ///
 /// # Errors
 /// None for what [`parts`] gave.
@@ -30,8 +30,9 @@ pub fn event(request: &Request<'_>, body: &str, is_part: bool) -> Result<Event, 
     Ok(Event::Commit { writes: commit::read(body.as_bytes())?, is_part, idempotency })
 }
 
-/// Which of the documents' answers is the commit's, by their statuses: a refusal of who asks before any other, and any
-/// other before what is not built yet. `None` for a commit without writes.
+/// Returns the position of the answer that is the commit's, by the statuses of the documents' answers: a refusal of
+/// the caller comes before any other answer, and any other before that of what is not built yet. `None` for a commit
+/// without writes.
 pub fn decisive(statuses: &[u16]) -> Option<usize> {
     let rank = |status: u16| match status {
         401 | 403 => 0,

@@ -4,17 +4,17 @@ use super::Headers;
 use blaze_schema::error::Error;
 use blaze_schema::write::{Precondition, Versions};
 
-/// Headers under which a write would have to do something else, and which are not understood: ignored, they would let a
-/// write be done that its sender did not want (RFC 9110 sections 13.1.4 and 14.5).
+/// Headers that would change the meaning of a write, and are not understood. Ignored, they would let a write be done
+/// that its sender did not want (RFC 9110 sections 13.1.4 and 14.5).
 pub(super) const UNKNOWN: [(&str, &str); 2] = [
     ("If-Unmodified-Since", "it is not understood; If-Match takes versions"),
     ("Content-Range", "a part of a document is written by PATCH"),
 ];
 
-/// The conditions of a request, in the order in which they are checked (RFC 9110 section 13.2.2).
+/// Reads the conditions of a request, in the order in which they are checked (RFC 9110 section 13.2.2).
 ///
 /// # Errors
-/// `invalid-argument` for a header that is no list of entity tags, and for one of a kind that is not understood.
+/// `invalid-argument` for a header that is not a list of entity tags, and for one of a kind that is not understood.
 pub fn preconditions(headers: &dyn Headers) -> Result<Vec<Precondition>, Error> {
     refuse(headers, &UNKNOWN)?;
     let mut preconditions = Vec::new();
@@ -35,7 +35,7 @@ pub fn preconditions(headers: &dyn Headers) -> Result<Vec<Precondition>, Error> 
     Ok(preconditions)
 }
 
-/// Checks that a request has no conditions, where there are none to have; `instead` says why.
+/// Checks that a request has no conditions, if its resource has no versions; `instead` says why.
 ///
 /// # Errors
 /// `invalid-argument` naming the header.
@@ -52,7 +52,7 @@ pub(super) fn refuse(headers: &dyn Headers, names: &[(&str, &str)]) -> Result<()
     }
 }
 
-/// How entity tags are compared (RFC 9110 section 8.8.3.2): a weak tag never matches strongly.
+/// The comparison of entity tags (RFC 9110 section 8.8.3.2): a weak tag never matches strongly.
 #[derive(Clone, Copy, PartialEq)]
 enum Comparison {
     Strong,

@@ -1,5 +1,5 @@
-//! `Content-Encoding` of a request (RFC 9110 section 8.4): which are understood. Inflating is the shell's, which stops
-//! where a body is too large.
+//! `Content-Encoding` of a request (RFC 9110 section 8.4): the codings that are understood. Inflating is the shell's,
+//! which stops when a body is too large.
 
 use super::reply::Reply;
 use blaze_schema::error::Error;
@@ -7,7 +7,7 @@ use blaze_schema::error::Error;
 /// The codings that a request may have, as `Accept-Encoding` in an answer lists them (RFC 9110 section 12.5.3).
 const ACCEPTED: &str = "gzip, identity";
 
-/// True if a body with this `Content-Encoding` is to be inflated; else it is plain.
+/// True if a body with this `Content-Encoding` must be inflated; else it is plain.
 ///
 /// # Errors
 /// 415 `invalid-argument` for any other coding, and for several.
@@ -27,7 +27,7 @@ pub fn is_gzip(header: &str) -> Result<bool, Error> {
     }
 }
 
-/// The response to a request whose coding is refused (RFC 9110 section 15.5.16).
+/// Makes the response to a request whose coding is refused (RFC 9110 section 15.5.16).
 pub fn refusal(error: Error) -> Reply {
     let mut reply = Reply::from(error);
     if reply.status == 415 {

@@ -1,25 +1,26 @@
-//! Which pages of other origins may read the answers: the Fetch standard's CORS protocol.
+//! The pages of other origins that may read the answers: the Fetch standard's CORS protocol.
 //!
-//! Credentials (cookies) are never allowed, and Blaze has none: who asks is said by `Authorization`, which a page of
-//! another origin must know by itself.
+//! Credentials (cookies) are never allowed, and Blaze has none: `Authorization` names the caller, and a page of
+//! another origin must know it by itself.
 
-/// Which headers of an answer a page may read, besides those that it always may.
+/// Headers of an answer that a page may read, besides those that it always may.
 const EXPOSED: &str = "ETag, Location, Preference-Applied, Retry-After, WWW-Authenticate";
 const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";
 const REQUEST_HEADERS: &str = "Authorization, Content-Encoding, Content-Type, If-Match, If-None-Match, Idempotency-Key, Prefer";
-/// How long a browser need not ask again, in seconds.
+/// Time for which a browser need not ask again, in seconds.
 const MAX_AGE: &str = "86400";
 
-/// Whether a page of `origin` may call. `allowed` is the configuration: origins separated by spaces, or `*` for any. The
-/// origin `null` is that of every page that has none (a file, a sandboxed frame of somebody's), so it cannot be named: it
-/// may call only where any may.
+/// True if a page of `origin` may call. `allowed` is the configuration: origins separated by spaces, or `*` for any.
+/// All pages without an origin have the origin `null` (a file, somebody's sandboxed frame), so it cannot be named: it
+/// may call only if any origin may.
 fn is_allowed(origin: &str, allowed: &str) -> bool {
     let mut names = allowed.split_whitespace();
     names.any(|name| name == "*" || (name == origin && origin != "null"))
 }
 
-/// The headers that let `origin` (the request's `Origin`) read an answer. Where the configuration names origins, or any,
-/// each answer says that it depends on the origin, also one to a request without: a cache may give it to another.
+/// Returns the headers that let `origin` (the request's `Origin`) read an answer. If the configuration names origins,
+/// or any, each answer says that it depends on the origin, even one to a request without an origin: a cache may give
+/// it to another.
 pub fn headers(origin: Option<&str>, allowed: &str) -> Vec<(&'static str, String)> {
     let mut headers = Vec::new();
     if origin.is_some() || !allowed.trim().is_empty() {
@@ -32,7 +33,7 @@ pub fn headers(origin: Option<&str>, allowed: &str) -> Vec<(&'static str, String
     headers
 }
 
-/// What a preflight request is told besides, if its origin may call.
+/// Returns the further headers for a preflight request, if its origin may call.
 pub fn preflight(origin: Option<&str>, allowed: &str) -> Vec<(&'static str, String)> {
     match origin {
         Some(origin) if is_allowed(origin, allowed) => preflight_headers(),
@@ -40,7 +41,7 @@ pub fn preflight(origin: Option<&str>, allowed: &str) -> Vec<(&'static str, Stri
     }
 }
 
-/// What a preflight request of an allowed origin is told besides.
+/// Returns the further headers for a preflight request of an allowed origin.
 fn preflight_headers() -> Vec<(&'static str, String)> {
     [
         ("access-control-allow-methods", METHODS),

@@ -1,13 +1,13 @@
-//! Where a request says who sends it.
+//! The credential of a request.
 
 use super::Request;
 use super::document_request::is_upgrade;
 use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::SUBPROTOCOL_BYTES;
 
-/// The token or API key of a request: from `Authorization: Bearer …` (RFC 6750 section 2.1), or of a WebSocket from the
-/// subprotocol `bearer.…`, because a browser can set no header there. It is never read from the URL, which is logged and
-/// passed around.
+/// Reads the token or API key of a request: from `Authorization: Bearer …` (RFC 6750 section 2.1), or, for a
+/// WebSocket, from the subprotocol `bearer.…`, because a browser can set no header there. The URL is never read for
+/// it: URLs are logged and passed around.
 ///
 /// # Errors
 /// `unauthenticated` for an `Authorization` that is of another kind.
@@ -27,7 +27,7 @@ pub fn credential(request: &Request<'_>) -> Result<Option<String>, Error> {
     Ok(token.map(str::to_owned))
 }
 
-/// The token of an `Authorization` header.
+/// Reads the token of an `Authorization` header.
 ///
 /// # Errors
 /// `unauthenticated` for one of another kind.

@@ -82,7 +82,7 @@ pub fn event(request: &Request<'_>, body: &[u8]) -> Result<Event, Error> {
     })
 }
 
-/// Under which key a request may be repeated, if it has one; `asked` is what must be the same then.
+/// Returns the key under which a request may be repeated, if it has one; `asked` must be the same then.
 ///
 /// # Errors
 /// `invalid-argument` for a key that is too long or empty.
@@ -98,7 +98,7 @@ pub(super) fn idempotency(
 /// Reads a request for a document's socket.
 ///
 /// # Errors
-/// `invalid-argument` for a `since` that is no version.
+/// `invalid-argument` for a `since` that is not a version.
 pub fn connect_event(request: &Request<'_>) -> Result<Event, Error> {
     let since = match query_value(request.query, "since") {
         None => None,
@@ -106,14 +106,14 @@ pub fn connect_event(request: &Request<'_>) -> Result<Event, Error> {
             let version = since
                 .parse()
                 .map_err(|_| Error::invalid(format!("since: {since:?} is not a version")))?;
-            // Without an epoch nobody can say which history the version is of.
+            // Without an epoch the version is of no known history.
             query_value(request.query, "epoch").map(|epoch| (version, epoch))
         }
     };
     Ok(Event::Connect { since })
 }
 
-/// Whether `Prefer` asks for `return=minimal` (RFC 7240 section 4.2).
+/// True if `Prefer` asks for `return=minimal` (RFC 7240 section 4.2).
 pub fn prefers_minimal(request: &Request<'_>) -> bool {
     request.headers.get("prefer").is_some_and(|prefer| {
         prefer.split(',').any(|preference| {
@@ -125,8 +125,9 @@ pub fn prefers_minimal(request: &Request<'_>) -> bool {
     })
 }
 
-/// Where a `POST` creates its document: under a ULID made from `fresh`, or, with an `Idempotency-Key`, under one that
-/// the key and who asks determine, so that the same request repeated finds the document that it made.
+/// Chooses the path of the document that a `POST` creates: under a ULID made from `fresh`; or, with an
+/// `Idempotency-Key`, under an id that the key and the caller determine, so that the same request repeated finds the
+/// document that it made.
 ///
 /// # Errors
 /// `invalid-argument` for a bad key, or a path that is too long.
@@ -177,7 +178,7 @@ fn body_kind(request: &Request<'_>) -> Result<Body, Error> {
     }
 }
 
-/// The kind of a `PUT`, by the URL's query.
+/// Returns the kind of a `PUT`, by the URL's query.
 fn set_kind(query: &str) -> Result<Body, Error> {
     let merge = match query_value(query, "merge").as_deref() {
         None => None,
@@ -200,7 +201,7 @@ fn set_kind(query: &str) -> Result<Body, Error> {
     }
 }
 
-/// Checks the type of a body that is JSON, where it has one.
+/// Checks the type of a body that is JSON, if it has one.
 ///
 /// # Errors
 /// 415 for another type.
@@ -211,7 +212,7 @@ pub fn check_json(method: &str, content_type: Option<&str>) -> Result<(), Error>
     }
 }
 
-/// Checks that a request has no body, where nothing that it says would count.
+/// Checks that a request has no body, if a body would have no effect.
 ///
 /// # Errors
 /// `invalid-argument`
@@ -222,7 +223,7 @@ pub(super) fn no_body(method: &str, body: &[u8]) -> Result<(), Error> {
     Err(Error::invalid(format!("body: {method} takes none; a precondition is a header")))
 }
 
-/// The type without its parameters, in lower case.
+/// Returns the type without its parameters, in lower case.
 pub(super) fn media_type(content_type: Option<&str>) -> Option<String> {
     let bare =
         |value: &str| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();

@@ -1,11 +1,12 @@
-//! `GET /v1/groups/{id}`: how far the documents of a collection group's collections have joined its index.
+//! `GET /v1/groups/{id}`: the progress of the joining of a collection group's documents.
 
 use super::reply::Reply;
 use crate::index::joining::State;
 use blaze_schema::error::{Code, Error};
 use serde_json::json;
 
-/// The response, from what each object of the group's index answered to [`JOIN`](crate::index::object::JOIN).
+/// Makes the response of the answers that the objects of the group's index gave to
+/// [`JOIN`](crate::index::object::JOIN).
 pub fn reply(id: &str, states: &[String]) -> Reply {
     match states.iter().map(|state| serde_json::from_str::<State>(state)).collect() {
         Ok(states) => Reply::json(200, body(id, states)),

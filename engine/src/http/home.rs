@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 const PAGE: &str = include_str!("home.html");
 const STYLE: &str = include_str!("home.css");
 
-/// The page, for a server that is reached at `origin` and whose rules are `guard`'s.
+/// Makes the page, for a server that is reached at `origin` and whose rules are `guard`'s.
 pub fn home(origin: &str, guard: &Guard) -> Reply {
     let [state, title, detail] = match guard {
         Guard::Open => [
@@ -54,7 +54,7 @@ pub fn home(origin: &str, guard: &Guard) -> Reply {
     reply
 }
 
-/// The page runs nothing, and loads its icon alone.
+/// Returns the page's policy. The page runs nothing, and loads its icon alone.
 fn policy() -> String {
     let hash = STANDARD.encode(Sha256::digest(STYLE));
     format!(
@@ -63,7 +63,7 @@ fn policy() -> String {
     )
 }
 
-/// Text as it stands in HTML.
+/// Escapes text for HTML.
 fn escaped(text: &str) -> String {
     [("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("\"", "&quot;"), ("'", "&#39;")]
         .into_iter()
@@ -104,7 +104,7 @@ mod tests {
         let page = home("http://a\"><script>alert('1')</script>&{version}", &Guard::Open).body;
         assert!(!page.contains("<script"), "{page}");
         assert!(page.contains("http://a&quot;&gt;&lt;script&gt;"));
-        // What the origin says is not replaced in turn.
+        // Placeholders in the origin are not replaced in turn.
         assert!(page.contains("&amp;{version}"));
     }
 

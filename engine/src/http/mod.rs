@@ -1,4 +1,4 @@
-//! What an HTTP request means, and how an answer is written: RFC 9110, without any I/O.
+//! The meaning of HTTP requests, and the form of answers: RFC 9110, without any I/O.
 //!
 //! The Worker [`route`]s a request by its method and path; the document's object reads the rest of it into an event
 //! ([`document_request`]) and writes the answer ([`reply`]). The shells move bytes.
@@ -39,7 +39,7 @@ pub trait Headers {
     fn get(&self, name: &str) -> Option<String>;
 }
 
-/// The value of `name` in a URL's query, decoded as a form's.
+/// Returns the value of `name` in a URL's query, decoded as a form's.
 pub fn query_value(query: &str, name: &str) -> Option<String> {
     query.split('&').find_map(|pair| {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -47,7 +47,7 @@ pub fn query_value(query: &str, name: &str) -> Option<String> {
     })
 }
 
-/// The names and values of a URL's query, decoded as a form's.
+/// Returns the names and values of a URL's query, decoded as a form's.
 pub fn query_pairs(query: &str) -> Vec<(String, String)> {
     let pairs = query.split('&').filter(|pair| !pair.is_empty());
     let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));

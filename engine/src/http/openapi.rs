@@ -123,7 +123,7 @@ fn paths() -> Map<String, Value> {
     paths.as_object().cloned().unwrap_or_default()
 }
 
-/// How long a socket stays open.
+/// The condition on which a socket stays open, for the descriptions of its routes.
 const SOCKET_READS: &str = "Send {\"ping\":0} at least once in every MiB that you receive: a socket whose client has not sent \
                             anything for 4 MiB is closed with 1012, and can be resumed.";
 

@@ -9,7 +9,8 @@ use blaze_schema::query::list;
 pub type Names = &'static [&'static str];
 
 impl Route {
-    /// The parameters that a request to this route may have; `None` where they are not Blaze's: a page's, a preflight's.
+    /// Returns the parameters that a request to this route may have; `None` if they are not Blaze's: a page's, a
+    /// preflight's.
     fn parameters(&self, request: &Request<'_>) -> Option<Names> {
         match self {
             Route::Document(_) => Some(document_request::parameters(request)),

@@ -1,4 +1,4 @@
-//! A query or an aggregation over HTTP: what is asked of which index objects, and how their answers become one.
+//! A query or an aggregation over HTTP: the questions to index objects, and the joining of their answers.
 
 use super::{Request, query_pairs};
 use crate::index::aggregate::{Aggregation, read_partial};
@@ -13,27 +13,28 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::borrow::Cow;
 
-/// What a request asks about a collection's documents.
+/// The question of a request about a collection's documents.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Question {
     /// The documents themselves.
     Query(Query),
-    /// What they come to.
+    /// An aggregation of them.
     Aggregate(Aggregation),
 }
 
-/// What is to be asked of index objects. One gives the whole answer; of several each gives a part, for
+/// The question to index objects. One object gives the whole answer; several give a part each, for
 /// [`Question::answer`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ask {
     /// The objects' names.
     pub objects: Vec<String>,
-    /// What each is asked, as [`event`] reads it.
+    /// The question to each object, as [`event`] reads it.
     pub body: String,
 }
 
 impl Ask {
-    /// A question for one index, passed on as it came: it is read there. `None` unless it is clear that one will do.
+    /// Passes a question for one index on as it came: the index reads it. `None` unless it is clear that one index
+    /// will do.
     pub fn of_one(kind: &str, body: &[u8], collections: &Collections) -> Option<Self> {
         #[derive(Deserialize)]
         struct From<'a> {
@@ -73,7 +74,7 @@ impl Question {
         Query::from_list(collection, &query_pairs(request.query)).map(Question::Query)
     }
 
-    /// The query whose documents the answer is of.
+    /// Returns the query whose documents the answer is of.
     pub fn of(&self) -> &Query {
         match self {
             Question::Query(query) => query,
@@ -81,7 +82,7 @@ impl Question {
         }
     }
 
-    /// What is to be asked of whom.
+    /// Returns the objects to ask, and the question to them.
     ///
     /// # Errors
     /// `failed-precondition` for a collection group that is not declared.
@@ -103,10 +104,10 @@ impl Question {
         Ok(Ask { objects, body })
     }
 
-    /// The answer from the parts of several objects.
+    /// Joins the parts that several objects gave to the answer.
     ///
     /// # Errors
-    /// `internal` for what no object gives.
+    /// `internal` for a part that no object gives.
     pub fn answer(&self, parts: &[String], now: Timestamp) -> Result<String, Error> {
         match self {
             Question::Query(query) => Page::merge(query, parts)?.render(query, now),
@@ -125,7 +126,7 @@ fn shard_body(kind: &str, query: Query) -> String {
     format!("{kind} {}", query.to_json())
 }
 
-/// The event of an [`Ask`]'s body.
+/// Reads the event of an [`Ask`]'s body.
 ///
 /// # Errors
 /// `internal` for anything else.

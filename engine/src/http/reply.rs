@@ -59,7 +59,7 @@ impl Reply {
             }
             Answer::Missing { version } => missing(path, version),
             Answer::Deleted { version } => {
-                // Who deleted must be able to tell older states from newer ones.
+                // The client that deleted must be able to tell older states from newer ones.
                 let mut reply = Reply::empty(204);
                 reply.versioned(version);
                 reply
@@ -75,14 +75,14 @@ impl Reply {
         }
     }
 
-    /// The version as the entity tag.
+    /// Adds the version as the entity tag.
     fn versioned(&mut self, version: u64) {
         self.headers.push(("etag", format!("\"{version}\"")));
     }
 }
 
-/// 404 for a read of a document that does not exist. Its members `path` and `version` tell it from 404 of an unknown
-/// route (RFC 9457 section 3.2).
+/// Answers 404 to a read of a document that does not exist. Its members `path` and `version` tell it from 404 of an
+/// unknown route (RFC 9457 section 3.2).
 fn missing(path: &DocumentPath, version: u64) -> Reply {
     let error = Error::new(Code::NotFound, format!("the document {path} does not exist"));
     let problem =

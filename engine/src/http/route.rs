@@ -1,4 +1,4 @@
-//! Which resource a request is for, by its method and path.
+//! The route of a request, by its method and path.
 
 use super::account_request;
 use super::admin_request;
@@ -7,7 +7,7 @@ use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::REQUEST_URL_BYTES;
 use blaze_schema::path::{CollectionPath, DocumentPath, Path};
 
-/// What a request is for.
+/// A route: the resource that a request is for.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Route {
     /// A document's object answers.
@@ -32,9 +32,9 @@ pub enum Route {
     Group(String),
     /// `GET /v1/jwks.json`
     Jwks,
-    /// `GET /v1/accounts`: which ways there are to sign in.
+    /// `GET /v1/accounts`: the ways to sign in.
     SignIns,
-    /// What is below `/v1/accounts/`: see [`account_request`].
+    /// A resource below `/v1/accounts/`: see [`account_request`].
     Accounts,
     /// `POST /v1/commit`
     Commit,
@@ -47,7 +47,7 @@ pub enum Route {
 const DOCUMENT_METHODS: &str = "GET, HEAD, PUT, PATCH, DELETE";
 const COLLECTION_METHODS: &str = "GET, HEAD, POST";
 
-/// Refuses a URL that is too long to be looked at.
+/// Refuses a URL that is too long to be examined.
 ///
 /// # Errors
 /// 414 `invalid-argument`.

@@ -7,35 +7,36 @@ use super::reply::Reply;
 /// Names in lower case, and values.
 pub type Headers = &'static [(&'static str, &'static str)];
 
-/// Never guess another type than the one that is said: data that somebody wrote must not become a page (Fetch standard,
+/// Never guess another type than the declared one: data that somebody wrote must not become a page (Fetch standard,
 /// `X-Content-Type-Options`).
 const NO_SNIFFING: (&str, &str) = ("x-content-type-options", "nosniff");
 /// Pages of other origins cannot load it as a picture or script, and so into their process, where Spectre would read it
 /// (Fetch standard, `Cross-Origin-Resource-Policy`). What CORS lets them fetch they can.
 const SAME_ORIGIN: (&str, &str) = ("cross-origin-resource-policy", "same-origin");
-/// Pages of other origins may load it, those too that load nothing else (HTML standard, `Cross-Origin-Embedder-Policy`).
+/// Pages of other origins may load it, even those that load nothing else (HTML standard,
+/// `Cross-Origin-Embedder-Policy`).
 const CROSS_ORIGIN: (&str, &str) = ("cross-origin-resource-policy", "cross-origin");
-/// Paths name documents, which is nobody's business where a link leads (W3C, Referrer Policy).
+/// Paths name documents, which the site that a link leads to must not learn (W3C, Referrer Policy).
 const NO_REFERRER: (&str, &str) = ("referrer-policy", "no-referrer");
 /// An answer that is opened as a page loads nothing, runs nothing, and stands in no frame (CSP level 3; OWASP, REST
 /// Security Cheat Sheet, "Security Headers").
 const NO_CONTENT: (&str, &str) =
     ("content-security-policy", "default-src 'none'; frame-ancestors 'none'");
 
-/// Those of what a document's object answers, errors and answers to writes included: the fewest that matter, as each costs
-/// a read something. `no-cache` lets a browser keep the document and ask with its `ETag` (RFC 9111 section 5.2.2.4);
-/// `private` keeps it out of caches that others share, also where the request had no `Authorization`, as rules may look
-/// at anything (section 5.2.2.7). What a write is answered no cache keeps anyway (RFC 9110 sections 9.3.3 to 9.3.5), and
-/// an error has no `ETag`.
+/// Headers of the answers of a document's object, errors and answers to writes included: the fewest that matter, as
+/// each costs a read something. `no-cache` lets a browser keep the document and ask with its `ETag` (RFC 9111 section
+/// 5.2.2.4). `private` keeps it out of caches that others share, even if the request had no `Authorization`, as rules
+/// may look at anything (section 5.2.2.7). No cache keeps the answer to a write anyway (RFC 9110 sections 9.3.3 to
+/// 9.3.5), and an error has no `ETag`.
 pub const DOCUMENT: Headers = &[NO_SNIFFING, ("cache-control", "private, no-cache")];
 
-/// Those of every other answer of the API: results of queries, errors, tokens. `no-store`, as nothing names their state
-/// (RFC 9111 section 5.2.2.5; for tokens RFC 6749 section 5.1).
+/// Headers of every other answer of the API: results of queries, errors, tokens. `no-store`, as nothing names their
+/// state (RFC 9111 section 5.2.2.5; for tokens RFC 6749 section 5.1).
 pub const ANSWER: Headers =
     &[NO_SNIFFING, ("cache-control", "no-store"), SAME_ORIGIN, NO_REFERRER, NO_CONTENT];
 
-/// Those of what everybody may know and is asked for often: `/v1/jwks.json`, `/v1/openapi.json`. Caches keep it for five
-/// minutes, by which a new key must be published before it signs.
+/// Headers of the answers that everybody may know and that are asked for often: `/v1/jwks.json`, `/v1/openapi.json`.
+/// Caches keep them for five minutes, by which a new key must be published before it signs.
 pub const PUBLISHED: Headers = &[
     NO_SNIFFING,
     ("cache-control", "public, max-age=300"),
@@ -45,7 +46,8 @@ pub const PUBLISHED: Headers = &[
     NO_CONTENT,
 ];
 
-/// Those of the client's files: pages of any origin import them, as nothing in them is secret or says who asks.
+/// Headers of the client's files. Pages of any origin import them: nothing in them is secret or identifies the
+/// caller.
 pub const CLIENT: Headers = &[
     NO_SNIFFING,
     ("cache-control", "no-cache"),
@@ -56,14 +58,14 @@ pub const CLIENT: Headers = &[
 /// The folder of the client's files.
 const CLIENT_FOLDER: &str = "/client/";
 
-/// The headers of the file at `path`.
+/// Returns the headers of the file at `path`.
 pub fn of_file(path: &str) -> Headers {
     if path.starts_with(CLIENT_FOLDER) { CLIENT } else { PAGE }
 }
 
 /// True if `path` may be an address of the page at `/`, which is served where there is no such file. `accept` is the
-/// request's: what has the name of a file is an address only to who asks for `text/html`, as browsers do for pages and not
-/// for their parts.
+/// request's header. A path that ends like a file name is an address only for a client that asks for `text/html`, as
+/// browsers do for pages and not for their parts.
 pub fn is_address(path: &str, accept: Option<&str>) -> bool {
     let is_file = path.rsplit('/').next().is_some_and(|name| name.contains('.'));
     let accepts = |kind: &str| accept.is_some_and(|accept| accept.contains(kind));
@@ -71,10 +73,10 @@ pub fn is_address(path: &str, accept: Option<&str>) -> bool {
     path == "/" || (is_accepted && !path.starts_with(CLIENT_FOLDER))
 }
 
-/// Those of the demo's pages and files. The page loads scripts, styles, its icon and data from its own origin and nowhere
-/// else; `'wasm-unsafe-eval'` lets it compile WebAssembly, and no text as JavaScript (CSP level 3).
-/// `'self'` covers sockets of the same host; `base-uri` and `form-action` do not fall back to `default-src`.
-/// `no-cache`, as file names have no hash of what is in them.
+/// Headers of the demo's pages and files. The page loads scripts, styles, its icon and data from its own origin and
+/// nowhere else; `'wasm-unsafe-eval'` lets it compile WebAssembly, and no text as JavaScript (CSP level 3). `'self'`
+/// covers sockets of the same host; `base-uri` and `form-action` do not fall back to `default-src`. `no-cache`, as
+/// file names have no hash of what is in them.
 pub const PAGE: Headers = &[
     NO_SNIFFING,
     ("cache-control", "no-cache"),
@@ -87,7 +89,7 @@ pub const PAGE: Headers = &[
     // policies").
     ("cross-origin-opener-policy", "same-origin"),
     NO_REFERRER,
-    // It asks for none of them (W3C, Permissions Policy).
+    // The page needs none of them (W3C, Permissions Policy).
     ("permissions-policy", "camera=(), geolocation=(), microphone=()"),
 ];
 
@@ -100,9 +102,9 @@ pub fn add(reply: &mut Reply, headers: Headers) {
     }
 }
 
-/// The file `_headers` that makes Cloudflare serve files with the headers of [`of_file`]: it serves them without asking the
-/// Worker (Workers documentation, "Static Assets: Headers"). What several rules name would be joined: a rule that begins
-/// with `!` takes away what an earlier one gave.
+/// Writes the file `_headers` that makes Cloudflare serve files with the headers of [`of_file`]: it serves them
+/// without asking the Worker (Workers documentation, "Static Assets: Headers"). A header that several rules name
+/// would be joined: a rule that begins with `!` takes away what an earlier one gave.
 pub fn headers_file() -> String {
     let line = |(name, value): &(&str, &str)| format!("  {name}: {value}\n");
     let differs = |one: &&(&str, &str), other: Headers| !other.contains(one);
@@ -162,7 +164,7 @@ mod tests {
         assert_eq!(reply.headers.len(), before.len() + ANSWER.len() - 1);
     }
 
-    /// The headers that Cloudflare gives a file: all rules that fit, in order.
+    /// Returns the headers that Cloudflare gives a file: those of all rules that fit, in order.
     fn served(path: &str) -> Vec<(String, String)> {
         let mut headers: Vec<(String, String)> = Vec::new();
         let mut fits = false;

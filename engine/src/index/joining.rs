@@ -1,4 +1,4 @@
-//! How the documents that were there before a collection group was declared join its index.
+//! Joining: the documents that existed before a collection group was declared are added to the group's index.
 //!
 //! ```text
 //! awake ──list──▶ nothing is missing: whole
@@ -6,9 +6,10 @@
 //!    └── everything is erased: a collection changed while it was in no group
 //! ```
 //!
-//! Until it is whole the index answers no query. It goes on at every alarm, from its row, with a page of one collection's
-//! documents; what is written meanwhile comes by itself, and a document that comes twice is applied once. That it is whole
-//! is known until its object loses its memory: collections may be in no group for a while, and then be again.
+//! The index answers no query until it is whole. Each alarm continues from the row, with a page of one collection's
+//! documents. Documents written meanwhile arrive by themselves, and a document that arrives twice is applied once.
+//! The object forgets that the index is whole when it loses its memory: collections may be in no group for a while,
+//! and then in one again.
 
 use super::registry::{self, Page, Question, Seen};
 use super::settings::Settings;
@@ -16,50 +17,51 @@ use crate::store::{Change, Store};
 use blaze_schema::error::{Code, Error};
 use serde::{Deserialize, Serialize};
 
-/// The row that says how far it is.
+/// The row that keeps the progress.
 const JOINING: &[u8] = b"j";
 
-/// How far it is.
+/// Progress of the joining.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Progress {
-    /// Indexes that are still to be asked for their documents; the first has been in part.
+    /// Indexes that have not given all their documents; the first may have given some.
     waiting: Vec<String>,
-    /// Where to go on in the first: the key after which its documents were not asked for.
+    /// Position in the first index: the key after which its documents were not asked for, in hexadecimal digits; empty
+    /// at its start.
     after: String,
-    /// What the registry has named.
+    /// Position in the registry's notes.
     seen: Seen,
-    /// Documents that have joined.
+    /// Number of documents that have joined.
     documents: u64,
 }
 
-/// A question to another object: its name and the message.
+/// A question to another object: the object's name and the message.
 pub(crate) type Call = (String, String);
 
-/// What a collection's index is asked for: documents for one shard of the group's index.
+/// A request to a collection's index: documents for one shard of the group's index.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Pull {
     pub(crate) shard: u32,
     pub(crate) shards: u32,
-    /// The key after which to go on, in hexadecimal digits; empty at first.
+    /// The key after which to continue, in hexadecimal digits; empty at first.
     pub(crate) after: String,
 }
 
-/// What it answers.
+/// The answer to a [`Pull`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Pulled {
     pub(crate) rows: Vec<String>,
-    /// Where to go on, if there are more.
+    /// The key after which to continue; `None` if there are no more documents.
     pub(crate) after: Option<String>,
 }
 
-/// What an answer to a [`Call`] leads to.
+/// The consequence of an answer to a [`Call`].
 #[derive(Debug, PartialEq)]
 pub(crate) enum Next {
-    /// Nothing: it is of another state, or there is nothing to do.
+    /// The answer is to a call of another state, or there is nothing to do.
     Nothing,
     /// Another call is to be made, at an alarm soon.
     GoOn,
-    /// These documents are to be applied; then [`Joining::applied`].
+    /// These documents must be applied, followed by [`Joining::applied`].
     Apply(Pulled),
 }
 
@@ -69,7 +71,7 @@ pub(crate) struct Joining {
     id: String,
     shard: u32,
     shards: u32,
-    /// While it is not, collections change without it.
+    /// True if the settings declare the group. While they do not, collections change without telling its index.
     is_declared: bool,
     /// `None` until the row is read.
     progress: Option<Progress>,
@@ -100,7 +102,7 @@ impl Joining {
         Ok(self.progress.get_or_insert_default())
     }
 
-    /// The call without which a query can neither be answered nor refused.
+    /// Returns the call without which a query can neither be answered nor refused.
     ///
     /// # Errors
     /// The store's.
@@ -111,7 +113,7 @@ impl Joining {
         self.call(store).map(Some)
     }
 
-    /// The call that an alarm makes, while documents may be missing.
+    /// Returns the call that an alarm makes while documents may be missing.
     ///
     /// # Errors
     /// The store's.
@@ -124,7 +126,7 @@ impl Joining {
         self.call(store).map(Some)
     }
 
-    /// True if an alarm is to be set, for the joining to go on; it counts as set then.
+    /// Returns whether an alarm must be set for the joining to go on. The alarm then counts as set.
     pub(crate) fn wants_alarm(&mut self) -> bool {
         !self.is_whole && self.is_declared && !std::mem::replace(&mut self.has_alarm, true)
     }
@@ -149,7 +151,7 @@ impl Joining {
     /// Takes the answer to a call.
     ///
     /// # Errors
-    /// The store's; `internal` for what no object answers.
+    /// The store's; `internal` for an answer that no object gives.
     pub(crate) fn told(
         &mut self,
         store: &mut impl Store,
@@ -171,7 +173,7 @@ impl Joining {
         self.keep(store, Progress { waiting: indexes, after: String::new(), seen, ..progress })
     }
 
-    /// Takes note that documents were applied.
+    /// Notes that documents were applied.
     ///
     /// # Errors
     /// The store's.
@@ -199,10 +201,10 @@ impl Joining {
         Ok(Next::GoOn)
     }
 
-    /// Refuses, while documents are missing.
+    /// Refuses a query while documents are missing.
     ///
     /// # Errors
-    /// `failed-precondition` that says how far it is and what to do; the store's.
+    /// `failed-precondition` with the progress and what to do; the store's.
     pub(crate) fn check(&mut self, store: &impl Store) -> Result<(), Error> {
         let State { whole, documents } = self.state(store)?;
         if whole {
@@ -219,7 +221,7 @@ impl Joining {
         ))
     }
 
-    /// How far it is.
+    /// Returns the progress.
     ///
     /// # Errors
     /// The store's.
@@ -228,12 +230,12 @@ impl Joining {
     }
 }
 
-/// How far a shard of a group's index is.
+/// Progress of a shard of a group's index.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct State {
-    /// No document is missing.
+    /// True if no document is missing.
     pub(crate) whole: bool,
-    /// Documents that have joined late.
+    /// Number of documents that have joined late.
     pub(crate) documents: u64,
 }
 

@@ -1,8 +1,8 @@
-//! An index's object: the index, and what its object and those of others tell each other about groups.
+//! An index's object: the index, and the messages about groups between its object and others.
 //!
-//! An index of a collection is noted by the [registry](super::registry) before its first update is acknowledged: a
-//! document tells its indexes until they acknowledge it, so no collection with documents is ever unknown. Should its
-//! group be declared, and then not any more, the first update after that has the group's index erased.
+//! The [registry](super::registry) notes an index of a collection before the index acknowledges its first update. A
+//! document tells its indexes until they acknowledge it, so no collection with documents is ever unknown. If the
+//! collection's group was declared and no longer is, the first update after that erases the group's index.
 
 use super::entries::DOCUMENT;
 use super::joining::{Call, Joining, Next, Pull, Pulled, broken};
@@ -17,25 +17,25 @@ use blaze_schema::message::error_text;
 use blaze_schema::query::Source;
 use blaze_schema::timestamp::Timestamp;
 
-/// The row of a collection's index that says whether its group has been told of every document: `1` or `0`.
+/// The row of a collection's index: `1` if its group has been told of every document, else `0`.
 const IN_GROUP: &[u8] = b"i";
-/// The message that has a group's index erased.
+/// The message that erases a group's index.
 const ERASE: &str = "erase";
-/// The message that asks a group's index how far it is, and sets it going.
+/// The message that asks a group's index for its progress, and starts the joining.
 pub const JOIN: &str = "join";
 
 /// Documents that are read at once while bytes are counted.
 const CHUNK: usize = 16;
 
-/// What came of an event.
+/// The result of an event.
 #[derive(Debug, Default, PartialEq)]
 pub struct Reaction {
-    /// What is to be done.
+    /// Effects to carry out.
     pub effects: Vec<Effect>,
-    /// Objects to be asked, each with its message. Their answers go to [`Object::told`]; then the event happens again,
-    /// whose answer is void until then. An alarm does not happen again.
+    /// Objects to ask, each with its message. Their answers go to [`Object::told`]; then the event is repeated, and
+    /// only its last answer counts. An alarm is not repeated.
     pub calls: Vec<Call>,
-    /// True if everything that the object keeps is to be erased, alarm and memory included.
+    /// True if everything that the object keeps must be erased, alarm and memory included.
     pub erase: bool,
 }
 
@@ -62,17 +62,17 @@ enum Kind {
     Collection {
         id: String,
         settings: Settings,
-        /// The row; `None` until it is read.
+        /// The value of the row [`IN_GROUP`]: the outer `None` until it is read, the inner one if there is no row.
         in_group: Option<Option<bool>>,
     },
     Group(Joining),
 }
 
 impl Object {
-    /// The object of this name. Reads nothing yet.
+    /// Creates the object of this name. Reads nothing yet.
     ///
     /// # Errors
-    /// `internal` for what is no name of an index.
+    /// `internal` if the name is not an index's.
     pub fn new(name: &str, collections: &Collections) -> Result<Self, Error> {
         let (source, settings) = shard::by_name(name, collections)?;
         let kind = match &source {
@@ -89,7 +89,7 @@ impl Object {
         Ok(Object { name: name.to_owned(), index: Index::new(source, settings), kind })
     }
 
-    /// The calls without which a query cannot be answered nor refused.
+    /// Returns the calls without which a query can neither be answered nor refused.
     ///
     /// # Errors
     /// The store's.
@@ -100,7 +100,7 @@ impl Object {
         }
     }
 
-    /// One step. `random` is 128 fresh random bits.
+    /// Handles one event. `random` is 128 fresh random bits.
     pub fn handle(
         &mut self,
         store: &mut impl Store,
@@ -152,7 +152,7 @@ impl Object {
         reaction
     }
 
-    /// The calls without which an update of a collection's index is not acknowledged.
+    /// Returns the calls that must be answered before an update of a collection's index is acknowledged.
     fn memberships(&mut self, store: &mut impl Store) -> Result<Vec<Call>, Error> {
         let Kind::Collection { id, settings, in_group } = &mut self.kind else {
             return Ok(Vec::new());
@@ -166,7 +166,7 @@ impl Object {
             return Ok(Vec::new());
         }
         if before == Some(false) {
-            // From now on the group's index is told of every change; what was noted of earlier ones stays noted.
+            // From now on the group's index is told of every change; the note about earlier ones stays.
             store.commit(&[Change::Put(IN_GROUP, b"1")])?;
             *in_group = Some(Some(true));
             return Ok(Vec::new());
@@ -183,7 +183,7 @@ impl Object {
         Ok(calls)
     }
 
-    /// Takes the answers to the calls of a [`Reaction`], in their order; `None` where one was not answered.
+    /// Takes the answers to the calls of a [`Reaction`], in their order; `None` if one was not answered.
     ///
     /// # Errors
     /// The store's.
@@ -241,7 +241,7 @@ impl Object {
     /// Answers a message of another object, or of an administrator.
     ///
     /// # Errors
-    /// The store's; `internal` for what nobody asks.
+    /// The store's; `internal` for a message that no object sends.
     pub fn asked(
         &mut self,
         store: &mut impl Store,
@@ -288,7 +288,8 @@ fn is_done(effects: &[Effect]) -> bool {
     effects.iter().any(|effect| matches!(effect, Effect::Answer(Ok(_))))
 }
 
-/// Documents of a collection's index that belong to one shard of its group's, in the order of their names.
+/// Reads documents of a collection's index that belong to one shard of its group's index, in the order of their
+/// names.
 fn pulled(store: &impl Store, pull: &Pull) -> Result<Pulled, Error> {
     let after = from_hex(&pull.after)
         .ok_or_else(|| Error::new(Code::Internal, "a place in an index that is none"))?;

@@ -30,7 +30,7 @@ struct World {
     places: BTreeMap<String, Place>,
     versions: BTreeMap<String, u64>,
     there: BTreeSet<String>,
-    /// How many calls are answered before one is not.
+    /// Number of calls that are answered before one is lost; `None` if none is lost.
     until_lost: Option<usize>,
 }
 
@@ -53,7 +53,7 @@ impl World {
         }
     }
 
-    /// Other settings: everything starts anew.
+    /// Deploys other settings: everything starts anew.
     fn deploy(&mut self, collections: &Value) {
         self.collections = Collections::parse(&collections.to_string()).unwrap();
         self.forget();
@@ -87,7 +87,7 @@ impl World {
         }
     }
 
-    /// As `shim.js` settles a step: until it lacks nothing.
+    /// Settles a step as `shim.js` does: repeats it until it lacks nothing.
     fn settle<T>(
         &mut self,
         name: &str,
@@ -139,7 +139,7 @@ impl World {
         self.settle(name, step).map(|((), effects)| effects)
     }
 
-    /// Writes a document, or deletes it; its indexes are told until they acknowledge it.
+    /// Writes a document, or deletes it; tells its indexes until they acknowledge the change.
     fn write(&mut self, path: &str, is_there: bool) {
         let version = self.versions.entry(path.to_owned()).or_default();
         *version += 1;
@@ -171,7 +171,7 @@ impl World {
         shard::of_source(&Source::Group(id.to_owned()), &self.collections).unwrap()
     }
 
-    /// The paths that a query of the group answers.
+    /// Returns the paths that a query of the group finds.
     fn query(&mut self, id: &str) -> Result<BTreeSet<String>, Error> {
         let query = Query::from_json(json!({"from": {"group": id}})).unwrap();
         let mut found = BTreeSet::new();
@@ -224,7 +224,7 @@ fn refusal(answer: Result<BTreeSet<String>, Error>) -> String {
     error.detail
 }
 
-/// 500 documents in five collections, and some of others.
+/// Makes a world of 500 documents in five collections, and some in others.
 fn filled() -> World {
     let mut world = World::new(&json!({}));
     for number in 0..500 {
@@ -279,7 +279,8 @@ fn a_group_that_is_declared_late_answers_when_all_documents_have_joined() {
     }
 }
 
-/// How many documents a page has that a collection's index of `count` documents gives, each of so many bytes and more.
+/// Pulls a page from a collection's index of `count` documents, each a little larger than `bytes`. Returns the number
+/// of documents, and whether there are more.
 fn page_of(count: usize, bytes: usize) -> (usize, bool) {
     let mut world = World::new(&json!({"m": {"group": true}}));
     for number in 0..count {
@@ -298,7 +299,7 @@ fn page_of(count: usize, bytes: usize) -> (usize, bool) {
 fn so_many_documents_and_bytes_join_at_a_time() {
     assert_eq!(page_of(JOINING_DOCUMENTS - 1, 0), (JOINING_DOCUMENTS - 1, false));
     assert_eq!(page_of(JOINING_DOCUMENTS + 1, 0), (JOINING_DOCUMENTS, true));
-    // 16 are read at once: those after that are left for the next time.
+    // 16 are read at once; the rest is left for the next page.
     assert_eq!(page_of(20, JOINING_BYTES / 16), (16, true));
     assert_eq!(page_of(20, JOINING_BYTES / 20), (20, false));
 }

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Question {
-    /// Takes note of an index of a collection.
+    /// Notes an index of a collection.
     Add {
         /// The collection's id.
         id: String,
@@ -34,30 +34,30 @@ pub(crate) enum Question {
         /// True if the group's index is erased.
         erased: bool,
     },
-    /// Names indexes whose documents the group's index lacks.
+    /// Lists indexes whose documents the group's index lacks.
     List {
-        /// The id.
+        /// The collections' id.
         id: String,
-        /// What was named already.
+        /// Position after the notes already listed.
         seen: Seen,
     },
 }
 
-/// How far the notes are known: the last numbers.
+/// Position in the notes: the last numbers listed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Seen {
     apart: u64,
     joined: u64,
 }
 
-/// Indexes that are noted, in the order in which they were; none where all are known.
+/// A page of noted indexes, in the order of their notes; empty if all are known.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Page {
     pub(crate) indexes: Vec<String>,
     pub(crate) seen: Seen,
 }
 
-/// The name of the object that is asked about an id.
+/// Returns the name of the object that keeps an id's notes.
 pub(crate) fn object(id: &str) -> String {
     format!("k/{}", of_few(id, REGISTRIES))
 }
@@ -70,7 +70,7 @@ pub fn is_registry(name: &str) -> bool {
 /// Answers a question.
 ///
 /// # Errors
-/// The store's; `internal` for what nobody asks.
+/// The store's; `internal` for a question that no object asks.
 pub fn answer(store: &mut impl Store, question: &str) -> Result<String, Error> {
     let broken = |error: serde_json::Error| Error::new(Code::Internal, error.to_string());
     match serde_json::from_str(question).map_err(broken)? {
@@ -117,7 +117,8 @@ fn add(
     Ok(())
 }
 
-/// Those that are apart; then, where the group's index was erased, those that were noted until then.
+/// Lists the indexes that had documents before their group was declared; then, if the group's index was erased, the
+/// others that were noted before that.
 fn list(store: &impl Store, id: &str, seen: Seen) -> Result<Page, Error> {
     let mut page = Page { indexes: Vec::new(), seen };
     page.seen.apart = page.fill(store, id, b'a', seen.apart, u64::MAX)?;
@@ -130,7 +131,7 @@ fn list(store: &impl Store, id: &str, seen: Seen) -> Result<Page, Error> {
 }
 
 impl Page {
-    /// Adds indexes whose numbers are greater than `after`, and at most `last`; the last of their numbers.
+    /// Adds indexes whose numbers are greater than `after` and at most `last`. Returns the last number added.
     fn fill(
         &mut self,
         store: &impl Store,

@@ -1,6 +1,6 @@
-//! One live result of the parts that the shards of a collection have.
+//! The merger of the parts that the shards of a collection have: one live result.
 //!
-//! Each shard keeps the first documents of its own part. What is seen is the first of all of them, so a change of one
+//! Each shard keeps the first documents of its own part. The client sees the first of all of them, so a change of one
 //! part may bring in a document of another; it is here already.
 
 use crate::index::live::steps::{Entry, Step, steps};
@@ -26,9 +26,9 @@ pub(super) struct Merge {
     parts: Vec<Option<Vec<Held>>>,
     /// By shard, the first frames of a result whose last one is not there yet.
     begun: Vec<Option<Changes>>,
-    /// What the client has: paths, and what tells the states of the documents apart.
+    /// The result that the client has: paths, and numbers that tell the states of the documents apart.
     shown: Vec<(String, u64)>,
-    /// The digest of what the client came with; until all parts are there.
+    /// The digest of the result with which the client came, until all parts are there.
     resumed: Option<u64>,
     has_begun: bool,
 }
@@ -54,7 +54,7 @@ impl Held {
     }
 }
 
-/// A change of a document that is seen, as the shard told it.
+/// A change of a document that is seen, as the shard sent it.
 struct Told {
     path: String,
     text: Option<(String, u64, String)>,
@@ -66,7 +66,7 @@ fn broken() -> Error {
 
 impl Merge {
     /// # Errors
-    /// Those of the query's page token: it has none.
+    /// The errors of the query's page token: it has none.
     pub(super) fn new(query: Query, shards: usize, resume: Option<&str>) -> Result<Self, Error> {
         Ok(Merge {
             request: Request::owned(query)?,
@@ -81,7 +81,8 @@ impl Merge {
     /// Takes a shard's frame. Returns the client's, none if nothing changes for it.
     ///
     /// # Errors
-    /// `internal` for what no shard sends; `resource-exhausted` for a result that is too large, though no part of it is.
+    /// `internal` for a frame that no shard sends; `resource-exhausted` for a result that is too large, though no
+    /// part of it is.
     pub(super) fn frame(&mut self, part: usize, text: &str) -> Result<Vec<String>, Error> {
         let frame: Value = serde_json::from_str(text).map_err(|_| broken())?;
         let changes = Changes::from_json(frame).ok_or_else(broken)?;
@@ -102,7 +103,7 @@ impl Merge {
         self.show(&told, changes.reset && self.has_begun)
     }
 
-    /// What the client is to see now, as changes of what it has.
+    /// Returns the result that the client must see now, as changes of the result that it has.
     fn show(&mut self, told: &[Told], reset: bool) -> Result<Vec<String>, Error> {
         let mut all: Vec<&Held> = self.parts.iter().flatten().flatten().collect();
         all.sort_by(|a, b| a.sort_key.cmp(&b.sort_key));
@@ -176,7 +177,7 @@ impl Merge {
     }
 }
 
-/// Applies a change to a part. What was told of a document that stays.
+/// Applies a change to a part. Returns the change of a document that stays, as the shard sent it.
 fn apply(
     request: &Request<'_>,
     part: &mut Vec<Held>,

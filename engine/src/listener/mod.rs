@@ -4,8 +4,8 @@
 //! Their frames are passed on with the target's number; parts of a query are [`merge`]d. Nothing here outlives the
 //! socket: when anything behind it is lost, the client's socket ends too, and the client comes back with what it has.
 //!
-//! A client that does not read is cut off ([`Unread`]). The first results of many targets would look like that, so sockets
-//! behind it are opened a few at a time, and not while the client has much to read.
+//! A client that does not read is cut off ([`Unread`]). The first results of many targets would look like that, so
+//! sockets behind it are opened a few at a time, and not while the client has much to read.
 //!
 //! [`writes`] are carried out one after the other, in the order in which they came.
 
@@ -41,7 +41,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use writes::Writes;
 
-/// What happens to a listener.
+/// An event of a listener.
 #[derive(Clone, Debug)]
 pub enum Event {
     /// The client sent a text frame.
@@ -49,18 +49,18 @@ pub enum Event {
         /// The frame.
         text: String,
     },
-    /// The outcome of [`Effect::Identify`], or who came with a token to begin with.
+    /// The outcome of [`Effect::Identify`], or the identity with which the client came.
     Identified {
         /// The token; empty for none.
         token: String,
-        /// Who sent it, if it is a good one; `None` is anonymous.
+        /// The sender of the token, or why the token is refused; `None` is anonymous.
         auth: Result<Option<Rc<Auth>>, Error>,
     },
     /// The outcome of [`Effect::Lookup`].
     LookedUp {
         /// The target that it is for.
         target: u64,
-        /// What was found.
+        /// The documents that were found.
         lookups: Lookups,
     },
     /// Time has passed, or the rules have changed.
@@ -84,17 +84,17 @@ pub enum Event {
     },
     /// The outcome of [`Effect::Write`].
     Written {
-        /// The frame that answers it; `None` when its outcome is unknown.
+        /// The frame that answers it; `None` if its outcome is unknown.
         answer: Option<String>,
     },
 }
 
-/// What is to be done, in this order.
+/// An action for the shell. Effects are carried out in their order.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
     /// Send a frame to the client.
     Send(String),
-    /// Who sent this token? Then [`Event::Identified`], before any other message of the client.
+    /// Identify the sender of this token. Then [`Event::Identified`], before any other message of the client.
     Identify {
         /// The token.
         token: String,
@@ -103,7 +103,7 @@ pub enum Effect {
     Lookup {
         /// The target that it is for.
         target: u64,
-        /// Which documents.
+        /// The documents.
         paths: BTreeSet<DocumentPath>,
     },
     /// Send a frame to a socket behind a target.
@@ -115,9 +115,9 @@ pub enum Effect {
     },
     /// Open a socket to an object.
     Open {
-        /// What this socket is called from now on.
+        /// The number of the new socket.
         upstream: u64,
-        /// Which object.
+        /// The object.
         object: Upstream,
     },
     /// Close that socket.
@@ -125,8 +125,8 @@ pub enum Effect {
         /// The socket's number.
         upstream: u64,
     },
-    /// Pass the client's frame, a write, to the document's object. Then [`Event::Written`]; there is no other one of
-    /// these before that.
+    /// Pass the client's frame, a write, to the document's object. Then [`Event::Written`]; no other write is passed
+    /// on before that.
     Write {
         /// The document.
         path: DocumentPath,
@@ -134,7 +134,7 @@ pub enum Effect {
         text: String,
         /// The token of the client; empty for none.
         token: String,
-        /// After so many milliseconds its outcome is unknown.
+        /// Milliseconds after which its outcome is unknown.
         within_ms: u32,
     },
     /// Close the client's socket.
@@ -144,30 +144,30 @@ pub enum Effect {
         /// The close frame's reason; empty for none.
         reason: &'static str,
     },
-    /// Log why something was refused.
+    /// Log the reason of a refusal.
     Log(String),
 }
 
-/// The end of a socket whose client opens another one, and goes on with what it has.
+/// The end of a socket whose client reconnects, and goes on with what it has.
 const RESUME: Effect = Effect::End { code: 1012, reason: "" };
 
-/// What an upstream socket is of.
+/// The source of an upstream socket.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Upstream {
     /// A document, from a version of an epoch on.
     Document {
         /// The document.
         path: DocumentPath,
-        /// What the client has.
+        /// The version and epoch that the client has; `None` if it has none.
         since: Option<(u64, String)>,
     },
     /// A live query's part of one index.
     Index {
         /// The object's name.
         name: String,
-        /// What [`Subscription::parse`] reads.
+        /// The query, as [`Subscription::parse`] reads it.
         subscription: String,
-        /// What the client has.
+        /// The position from which the client resumes; `None` if it begins anew.
         resume: Option<String>,
     },
 }
@@ -178,49 +178,49 @@ pub struct Listener {
     collections: Rc<Collections>,
     guard: Guard,
     now: Timestamp,
-    /// Who the client is, and the token that says so; empty for none.
+    /// The client's identity, and the token that proves it; empty for none.
     auth: Option<Rc<Auth>>,
     token: String,
     /// The version of the rules that documents were opened under.
     version: Option<u64>,
     targets: BTreeMap<u64, Target>,
-    /// Upstream sockets, and what is known of each.
+    /// Upstream sockets, and the state of each.
     upstreams: BTreeMap<u64, Behind>,
     pings: Pings,
     last_upstream: u64,
-    /// Upstream sockets that are not to be opened yet.
+    /// Upstream sockets that must not be opened yet.
     waiting: VecDeque<(u64, Upstream)>,
-    /// Those that are being opened or owe their first frame, and whether it may be that there is none to come.
+    /// Upstream sockets that are being opened or owe their first frame; true if there may be no first frame.
     opening: BTreeMap<u64, bool>,
-    /// What the client has not been seen to read.
+    /// The bytes that the client has not been seen to read.
     unread: Unread,
     writes: Writes,
-    /// Requests to objects that were made for this socket.
+    /// Number of requests made to objects for this socket.
     requests: u32,
 }
 
-/// A socket behind a target.
+/// An upstream socket of a target.
 #[derive(Debug)]
 struct Behind {
     target: u64,
-    /// The bytes it delivered that were not acknowledged to it.
+    /// Bytes that it delivered and that were not acknowledged to it.
     unacknowledged: usize,
 }
 
 #[derive(Debug)]
 struct Target {
-    /// Of a query: whether it may be asked, or that this is being found out.
+    /// Of a query: its permission, which may be undecided.
     permission: Option<Permission>,
     upstreams: Vec<u64>,
-    /// What makes one result of several parts.
+    /// The merger of several parts into one result.
     merge: Option<Merge>,
-    /// True if the next frame belongs to the first result, or to one whose first frames were sent: it gets through even to a
-    /// client that is far behind. How much of that there can be is bounded by [`OPENING_UPSTREAMS`].
+    /// True if the next frame belongs to the first result, or to one whose first frames were sent: it gets through
+    /// even to a client that is far behind. [`OPENING_UPSTREAMS`] bounds how much of that there can be.
     is_continued: bool,
 }
 
 impl Listener {
-    /// A socket without targets.
+    /// Creates a socket without targets.
     pub fn new(collections: Rc<Collections>) -> Self {
         Listener {
             collections,
@@ -241,12 +241,12 @@ impl Listener {
         }
     }
 
-    /// Who the client is, as far as is known: empty for nobody in particular.
+    /// Returns the client's `uid`, as far as it is known; empty for an anonymous one.
     pub fn uid(&self) -> &str {
         self.auth.as_ref().map_or("", |auth| &auth.uid)
     }
 
-    /// One step, at a time, under rules.
+    /// Handles one event, at time `now`, under rules.
     pub fn handle(&mut self, now: Timestamp, guard: &Guard, event: Event) -> Vec<Effect> {
         self.now = now;
         self.guard.clone_from(guard);
@@ -294,8 +294,8 @@ impl Listener {
         }
     }
 
-    /// Counts what a step asks of objects, and ends the socket before it is too much: but not while a write is under
-    /// way, whose answer the client waits for.
+    /// Counts the requests that a step makes to objects, and ends the socket before there are too many: but not while
+    /// a write is under way, whose answer the client waits for.
     fn count(&mut self, effects: &mut Vec<Effect>) {
         let made = effects.iter().map(|effect| match effect {
             Effect::Open { .. } | Effect::Write { .. } => 1,
@@ -338,7 +338,7 @@ impl Listener {
 
     /// Answers a ping: 0 at once, another one after everything behind the socket has.
     fn ping(&mut self, number: i64, effects: &mut Vec<Effect>) -> Result<(), Error> {
-        // One that is not open yet delivers a result that is of later.
+        // A socket that is not open yet delivers a later result.
         let waits = |upstream: &u64| self.waiting.iter().any(|(waiting, _)| waiting == upstream);
         let open: BTreeSet<u64> =
             self.upstreams.keys().copied().filter(|upstream| !waits(upstream)).collect();
@@ -374,7 +374,7 @@ impl Listener {
                 self.open(target, None, vec![Upstream::Document { path, since }], None);
             }
             Listen::Query { query, resume } => {
-                // What is wrong with it is said before it is asked whether it may be asked.
+                // A query's mistakes are told before its permission is decided.
                 self.query((*query).clone(), resume.clone())?;
                 let permission = Permission::new(*query, resume);
                 let waiting = Target {
@@ -416,12 +416,12 @@ impl Listener {
     ) -> Result<(Vec<Upstream>, Option<Merge>), Error> {
         query.explain = false;
         let whole = query.to_json().to_string();
-        // What is wrong with it is said here, once, and not by every shard.
+        // Mistakes are told here, once, and not by every shard.
         Subscription::parse(&whole)?;
         let names = shard::of_source(&query.from, &self.collections)?;
         let is_shard = names.len() > 1;
         let subscription = if is_shard { for_shard(&query).to_json().to_string() } else { whole };
-        // A shard is asked for its whole part: the parts that the client's result came from are nowhere any more.
+        // A shard is asked for its whole part: nothing keeps the parts that the client's result came from.
         let resumed = |_: &String| if is_shard { None } else { resume.clone() };
         let objects = names.iter().map(|name| Upstream::Index {
             name: name.clone(),

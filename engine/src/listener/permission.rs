@@ -1,5 +1,5 @@
-//! Whether the client may ask its live queries: when it begins, and again when the rules, its token or what the rules looked
-//! at may have changed.
+//! The permission for the client's live queries: it is decided when a query begins, and again when the rules, the
+//! client's token or the documents that the rules looked at may have changed.
 
 use super::{Effect, Listener, auth_text};
 use crate::auth::Auth;
@@ -11,14 +11,14 @@ use blaze_schema::message::{close_code, error_text};
 use blaze_schema::query::Query;
 use std::rc::Rc;
 
-/// A target's query, and what is known of whether it may be asked.
+/// A target's query, and the state of the decision whether it may be asked.
 #[derive(Debug)]
 pub(super) struct Permission {
     query: Query,
     resume: Option<String>,
-    /// What was looked up for the decision that is being made.
+    /// Documents that were looked up for the decision under way.
     lookups: Lookups,
-    /// The version of the rules that allowed it, and what that rests on; `None` until they did.
+    /// The version of the rules that allowed it, and what their decision rests on; `None` until they did.
     given: Option<(Option<u64>, Basis)>,
 }
 
@@ -27,7 +27,7 @@ impl Permission {
         Permission { query, resume, lookups: Lookups::new(), given: None }
     }
 
-    /// Whether it holds as long as the rules are those of `version`.
+    /// True if the permission holds as long as the rules are those of `version`.
     fn lasts(&self, version: Option<u64>) -> bool {
         self.given.is_some_and(|(given, basis)| given == version && !basis.lookups && !basis.time)
     }
@@ -101,7 +101,7 @@ impl Listener {
         }
     }
 
-    /// Asks the rules about everything that is listened to: for queries here, for documents where they are.
+    /// Asks the rules about every target again: about queries here, about documents in their objects.
     fn ask_anew(&mut self, effects: &mut Vec<Effect>) {
         self.version = self.guard.version();
         let targets: Vec<u64> = self.targets.keys().copied().collect();

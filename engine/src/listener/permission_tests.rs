@@ -1,4 +1,4 @@
-//! A client's socket under rules: which queries it may ask, for how long, and who it is.
+//! A client's socket under rules: the queries that it may ask, for how long, and its identity.
 
 use super::*;
 use crate::guard::Explain;
@@ -55,7 +55,7 @@ fn query(target: u64, from: &str, owner: &str) -> String {
     json!({"listen": {"target": target, "query": {"from": from, "where": filter}}}).to_string()
 }
 
-/// What happens, in short.
+/// Summarizes effects.
 fn told(effects: &[Effect]) -> String {
     let short = |effect: &Effect| match effect {
         Effect::Send(text) => {

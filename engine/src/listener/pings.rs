@@ -9,8 +9,8 @@
 //!    │◀─{"pong":7}──────┤  when all have answered
 //! ```
 //!
-//! So a client that has the pong has every change that was committed before its ping, in all targets whose first frame it
-//! has. An own write that was answered is one of these.
+//! So a client that has the pong has every change that was committed before its ping, in all targets whose first
+//! frame it has. An own write that was answered is one of these.
 
 use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::LISTENER_PINGS;
@@ -31,7 +31,7 @@ struct Ping {
 }
 
 impl Pings {
-    /// Begins to wait for these sockets.
+    /// Begins to wait for the answers of these sockets.
     ///
     /// # Errors
     /// `resource-exhausted` beyond [`LISTENER_PINGS`]: each becomes a message to every object.
@@ -44,7 +44,7 @@ impl Pings {
         Ok(())
     }
 
-    /// A socket answered a ping. Returns the pings that all have answered.
+    /// Takes a socket's answer to a ping. Returns the pings that all have answered.
     pub(super) fn answered(&mut self, upstream: u64, number: i64) -> Vec<i64> {
         let asked = |ping: &&mut Ping| ping.number == number && ping.upstreams.contains(&upstream);
         if let Some(ping) = self.waiting.iter_mut().find(asked) {
@@ -53,7 +53,7 @@ impl Pings {
         self.take_done()
     }
 
-    /// A socket was closed: nothing more comes of it. Returns the pings that all others have answered.
+    /// Removes a closed socket, which answers no more. Returns the pings that all others have answered.
     pub(super) fn closed(&mut self, upstream: u64) -> Vec<i64> {
         for ping in &mut self.waiting {
             ping.upstreams.remove(&upstream);

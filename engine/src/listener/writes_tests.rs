@@ -43,7 +43,7 @@ impl Bench {
         self.tell(Event::Written { answer });
     }
 
-    /// The writes that were begun since this was asked last.
+    /// Returns the writes that were begun since the last call.
     fn begun(&mut self) -> String {
         mem::take(&mut self.begun).join(" ")
     }
@@ -133,7 +133,7 @@ fn a_socket_ends_before_it_makes_more_requests_than_it_may() {
     bench.written("last", &Ok(1));
     assert_eq!((bench.begun().as_str(), bench.ended), ("", Some(1012)));
     assert!(bench.sent.pop().unwrap().contains("last"));
-    // What else is asked for counts as well.
+    // Requests to other objects count as well.
     let mut bench = Bench::new();
     for number in 0..LISTENER_REQUESTS {
         assert_eq!(bench.ended, None);

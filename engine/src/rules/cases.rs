@@ -170,7 +170,7 @@ impl Case {
     }
 }
 
-/// What a case asks for.
+/// The document or query that a case asks for.
 #[derive(Clone, Copy)]
 enum Asked<'a> {
     Document(&'a DocumentPath),

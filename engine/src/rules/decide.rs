@@ -149,7 +149,7 @@ fn both(a: Basis, b: Basis) -> Basis {
     }
 }
 
-/// What expressions see of a request.
+/// Builds the context that expressions see for a request.
 pub(super) fn context<'a>(
     request: &Request<'a>,
     before: &'a State<'a>,
@@ -210,7 +210,7 @@ pub(super) fn place(query: &Query) -> Place<'_> {
     }
 }
 
-/// What expressions see of a query, before any of its disjunctions is looked at.
+/// Builds the context that expressions see for a query, before any of its disjunctions is examined.
 pub(super) fn query_context<'a>(request: &QueryRequest<'a>, none: &'a State<'a>) -> Context<'a> {
     Context {
         method: Method::List,

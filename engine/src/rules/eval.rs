@@ -60,7 +60,7 @@ pub(super) struct Evaluator<'a> {
     pub(super) needs: Vec<DocumentPath>,
     asked: BTreeSet<DocumentPath>,
     pub(super) basis: Basis,
-    /// What `debug()` was given, if anybody wants to know.
+    /// The values that `debug()` was given; `None` if they are not recorded.
     pub(super) debugged: Option<Vec<Val<'a>>>,
 }
 

@@ -1,7 +1,8 @@
-//! Why rules decide as they do: which `allow`, which part of its condition, where it stands, and what was missing there.
+//! Explanations of decisions: which `allow`, which part of its condition, where it stands, and what was missing
+//! there.
 //!
-//! A condition is evaluated again, part by part, by the evaluator that decides: of `a && b` the part that is not true is
-//! looked at, of `a || b` both, of a call the function, of an error the innermost part that has no value.
+//! The evaluator that decides evaluates a condition again, part by part: of `a && b` the part that is not true is
+//! examined, of `a || b` both, of a call the function, of an error the innermost part without a value.
 
 mod origin;
 mod shown;
@@ -21,7 +22,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 
-/// True if an explanation shows values, or only their types: documents are not for everybody's eyes.
+/// The detail of an explanation: values, or only their types. Not everybody may see a document's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Values {
     /// Values, cut off after [`RULE_SHOWN`] characters.
@@ -30,40 +31,40 @@ pub enum Values {
     Hidden,
 }
 
-/// Why a request was allowed or refused.
+/// The reasons for which a request was allowed or refused.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Explanation {
-    /// The `allow` that allowed it.
+    /// The `allow` that allowed the request.
     pub allowed: Option<Allow>,
-    /// Those that concern it and did not, with their reasons.
+    /// Each `allow` that concerns the request and did not allow it, with its reasons.
     pub refused: Vec<Allow>,
-    /// Those that concern the path but not the method.
+    /// Each `allow` that concerns the path but not the method.
     pub other_methods: Vec<Allow>,
     /// The values that `debug()` was given.
     pub debugged: Vec<String>,
 }
 
-/// An `allow` of the text.
+/// An `allow` of the rules' text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Allow {
-    /// From 1.
+    /// Line, from 1.
     pub line: usize,
-    /// From 1, in characters.
+    /// Column in characters, from 1.
     pub column: usize,
     /// Its text.
     pub text: String,
-    /// Why its condition does not hold.
+    /// The reasons for which its condition does not hold.
     pub reasons: Vec<Reason>,
 }
 
 /// A part of a condition that decided, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reason {
-    /// From 1.
+    /// Line, from 1.
     pub line: usize,
-    /// From 1, in characters.
+    /// Column in characters, from 1.
     pub column: usize,
-    /// What of it.
+    /// The text of the part, and what is wrong with it.
     pub text: String,
 }
 
@@ -79,7 +80,7 @@ impl fmt::Display for Allow {
 }
 
 impl Explanation {
-    /// A line for each `allow` that had a part in it.
+    /// Returns a line for each `allow` that had a part in the decision.
     pub fn lines(&self) -> Vec<String> {
         let mut lines: Vec<String> = Vec::new();
         if let Some(allow) = &self.allowed {
@@ -97,12 +98,12 @@ impl Explanation {
     }
 }
 
-/// All of an explanation on one line, cut off.
+/// Returns all of an explanation on one line, cut off.
 pub fn told(explanation: &Explanation) -> String {
     cut(&explanation.lines().join("; "), RULE_REASONS.saturating_mul(RULE_SHOWN))
 }
 
-/// The text, cut off after so many characters.
+/// Cuts the text off after so many characters.
 pub(super) fn cut(text: &str, characters: usize) -> String {
     match text.char_indices().nth(characters) {
         Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
@@ -117,7 +118,7 @@ pub(super) fn explain(rules: &Rules, request: &Request<'_>, values: Values) -> E
     Explainer::new(rules, own, values).ask(&place_of(request.path))
 }
 
-/// As [`Rules::explain_query`]: of the first disjunction that is not allowed.
+/// As [`Rules::explain_query`]: explains the first disjunction that is not allowed.
 pub(super) fn explain_query(
     rules: &Rules,
     request: &QueryRequest<'_>,
@@ -146,7 +147,7 @@ pub(super) fn explain_query(
     explanation
 }
 
-/// The expression that nodes belong to: their numbers are its own.
+/// The expression that nodes belong to. Their numbers count within it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Region {
     Allow(usize),
@@ -158,7 +159,7 @@ enum Region {
 struct Frame<'a> {
     function: usize,
     arguments: &'a [Node],
-    /// Where the call stands, and where the frame of that begins.
+    /// The expression that contains the call, and where its frame begins on the stack.
     region: Region,
     base: usize,
 }
@@ -171,7 +172,7 @@ struct Explainer<'a> {
     region: Region,
     places: BTreeMap<Region, Places>,
     reasons: Vec<Reason>,
-    /// Work that may still be done.
+    /// Units of work that are left.
     left: usize,
 }
 
@@ -189,7 +190,7 @@ impl<'a> Explainer<'a> {
         }
     }
 
-    /// Decides as [`super::decide`] does, and looks at every `allow` that did not allow.
+    /// Decides as [`super::decide`] does, and examines every `allow` that did not allow.
     fn ask(mut self, place: &Place<'a>) -> Explanation {
         let mut explanation = Explanation::default();
         let method = bit(self.own.context.method);
@@ -250,7 +251,7 @@ impl<'a> Explainer<'a> {
         })
     }
 
-    /// Where the present expression stands in the text.
+    /// Returns the range of the present expression in the text.
     fn range(&self) -> Range<usize> {
         let source = &self.rules.source;
         let range = match self.region {
@@ -273,7 +274,7 @@ impl<'a> Explainer<'a> {
         places.get(node.id).unwrap_or(range)
     }
 
-    /// The text of a part, as it is quoted.
+    /// Quotes the text of a part.
     fn quote(&mut self, node: &Node) -> String {
         let range = self.place(node);
         format!("`{}`", self.rules.source.quote(range, RULE_SHOWN))
@@ -283,7 +284,7 @@ impl<'a> Explainer<'a> {
         self.left == 0 || self.reasons.len() >= RULE_REASONS
     }
 
-    /// A reason of its own: what is said of a part.
+    /// Adds a reason: a part, and `what` there is to say of it.
     fn say(&mut self, node: &Node, what: &str) {
         let (line, column) = self.rules.source.line(self.place(node).start);
         let mut text = format!("{} {what}", self.quote(node));
@@ -302,7 +303,7 @@ impl<'a> Explainer<'a> {
         }
     }
 
-    /// Evaluates a part with a budget of its own, as long as there is any work left.
+    /// Evaluates a part with a budget of its own, as long as any work is left.
     fn value(&mut self, node: &'a Node) -> Evaluated<'a> {
         let work = self.left.min(RULE_STEPS.saturating_mul(UNITS));
         self.own.work = work;
@@ -321,7 +322,7 @@ impl<'a> Explainer<'a> {
         }
     }
 
-    /// Says why a condition is not what it should be.
+    /// Explains why a condition is not what it should be.
     fn why(&mut self, node: &'a Node, wanted: bool) {
         let truth = self.truth(node);
         if truth == Ok(wanted) || self.is_full() {
@@ -352,7 +353,7 @@ impl<'a> Explainer<'a> {
         }
     }
 
-    /// `&&` and `||`: the part that decides, or else both.
+    /// Explains `&&` or `||`: by the part that decides, or else by both.
     fn why_logic(
         &mut self,
         [left, right]: [&'a Node; 2],
@@ -368,7 +369,7 @@ impl<'a> Explainer<'a> {
         self.why(decides, wanted);
     }
 
-    /// `all` by the first element that it does not hold for; the others as a whole.
+    /// Explains `all` by the first element for which it does not hold; the other macros as a whole.
     fn why_macro(
         &mut self,
         node: &'a Node,
@@ -398,7 +399,7 @@ impl<'a> Explainer<'a> {
         self.leaf(node, truth);
     }
 
-    /// A part that is looked at as a whole.
+    /// Explains a part as a whole.
     fn leaf(&mut self, node: &'a Node, truth: Result<bool, Fail>) {
         match truth {
             Ok(boolean) => {
@@ -419,7 +420,7 @@ impl<'a> Explainer<'a> {
         }
     }
 
-    /// What the parts are that are not written out.
+    /// Lists the values of the operands that are not written out.
     fn operands(&mut self, node: &'a Node) -> Vec<String> {
         let mut operands = Vec::new();
         if matches!(node.expr, Expr::Select(..)) {
@@ -438,7 +439,7 @@ impl<'a> Explainer<'a> {
         operands
     }
 
-    /// Does something inside a function of the text, with its arguments and `let`s.
+    /// Runs `run` inside a function of the text, with its arguments and `let`s.
     fn inside<T>(
         &mut self,
         number: usize,
@@ -464,8 +465,8 @@ impl<'a> Explainer<'a> {
         Some(result)
     }
 
-    /// Does something with the expression that a parameter or a `let` stands for, where that is evaluated; `None` for a
-    /// macro's variable.
+    /// Runs `run` with the expression that a parameter or a `let` stands for, in the frame where that is evaluated;
+    /// `None` for a macro's variable.
     fn defined<T>(
         &mut self,
         local: usize,

@@ -1,4 +1,5 @@
-//! Where expressions stand in the text. Nothing of this is needed to decide: it is found again when somebody asks.
+//! Places of expressions in the text. No decision needs them: they are computed again when an explanation is asked
+//! for.
 
 use super::lower::locator;
 use super::scan::{Fault, Kind, Token, scan};
@@ -8,7 +9,7 @@ use cel::parser::PrattParser;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// The text of rules and the places of what is evaluated.
+/// The text of rules, and the places of its expressions.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Source {
     pub(super) text: Box<str>,
@@ -16,11 +17,11 @@ pub(super) struct Source {
     pub(super) functions: Vec<Function>,
 }
 
-/// An `allow`, by its bytes.
+/// An `allow`, by its byte offsets.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Allow {
     pub(super) at: usize,
-    /// All up to its `;`.
+    /// The offset of its `;`.
     pub(super) end: usize,
     pub(super) condition: Range<usize>,
 }
@@ -34,25 +35,25 @@ pub(super) struct Function {
 }
 
 impl Source {
-    /// The line and the column of a byte, both from 1.
+    /// Returns the line and the column of a byte, both from 1.
     pub(super) fn line(&self, at: usize) -> (usize, usize) {
         let place = Fault::new(at, "").locate(&self.text);
         (place.line, place.column)
     }
 
-    /// Some of the text on one line, cut off after so many characters.
+    /// Quotes a range of the text on one line, cut off after so many characters.
     pub(super) fn quote(&self, range: Range<usize>, characters: usize) -> String {
         let text = self.text.get(range).unwrap_or_default();
         super::explain::cut(&text.split_whitespace().collect::<Vec<_>>().join(" "), characters)
     }
 }
 
-/// The bytes of every node of one expression, by its number.
+/// The byte range of every node of one expression, by the node's number.
 #[derive(Debug, Default)]
 pub(super) struct Places(BTreeMap<u64, Range<usize>>);
 
 impl Places {
-    /// Reads the expression at `range` again; empty if it cannot be read.
+    /// Parses the expression at `range` again; empty if it cannot be parsed.
     pub(super) fn of(source: &str, range: Range<usize>) -> Self {
         let text = source.get(range.clone()).unwrap_or_default();
         let tokens = scan(text, &mut Vec::new());
@@ -77,7 +78,7 @@ impl Places {
     }
 }
 
-/// The least and the greatest place of a node and of all within.
+/// Returns the least and the greatest place of a node and of all nodes within.
 fn reach(
     node: &IdedExpr,
     place: &impl Fn(u64) -> Option<usize>,
@@ -126,11 +127,11 @@ fn bracket(text: &str, token: &Token) -> i8 {
     }
 }
 
-/// The bytes from one place to another, with the whole word at the end and with both brackets of each pair.
+/// Returns the bytes from one place to another, with the whole word at the end and both brackets of each pair.
 fn spread(text: &str, tokens: &[Token], from: usize, to: usize) -> Range<usize> {
     let at = |place: usize| tokens.partition_point(|token| token.start <= place).saturating_sub(1);
     let (mut first, mut last) = (at(from), at(to));
-    // A number is where its sign is.
+    // The place of a number is that of its sign.
     while tokens.get(last).is_some_and(|token| matches!(token.text(text), "-" | "!")) {
         last = last.saturating_add(1);
     }
@@ -162,7 +163,7 @@ fn spread(text: &str, tokens: &[Token], from: usize, to: usize) -> Range<usize> 
     start..tokens.get(last).map_or(to, |token| token.end)
 }
 
-/// The token of the bracket that is still open before another token.
+/// Finds the bracket that is still open before another token.
 fn opening(text: &str, tokens: &[Token], before: usize) -> usize {
     let mut closed = 0_usize;
     for (at, token) in tokens.iter().enumerate().take(before).rev() {

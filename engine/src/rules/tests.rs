@@ -570,7 +570,7 @@ fn the_deepest_conditions_are_decided() {
     assert!(matches!(rules.decide(&request), Verdict::Allowed(_)));
 }
 
-/// Slices and hashes cost by what they read and make.
+/// Slices and hashes cost in proportion to what they read and make.
 #[test]
 fn parts_and_hashes_are_limited() {
     let held = |text: usize, condition: &str| {
@@ -610,7 +610,7 @@ fn the_reference_is_whole() {
     }
 }
 
-/// What costs most is explained within the budget, and what is long is cut off.
+/// Expensive conditions are explained within the budget, and long explanations are cut off.
 #[test]
 fn an_explanation_is_limited() {
     let explained = |text: &str| {
@@ -652,7 +652,7 @@ fn an_explanation_is_limited() {
         "{:?}",
         explained(&heavy).lines()
     );
-    // Calls in each other, of which each would be evaluated again at each level.
+    // Nested calls, each of which would be evaluated again at each level.
     let calls = (1..RULE_CALLS)
         .map(|n| format!("function f{n}(x) {{ return f{}(x) || f{}(x); }}", n - 1, n - 1));
     let text = format!(

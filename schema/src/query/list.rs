@@ -23,7 +23,7 @@ pub const PARAMETERS: [&str; 12] = [
     "explain",
 ];
 
-/// Those of them that may be given several times: all of them count.
+/// The parameters that may be given several times: all of their values count.
 pub const ADDING_UP: [&str; 2] = ["where", "orderBy"];
 
 impl Query {

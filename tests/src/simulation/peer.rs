@@ -74,7 +74,7 @@ pub(super) struct Peer {
     pub(super) replica: Replica,
     /// The socket that it has, opening ones included.
     pub(super) socket: Option<u64>,
-    /// How often its timer was started or stopped: an older one does not ring.
+    /// Number of times that its timer was started or stopped: an older one does not ring.
     pub(super) timer: u64,
     pub(super) listening: bool,
     pub(super) connection: ConnectionState,

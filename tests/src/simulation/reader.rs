@@ -21,16 +21,16 @@ use std::rc::Rc;
 pub(super) struct Reader {
     queries: Queries,
     pub(super) link: Option<u64>,
-    /// How often each timer was started or stopped: an older one does not ring.
+    /// Number of times that each timer was started or stopped: an older one does not ring.
     timers: [u64; 5],
     targets: BTreeMap<u64, Query>,
-    /// What waits for writes.
+    /// Actions that wait for writes.
     waiting: BTreeMap<u64, Waiting>,
-    /// When the last of its writes that is known to be done was committed.
+    /// Number of the last commit of its writes that is known to be done.
     pub(super) committed: u64,
 }
 
-/// What a peer does after the writes that were made before.
+/// An action that a peer takes after the writes that were made before it.
 #[derive(Clone, Copy)]
 pub(super) enum Waiting {
     Listen(usize),

@@ -1,4 +1,4 @@
-//! Why something was refused: told by a server on one's own machine, logged by every other.
+//! Reasons of refusals: told by a server on one's own machine, logged by every other.
 
 use crate::world::{LONG, SECRETS, access, put_rules, token};
 use blaze_schema::limits::EXPLANATIONS;
@@ -14,7 +14,7 @@ const RULES: &str = "match /notes/{id} {
 }
 ";
 
-/// A server with these rules and a note of alice's.
+/// Starts a server with these rules and a note of alice's.
 fn serve(vars: &[(&str, &str)]) -> (TestServer, Client) {
     let server = TestServer::start_closed(&access(), &[SECRETS, vars].concat());
     let root = token("root", &["admin"], LONG);
@@ -25,7 +25,7 @@ fn serve(vars: &[(&str, &str)]) -> (TestServer, Client) {
     (server, bob)
 }
 
-/// What bob is told when he reads the note, asks for all notes, and does both on a socket.
+/// Collects bob's refusals: of reading the note, of asking for all notes, and of both on a socket.
 fn refusals(server: &TestServer, bob: &Client) -> Vec<String> {
     let query = json!({"from": "notes"});
     let mut told = vec![
@@ -44,7 +44,7 @@ fn refusals(server: &TestServer, bob: &Client) -> Vec<String> {
     told
 }
 
-/// The lines of the log about refusals; they may come a little later.
+/// Returns the log's lines about refusals, once there are `wanted`: they may come a little later.
 fn logged(server: &TestServer, wanted: usize) -> Vec<String> {
     let until = Instant::now() + Duration::from_secs(10);
     loop {

@@ -1,5 +1,5 @@
-//! Servers that are not Blaze: login pages of networks, fallback pages of applications, WebSocket echoes. Nothing that
-//! they say is believed.
+//! Servers that are not Blaze: login pages of networks, fallback pages of applications, WebSocket echoes. The client
+//! believes nothing that they say.
 
 use crate::npm::client_at;
 use blaze_tests::browser::Browser;
@@ -11,11 +11,11 @@ use std::thread;
 use tungstenite::handshake::server::{Request, Response};
 use tungstenite::http::HeaderValue;
 
-/// What lets pages of another origin read an answer, and send any request.
+/// Headers that let pages of another origin read an answer, and send any request.
 const CORS: &str = "access-control-allow-origin: *\r\naccess-control-allow-headers: *, authorization, content-type, \
                     idempotency-key, prefer\r\naccess-control-allow-methods: *\r\n";
 
-/// Begins to serve connections, each on a thread of its own: the URL.
+/// Serves connections, each on a thread of its own; returns the URL.
 fn serve(handle: impl Fn(TcpStream) + Clone + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -28,7 +28,7 @@ fn serve(handle: impl Fn(TcpStream) + Clone + Send + 'static) -> String {
     url
 }
 
-/// A server that answers every request alike.
+/// Starts a server that answers every request alike; returns its URL.
 fn answering(status: &'static str, headers: &'static str, body: &'static str) -> String {
     serve(move |stream| {
         let mut reader = BufReader::new(stream.try_clone().unwrap());
@@ -53,7 +53,7 @@ fn answering(status: &'static str, headers: &'static str, body: &'static str) ->
     })
 }
 
-/// A WebSocket that says what it is told.
+/// Starts a WebSocket server that repeats every message.
 #[expect(clippy::result_large_err, reason = "the error is of tungstenite's making")]
 fn echo() -> String {
     serve(|stream| {
@@ -80,7 +80,7 @@ fn page() -> Browser {
     page
 }
 
-/// Connects to `url`, and keeps what is said of the connection.
+/// Connects to `url`, and records the states of the connection.
 fn connect(page: &Browser, url: &str) {
     page.run(&format!(
         "window.other = await connect('{url}'); window.states = []; other.onConnection((state) => states.push(state));"

@@ -11,7 +11,7 @@ fn demo() -> &'static TestServer {
     crate::atlas::atlas()
 }
 
-/// The elements whose ring of focus is cut off by what they are in, or by the window.
+/// The elements whose focus ring is cut off by a container or by the window.
 const CUT_RINGS: &str = r#"
     const cut = [];
     const drawn = (element) => {
@@ -55,7 +55,7 @@ const CUT_RINGS: &str = r#"
     }
     return cut;"#;
 
-/// What can be pressed and is smaller than a finger: its name and its size.
+/// The elements that can be pressed and are smaller than a finger: their names and sizes.
 const SMALL_TARGETS: &str = r#"
     const small = [];
     const all = document.querySelectorAll("a[href], button, input, textarea, select, summary, [role=option], .chip");
@@ -67,7 +67,7 @@ const SMALL_TARGETS: &str = r#"
     }
     return small;"#;
 
-/// The places that the page has, each as somebody sees it first.
+/// Looks at each place that the page has, as it first appears.
 fn places(look: impl Fn(&Browser, &str)) {
     let url = demo().url();
     let places = [
@@ -103,10 +103,10 @@ fn flags_are_pictures() {
     page.see("document.querySelector('[data-testid=row-JPN] img.flag').naturalWidth > 0");
     page.go(&demo().url());
     page.see("document.querySelector('.pick img.flag').naturalWidth > 0");
-    // No font is asked for one.
+    // No font is asked for a flag.
     let letters = r"/[\u{1F1E6}-\u{1F1FF}]/u.test(document.body.innerText)";
     assert_eq!(page.value(letters), false);
-    // What is no country has no flag, and no place for one.
+    // A document that is no country has no flag, and no place for one.
     page.go(&format!("{}/countries/XXX", demo().url()));
     page.see("document.querySelector('[data-testid=missing]')");
     page.see("getComputedStyle(document.querySelector('.headline img.flag')).display === 'none'");

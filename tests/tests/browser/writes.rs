@@ -1,4 +1,4 @@
-//! What the client does with the writes of a page: their order, their preflights, what holds them up.
+//! The client's handling of a page's writes: their order, their preflights, what holds them up.
 
 use crate::npm::client_at;
 use blaze_tests::browser::Browser;
@@ -57,7 +57,7 @@ fn many_writes_over_a_long_line_share_it() {
         fresh_collection()
     ));
     assert_eq!(done, json!(200));
-    // One after the other they would wait for the line alone for 20 s.
+    // One after the other they would wait 20 s for the line alone.
     assert!(started.elapsed() < Duration::from_secs(18), "{:?}", started.elapsed());
 }
 
@@ -76,7 +76,7 @@ fn a_line_that_falls_silent_is_noticed_and_its_end_wakes_everything() {
     page.see("seen.results.at(-1) === 'a' && doc.at(-1)?.data()?.n === 1 && states.at(-1)[0] === 'connected'");
     line.silence(true);
     page.run("window.since = performance.now(); window.write = outcome(db.doc('silent/b').set({ n: 2 }));");
-    // It is tried again at once, and is offline for moments only.
+    // The client tries again at once, and is offline for moments only.
     page.run(
         "window.offline = () => states.find(([state, at]) => state === 'offline' && at > since);",
     );

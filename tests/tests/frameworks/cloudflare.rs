@@ -5,10 +5,10 @@ use blaze_tests::client::Client;
 use std::fs;
 use std::process::Command;
 
-/// What a browser accepts that opens an address.
+/// The `Accept` header of a browser that opens an address.
 const OPENED: &str = "text/html,application/xhtml+xml,*/*;q=0.8";
 
-/// Runs what wrangler.toml describes, with other files if they are named.
+/// Runs the server that wrangler.toml describes, with other files if they are named.
 fn with_server(files: Option<&str>, look: impl FnOnce(&Client)) {
     let _tools = tools();
     let folder = tempfile::tempdir().expect("a folder");

@@ -12,15 +12,15 @@ mod vite;
 use blaze_tests::browser::Browser;
 use blaze_tests::server;
 
-/// What comes of a successful attempt.
+/// The result of a successful attempt.
 const DONE: &str = "wrote 1, read 1, was told 2";
 
-/// The parameters of an attempt at the shared server: a document of its own for each `id`.
+/// Returns the parameters of an attempt at the shared server: a document of its own for each `id`.
 fn asking(id: &str) -> String {
     format!("server={}&id={id}", server::shared().url())
 }
 
-/// The title that a page gives itself when it is done, and the errors in its console.
+/// Returns the title that a page gives itself when it is done, and the errors in its console.
 fn title(page: &Browser) -> (String, Vec<String>) {
     page.see("document.title");
     let title = page.value("document.title");

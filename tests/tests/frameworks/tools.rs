@@ -9,21 +9,21 @@ use std::sync::{LazyLock, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 use std::{env, fs, io::BufRead, io::BufReader, thread};
 
-/// How long an installation may take: it is a gigabyte, once.
+/// Time limit of an installation: a gigabyte, once.
 const INSTALLING: Duration = Duration::from_secs(600);
-/// How long a tool may take for one thing.
+/// Time limit of a tool for one task.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 
-/// The tools, for one test at a time: each is at work on all cores.
+/// The tools, for one test at a time: each tool works on all cores.
 pub(crate) struct Tools {
     folder: PathBuf,
     _turn: MutexGuard<'static, ()>,
 }
 
-/// Where a project finds the npm package.
+/// The form in which a project gets the npm package.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum From {
-    /// What `npm pack` makes, unpacked.
+    /// The package that `npm pack` makes, unpacked.
     Tarball,
     /// A link to the folder where it was built, as `npm install FOLDER` makes one.
     Link,
@@ -32,7 +32,7 @@ pub(crate) enum From {
 pub(crate) fn tools() -> Tools {
     static TURN: Mutex<()> = Mutex::new(());
     static INSTALLED: LazyLock<PathBuf> = LazyLock::new(install);
-    // Another test's failure is its own.
+    // A failure of another test is not this one's.
     let turn = TURN.lock().unwrap_or_else(|broken| broken.into_inner());
     Tools { folder: INSTALLED.clone(), _turn: turn }
 }
@@ -50,7 +50,7 @@ pub(crate) fn data() -> PathBuf {
     root().join("tests/data/frameworks")
 }
 
-/// Installs what package-lock.json says, unless it is there.
+/// Installs the versions of package-lock.json, unless they are installed.
 fn install() -> PathBuf {
     let folder = build().join("frameworks");
     fs::create_dir_all(&folder).expect("a folder for the tools");
@@ -63,7 +63,7 @@ fn install() -> PathBuf {
         fs::copy(data().join(file), folder.join(file)).expect("a copy");
     }
     let mut npm = Command::new("npm");
-    // As in xtask/src/npm.rs: what the lock says, and the lock stays as it is.
+    // As in xtask/src/npm.rs: npm installs the versions of the lock, and the lock stays as it is.
     npm.args(["install", "--no-save", "--no-audit", "--no-fund", "--no-update-notifier"]);
     run(npm.current_dir(&folder), INSTALLING);
     fs::write(&stamp, lock).expect("the stamp");
@@ -143,7 +143,7 @@ impl Tools {
     }
 }
 
-/// Runs a command to its end; its standard output, or a failure that shows all of it.
+/// Runs a command to its end. Returns its standard output; panics with all of it if the command fails.
 pub(crate) fn run(command: &mut Command, patience: Duration) -> String {
     let mut running = Running::start(command);
     let deadline = Instant::now() + patience;
@@ -185,7 +185,7 @@ impl Running {
         Running { child, lines, errors, name }
     }
 
-    /// The next line that it prints; `None` at its end.
+    /// Returns the next line that the program prints; `None` at its end.
     fn line_until(&self, deadline: Instant) -> Option<String> {
         let left = deadline.saturating_duration_since(Instant::now());
         match self.lines.recv_timeout(left) {
@@ -197,7 +197,7 @@ impl Running {
         }
     }
 
-    /// What it prints after `mark`, on the first line that has it.
+    /// Returns the text that the program prints after `mark`, on the first line that has it.
     pub(crate) fn after(&self, mark: &str) -> String {
         let deadline = Instant::now() + PATIENCE;
         let mut said = Vec::new();
@@ -210,7 +210,7 @@ impl Running {
         panic!("{}: it ended without {mark:?}\n{}\n{}", self.name, said.join("\n"), self.errors());
     }
 
-    /// What it printed to its standard error.
+    /// Returns the text that the program printed to its standard error.
     pub(crate) fn errors(&self) -> String {
         fs::read_to_string(&self.errors).unwrap_or_default()
     }
@@ -220,7 +220,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         let group = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw);
         if let (Ok(None), Some(group)) = (self.child.try_wait(), group) {
-            // One that has ended meanwhile is no failure.
+            // A program that has ended meanwhile is no failure.
             let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
         }
         drop(self.child.wait());
@@ -228,7 +228,7 @@ impl Drop for Running {
     }
 }
 
-/// No tool reports home, and none draws.
+/// Variables that keep the tools from reporting home, and from drawing.
 const ENVIRONMENT: [(&str, &str); 6] = [
     ("NEXT_TELEMETRY_DISABLED", "1"),
     ("WRANGLER_SEND_METRICS", "false"),

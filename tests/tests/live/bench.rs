@@ -92,7 +92,7 @@ impl Bench {
         self.update(row).unwrap()
     }
 
-    /// What a socket for the query gets first: frames, a line each.
+    /// Opens a socket for the query; returns its first frames, a line each.
     pub(crate) fn connect(&mut self, query: &str, resume: Option<&str>) -> String {
         let resume = resume.map(str::to_owned);
         let event = Event::Connect { subscription: query.to_owned(), resume };

@@ -1,4 +1,4 @@
-//! What `cargo xtask` prints before the command itself does, with a cargo of the test's own.
+//! Output of `cargo xtask` before that of the command itself, with a cargo of the test's own.
 #![cfg(unix)]
 
 use std::fs;
@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// A program in place of cargo: `build` does as the script says, and `run` prints its arguments.
+/// Writes a program in place of cargo: `build` runs the script, and `run` prints its arguments.
 fn cargo(name: &str, build: &str) -> PathBuf {
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("cargo-{name}"));
     let script = format!(

@@ -283,7 +283,7 @@ fn key() -> Value {
     }))
 }
 
-/// The one that signs, those that did, and the one that will.
+/// The signing keys: the present one, the former ones and the next one.
 fn key_set() -> Value {
     let keys = json!({"type": "array", "maxItems": OWN_KEYS, "items": reference("JsonWebKey")});
     all_of(json!({ "keys": keys }))

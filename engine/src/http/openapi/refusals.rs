@@ -1,9 +1,9 @@
-//! Who is refused, and how: the answers that many operations have in common.
+//! Refusals of callers: the answers that many operations have in common.
 
 use super::{reference, with};
 use serde_json::{Map, Value, json};
 
-/// The answers that tell who asks that they may not, or not now.
+/// An answer that tells the caller that it may not, or not now.
 #[derive(Clone, Copy)]
 pub(super) enum Refusal {
     /// 401
@@ -19,7 +19,7 @@ pub(super) enum Refusal {
 use Refusal::{PermissionDenied, TooMany, Unauthenticated, Unavailable};
 
 impl Refusal {
-    /// What anything that rules decide may answer.
+    /// The refusals of any operation that rules decide.
     pub(super) const ALL: [Refusal; 4] = [Unauthenticated, PermissionDenied, TooMany, Unavailable];
 
     fn status(self) -> &'static str {
@@ -74,7 +74,7 @@ pub(super) fn components() -> Map<String, Value> {
     Refusal::ALL.into_iter().map(|one| (one.name().to_owned(), one.response())).collect()
 }
 
-/// The responses, these refusals, and that any other is a problem.
+/// Adds to the responses these refusals, and that any other is a problem.
 pub(super) fn with_refusals(mut responses: Value, refusals: &[Refusal]) -> Value {
     if let Some(responses) = responses.as_object_mut() {
         for refusal in refusals {
@@ -86,12 +86,12 @@ pub(super) fn with_refusals(mut responses: Value, refusals: &[Refusal]) -> Value
     responses
 }
 
-/// The responses, all refusals, and that any other is a problem.
+/// Adds to the responses all refusals, and that any other is a problem.
 pub(super) fn with_problems(responses: Value) -> Value {
     with_refusals(responses, &Refusal::ALL)
 }
 
-/// What everybody may know, whatever they say of themselves.
+/// Adds to the responses the refusals of operations that are open to everybody, whatever credential they send.
 pub(super) fn for_everybody(responses: Value) -> Value {
     with_refusals(responses, &[TooMany, Unavailable])
 }

@@ -1,11 +1,11 @@
-//! Where an error comes from, and what a query does not tell.
+//! The part of a condition from which an error comes, or which a query does not tell.
 
 use super::super::expr::{Expr, Function, Node, Operator};
 use super::super::value::{Fail, Val};
 use super::{Explainer, Method, shown, typed};
 use blaze_schema::limits::RULE_LOOKUPS;
 
-/// The parts of an expression that are evaluated before it, in their order.
+/// Returns the parts of an expression that are evaluated before it, in their order.
 pub(super) fn parts(node: &Node) -> Vec<&Node> {
     match &node.expr {
         Expr::Constant(_)
@@ -57,7 +57,7 @@ impl<'a> Explainer<'a> {
         self.say(node, &what);
     }
 
-    /// Why a part has no value whose own parts have.
+    /// Says why a part has no value although its own parts have one.
     fn fault(&mut self, node: &'a Node) -> String {
         match &node.expr {
             Expr::Select(of, field) => match self.value(of) {
@@ -90,7 +90,7 @@ impl<'a> Explainer<'a> {
         }
     }
 
-    /// An operation that is not there for its operands.
+    /// Describes an operation that does not exist for its operands.
     fn unfit(&mut self, node: &'a Node) -> String {
         let mut kinds = Vec::new();
         for part in parts(node) {
@@ -110,7 +110,7 @@ impl<'a> Explainer<'a> {
         }
     }
 
-    /// Why a part is null, where that is known.
+    /// Says why a part is null, if that is known.
     fn because(&mut self, node: &'a Node) -> String {
         match &node.expr {
             Expr::Resource => ", for the document does not exist".to_owned(),
@@ -136,7 +136,7 @@ impl<'a> Explainer<'a> {
         }
     }
 
-    /// Says which part of an expression a query does not tell.
+    /// Says which part of an expression is not told by a query.
     pub(super) fn unknown(&mut self, node: &'a Node) {
         if let Expr::User(number, arguments) = &node.expr {
             self.inside(*number, arguments, |own, function| own.unknown(&function.body));

@@ -4,10 +4,10 @@ use super::super::value::{Type, Val};
 use super::{Values, cut};
 use blaze_schema::limits::RULE_SHOWN;
 
-/// How many elements of a list or keys of a map are shown.
+/// Number of elements of a list, or keys of a map, that are shown.
 const PARTS: usize = 8;
 
-/// The value, or its type alone.
+/// Writes the value, or its type alone.
 pub(super) fn shown(value: &Val<'_>, values: Values) -> String {
     match (value, values) {
         (Val::Null, _) => "null".to_owned(),
@@ -17,7 +17,7 @@ pub(super) fn shown(value: &Val<'_>, values: Values) -> String {
     }
 }
 
-/// The type with its article.
+/// Names the type with its article.
 pub(super) fn typed(value: &Val<'_>) -> String {
     let name = match value.kind() {
         Some(Type::Null) => return "null".to_owned(),
@@ -69,7 +69,7 @@ fn written(value: &Val<'_>) -> String {
     }
 }
 
-/// An element: lists and maps within are not shown.
+/// Writes an element; lists and maps inside it are not shown.
 fn flat(value: &Val<'_>) -> String {
     match value {
         Val::Null => "null".to_owned(),

@@ -39,7 +39,7 @@ fn asked(method: Method) -> Asked<'static> {
 }
 
 impl Asked<'_> {
-    /// What is said of it, line by line; it is denied.
+    /// Explains the request, which must be denied, line by line.
     fn lines(&self) -> Vec<String> {
         let rules = compile(TEXT);
         let [before, after] = [&self.before, &self.after].map(Value::to_string);
