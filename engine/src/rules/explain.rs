@@ -12,12 +12,11 @@ use super::decide::{Place, bit, context, named, place, place_of, query_context};
 use super::eval::{Evaluated, Evaluator, UNITS, UserFunction};
 use super::expr::{Comprehension, Expr, Macro, Node};
 use super::facts::Facts;
-use super::places::Places;
+use super::scan::Fault;
 use super::state::State;
 use super::value::{Fail, Val};
 use super::{Method, QueryRequest, Request, Rules};
 use blaze_schema::limits::{RULE_BYTES, RULE_EXPLANATION, RULE_REASONS, RULE_SHOWN, RULE_STEPS};
-use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 
@@ -146,20 +145,33 @@ pub(super) fn explain_query(
     explanation
 }
 
-/// The expression that nodes belong to: their numbers are its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Region {
-    Allow(usize),
-    Let(usize, usize),
-    Body(usize),
+/// The text of rules, where each `allow` stands in it up to its `;`, and the names of its functions.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Source {
+    pub(super) text: Box<str>,
+    pub(super) allows: Vec<Range<usize>>,
+    pub(super) functions: Vec<Box<str>>,
+}
+
+impl Source {
+    /// The line and the column of a byte, both from 1.
+    fn line(&self, at: usize) -> (usize, usize) {
+        let place = Fault::new(at, "").locate(&self.text);
+        (place.line, place.column)
+    }
+
+    /// Some of the text on one line, cut off after so many characters.
+    fn quote(&self, range: Range<usize>, characters: usize) -> String {
+        let text = self.text.get(range).unwrap_or_default();
+        cut(&text.split_whitespace().collect::<Vec<_>>().join(" "), characters)
+    }
 }
 
 /// A call of a function of the text.
 struct Frame<'a> {
     function: usize,
     arguments: &'a [Node],
-    /// Where the call stands, and where the frame of that begins.
-    region: Region,
+    /// Where the frame of the caller begins.
     base: usize,
 }
 
@@ -168,8 +180,6 @@ struct Explainer<'a> {
     own: Evaluator<'a>,
     values: Values,
     frames: Vec<Frame<'a>>,
-    region: Region,
-    places: BTreeMap<Region, Places>,
     reasons: Vec<Reason>,
     /// Work that may still be done.
     left: usize,
@@ -182,8 +192,6 @@ impl<'a> Explainer<'a> {
             own,
             values,
             frames: Vec::new(),
-            region: Region::Allow(0),
-            places: BTreeMap::new(),
             reasons: Vec::new(),
             left: RULE_EXPLANATION.saturating_mul(UNITS),
         }
@@ -224,7 +232,6 @@ impl<'a> Explainer<'a> {
         }
         for (number, condition, wildcards) in asked.into_iter().take(RULE_REASONS) {
             self.own.wildcards = wildcards;
-            self.region = Region::Allow(number);
             self.why(condition, true);
             if self.reasons.is_empty() {
                 // All of it together has cost too much.
@@ -241,42 +248,18 @@ impl<'a> Explainer<'a> {
     fn allow(&self, number: usize) -> Option<Allow> {
         let source = &self.rules.source;
         let place = source.allows.get(number)?;
-        let (line, column) = source.line(place.at);
+        let (line, column) = source.line(place.start);
         Some(Allow {
             line,
             column,
-            text: source.quote(place.at..place.end, RULE_SHOWN),
+            text: source.quote(place.clone(), RULE_SHOWN),
             reasons: Vec::new(),
         })
     }
 
-    /// Where the present expression stands in the text.
-    fn range(&self) -> Range<usize> {
-        let source = &self.rules.source;
-        let range = match self.region {
-            Region::Allow(number) => source.allows.get(number).map(|allow| allow.condition.clone()),
-            Region::Body(number) => source.functions.get(number).map(|one| one.body.clone()),
-            Region::Let(number, place) => {
-                source.functions.get(number).and_then(|one| one.lets.get(place).cloned())
-            }
-        };
-        range.unwrap_or_default()
-    }
-
-    fn place(&mut self, node: &Node) -> Range<usize> {
-        let range = self.range();
-        let source = &self.rules.source;
-        let places = self
-            .places
-            .entry(self.region)
-            .or_insert_with(|| Places::of(&source.text, range.clone()));
-        places.get(node.id).unwrap_or(range)
-    }
-
     /// The text of a part, as it is quoted.
-    fn quote(&mut self, node: &Node) -> String {
-        let range = self.place(node);
-        format!("`{}`", self.rules.source.quote(range, RULE_SHOWN))
+    fn quote(&self, node: &Node) -> String {
+        format!("`{}`", self.rules.source.quote(node.range(), RULE_SHOWN))
     }
 
     fn is_full(&self) -> bool {
@@ -285,16 +268,11 @@ impl<'a> Explainer<'a> {
 
     /// A reason of its own: what is said of a part.
     fn say(&mut self, node: &Node, what: &str) {
-        let (line, column) = self.rules.source.line(self.place(node).start);
+        let (line, column) = self.rules.source.line(node.range().start);
         let mut text = format!("{} {what}", self.quote(node));
-        let inside = match self.region {
-            Region::Allow(_) => None,
-            Region::Body(number) | Region::Let(number, _) => {
-                self.rules.source.functions.get(number)
-            }
-        };
-        if let Some(function) = inside {
-            text = format!("in {}(): {text}", function.name);
+        let names = &self.rules.source.functions;
+        if let Some(name) = self.frames.last().and_then(|frame| names.get(frame.function)) {
+            text = format!("in {name}(): {text}");
         }
         let reason = Reason { line, column, text };
         if self.reasons.len() < RULE_REASONS && !self.reasons.contains(&reason) {
@@ -447,18 +425,16 @@ impl<'a> Explainer<'a> {
     ) -> Option<T> {
         let function = self.rules.functions.get(number)?;
         let values: Vec<Evaluated<'a>> = arguments.iter().map(|one| self.value(one)).collect();
-        let (base, region, length) = (self.own.base, self.region, self.own.stack.len());
+        let (base, length) = (self.own.base, self.own.stack.len());
         self.own.base = length;
         self.own.stack.extend(values);
         for one in &function.lets {
             let value = self.value(one);
             self.own.stack.push(value);
         }
-        self.frames.push(Frame { function: number, arguments, region, base });
-        self.region = Region::Body(number);
+        self.frames.push(Frame { function: number, arguments, base });
         let result = run(self, function);
         self.frames.pop();
-        self.region = region;
         self.own.stack.truncate(length);
         self.own.base = base;
         Some(result)
@@ -472,15 +448,13 @@ impl<'a> Explainer<'a> {
         run: impl FnOnce(&mut Self, &'a Node) -> T,
     ) -> Option<T> {
         let frame = self.frames.last()?;
-        let (number, arguments, region) = (frame.function, frame.arguments, self.region);
+        let (number, arguments) = (frame.function, frame.arguments);
         if let Some(argument) = arguments.get(local) {
             let frame = self.frames.pop()?;
             let base = std::mem::replace(&mut self.own.base, frame.base);
             let locals = self.own.stack.split_off(base.min(self.own.stack.len()));
-            self.region = frame.region;
             let result = run(self, argument);
             self.frames.push(frame);
-            self.region = region;
             self.own.base = base;
             self.own.stack.extend(locals);
             return Some(result);
@@ -489,9 +463,7 @@ impl<'a> Explainer<'a> {
         let one = self.rules.functions.get(number)?.lets.get(place)?;
         let at = self.own.base.saturating_add(local).min(self.own.stack.len());
         let later = self.own.stack.split_off(at);
-        self.region = Region::Let(number, place);
         let result = run(self, one);
-        self.region = region;
         self.own.stack.extend(later);
         Some(result)
     }

@@ -5,27 +5,12 @@ use super::super::value::{Fail, Val};
 use super::{Explainer, Method, shown, typed};
 use blaze_schema::limits::RULE_LOOKUPS;
 
-/// The parts of an expression that are evaluated before it, in their order.
+/// The parts of an expression that are always evaluated, where it is.
 pub(super) fn parts(node: &Node) -> Vec<&Node> {
     match &node.expr {
-        Expr::Constant(_)
-        | Expr::Local(_)
-        | Expr::Wildcard(_)
-        | Expr::Request
-        | Expr::Resource
-        | Expr::User(..) => Vec::new(),
-        Expr::Select(of, _)
-        | Expr::Has(of, _)
-        | Expr::Not(of)
-        | Expr::Negate(of)
-        | Expr::Is(of, _)
-        | Expr::Matches(of, _) => vec![of],
-        Expr::And(left, right) | Expr::Or(left, right) => vec![left, right],
-        Expr::If(parts) => vec![&parts.0, &parts.1, &parts.2],
-        Expr::Binary(_, operands) => vec![&operands.0, &operands.1],
-        Expr::List(all) | Expr::Path(all) | Expr::Call(_, all) => all.iter().collect(),
-        Expr::Map(entries) => entries.iter().flat_map(|(key, value)| [key, value]).collect(),
+        Expr::User(..) => Vec::new(),
         Expr::Comprehension(inner) => vec![&inner.range],
+        _ => node.parts(),
     }
 }
 
