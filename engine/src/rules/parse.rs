@@ -169,11 +169,15 @@ impl<'p> Parser<'p, '_> {
     fn binary(&mut self, least: usize) -> Parsed {
         let start = self.cursor.place();
         let mut left = self.unary()?;
+        // What binds more closely than the operator before has gone to its right operand; a type takes nothing.
+        let mut most = usize::MAX;
         loop {
             let sign = self.cursor.text();
-            let Some((level, infix)) = infix(sign).filter(|(level, _)| *level >= least) else {
+            let fits = |(level, _): &(usize, Infix)| (least..=most).contains(level);
+            let Some((level, infix)) = infix(sign).filter(fits) else {
                 return Ok(left);
             };
+            most = level;
             let above = level.saturating_add(1);
             left = match infix {
                 Infix::And => self.logic(start..self.cursor.end(), left, sign, above, Expr::And)?,

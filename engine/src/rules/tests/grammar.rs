@@ -486,6 +486,7 @@ fn an_error_says_what_was_expected_and_where() {
         ("a && as", 5, "the name \"as\" is reserved"),
         ("a[:1]", 1, "a slice has both bounds: x[from:to]"),
         ("a is 1", 5, "expected a type after \"is\", not \"1\""),
+        ("a is string + b", 12, "expected an operator or \";\", not \"+\""),
         ("/a/$b", 4, "expected \"(\" after \"$\", not \"b\""),
         ("/a/ + 1", 4, "expected a segment of a path, not \"+\""),
         ("a.all(1, true)", 6, "expected the name of a variable, not \"1\""),
