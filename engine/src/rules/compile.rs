@@ -113,7 +113,7 @@ impl<'s> Compiler<'s> {
     }
 }
 
-/// What explanations quote of the text.
+/// The text and the places in it that explanations quote.
 fn source_of(source: &str, tokens: &[Token], frame: &Frame) -> Source {
     let place = |allow: &super::frame::Allow| {
         let tokens = tokens.get(allow.tokens.clone()).unwrap_or_default();

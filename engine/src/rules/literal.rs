@@ -6,7 +6,7 @@ use super::scan::NOT_CLOSED;
 /// Reads a number: an int, decimal or after `0x`, or a float.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The message says what is wrong with it.
 pub(super) fn number(text: &str, negative: bool) -> Result<Constant, String> {
     let sign = if negative { "-" } else { "" };
     let hex = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
@@ -25,7 +25,7 @@ pub(super) fn number(text: &str, negative: bool) -> Result<Constant, String> {
 /// Reads a text in quotes, or bytes, with what stands before the quotes.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The message says what is wrong with it.
 pub(super) fn text(written: &str) -> Result<Constant, String> {
     let quotes = written.find(['\'', '"']).unwrap_or_default();
     let (prefix, quoted) = written.split_at_checked(quotes).unwrap_or_default();
@@ -39,7 +39,7 @@ pub(super) fn text(written: &str) -> Result<Constant, String> {
     Ok(Constant::Text(text.into()))
 }
 
-/// What stands between three quotes, or one.
+/// The inside of three quotes, or of one.
 fn content(quoted: &str) -> Option<&str> {
     let between = |quote: &str| quoted.strip_prefix(quote)?.strip_suffix(quote);
     ["'''", "\"\"\"", "'", "\""].into_iter().find_map(between)

@@ -27,7 +27,7 @@ use blaze_schema::limits::{RULE_NESTING, RULE_TOKENS};
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-/// What expressions of a place can name.
+/// The names that an expression can use where it stands.
 pub(super) struct Names<'f> {
     pub(super) frame: &'f Frame,
     pub(super) scope: usize,
@@ -39,7 +39,7 @@ pub(super) struct Names<'f> {
     pub(super) calls: BTreeSet<usize>,
 }
 
-/// Parses the tokens of an expression. In error it is null, and `faults` say why.
+/// Parses the tokens of an expression. An expression in error becomes null, and `faults` say why.
 pub(super) fn parse(
     source: &str,
     tokens: &[Token],
@@ -71,7 +71,7 @@ enum Infix {
     Binary(Operator),
 }
 
-/// How closely an operator binds, from 1, and which it is.
+/// The precedence of an operator, from 1 for the loosest, and the operator.
 fn infix(text: &str) -> Option<(usize, Infix)> {
     Some(match text {
         "||" => (1, Infix::Or),
@@ -116,7 +116,7 @@ fn node(range: Range<usize>, expr: Expr) -> Node {
 struct Parser<'p, 'f> {
     cursor: Cursor<'p>,
     names: &'p mut Names<'f>,
-    /// What is wrong with names and calls; of the syntax only the first error is told.
+    /// Errors of names and calls. Parsing ends at the first error of syntax.
     faults: &'p mut Vec<Fault>,
     /// Brackets that are open.
     brackets: usize,
@@ -141,7 +141,7 @@ impl<'p> Parser<'p, '_> {
         node(start..self.cursor.end(), expr)
     }
 
-    /// Tells what is wrong at a byte; the syntax is right.
+    /// Reports an error of a name or a call at a byte; parsing goes on.
     fn fault(&mut self, at: usize, message: impl Into<String>) -> Expr {
         self.faults.push(Fault::new(at, message));
         NULL
@@ -165,11 +165,11 @@ impl<'p> Parser<'p, '_> {
         Ok(self.node(start, Expr::If(Box::new((condition, yes, no)))))
     }
 
-    /// Operands and operators that bind at least so closely.
+    /// Parses operands and operators of at least a precedence.
     fn binary(&mut self, least: usize) -> Parsed {
         let start = self.cursor.place();
         let mut left = self.unary()?;
-        // What binds more closely than the operator before has gone to its right operand; a type takes nothing.
+        // Operators that bind more closely than the one before have gone to its right operand; after a type there are none.
         let mut most = usize::MAX;
         loop {
             let sign = self.cursor.text();
@@ -198,7 +198,7 @@ impl<'p> Parser<'p, '_> {
         }
     }
 
-    /// The rest of `a && b && …`.
+    /// Parses the rest of `a && b && …`.
     fn logic(
         &mut self,
         range: Range<usize>,
@@ -216,7 +216,7 @@ impl<'p> Parser<'p, '_> {
         Ok(balanced((range, first), rest, join).1)
     }
 
-    /// Signs before an operand. Two that are the same cancel each other out, and one `-` alone belongs to the number after
+    /// Parses an operand and the signs before it. Two that are the same cancel each other out, and one `-` alone belongs to the number after
     /// it: as in CEL's own parsers.
     fn unary(&mut self) -> Parsed {
         let (first, mut signs) = (self.cursor.at, Vec::new());
@@ -242,7 +242,7 @@ impl<'p> Parser<'p, '_> {
         Ok(operand)
     }
 
-    /// An operand with its fields, indexes and calls; `minus` is where the sign of its number stands.
+    /// Parses an operand with its fields, indexes and calls; `minus` is the place of its number's sign.
     fn member(&mut self, minus: Option<usize>) -> Parsed {
         let start = minus.unwrap_or(self.cursor.place());
         let mut node = self.primary(minus)?;
@@ -298,7 +298,7 @@ impl<'p> Parser<'p, '_> {
         Ok(self.node(start, expr))
     }
 
-    /// What stands between the bracket that is next and the one that closes it.
+    /// Reads the inside of a pair of brackets, the first of which is next.
     fn inside<T>(&mut self, close: &str, read: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
         self.brackets = self.brackets.saturating_add(1);
         if self.brackets > RULE_NESTING {
@@ -312,7 +312,7 @@ impl<'p> Parser<'p, '_> {
         Ok(inner)
     }
 
-    /// What stands in brackets with commas between; after the last of a list or map one may stand too.
+    /// Reads elements with commas between them, in brackets. Lists and maps may end with a comma.
     fn sequence<T>(&mut self, close: &str, one: impl Fn(&mut Self) -> Parsed<T>) -> Parsed<Vec<T>> {
         self.inside(close, |own| {
             let mut all = Vec::new();
@@ -347,7 +347,7 @@ impl<'p> Parser<'p, '_> {
         Ok(segments)
     }
 
-    /// `of[index]`, or `of[from:to]`.
+    /// Parses the rest of `of[index]`, or of `of[from:to]`.
     fn index(&mut self, at: usize, of: Node) -> Parsed<Expr> {
         let both = || Fault::new(at, "a slice has both bounds: x[from:to]");
         let (from, to) = self.inside("]", |own| {
@@ -370,7 +370,7 @@ impl<'p> Parser<'p, '_> {
         })
     }
 
-    /// A variable, a type, or a call of a function.
+    /// Parses a variable, a type, or a call of a function.
     fn named(&mut self) -> Parsed {
         let start = self.cursor.place();
         let name = self.cursor.name("an expression", RESERVED)?;
@@ -394,7 +394,7 @@ impl<'p> Parser<'p, '_> {
         Ok(self.node(start, expr))
     }
 
-    /// A local or a wildcard.
+    /// The local or the wildcard of that name.
     fn variable(&self, name: &str) -> Option<Expr> {
         let last = |names: &[String]| names.iter().rposition(|other| other == name);
         let local = last(&self.names.locals).map(Expr::Local);
@@ -411,7 +411,7 @@ impl<'p> Parser<'p, '_> {
         Expr::Select(Box::new(of), name.into())
     }
 
-    /// A call of `has`, of a function of the text, or of the language.
+    /// Parses the rest of a call of `has`, of a function of the text, or of the language.
     fn function(&mut self, at: usize, name: &str) -> Parsed<Expr> {
         let mut arguments = self.arguments()?;
         if let ("has", [one]) = (name, arguments.as_mut_slice()) {
@@ -443,7 +443,7 @@ impl<'p> Parser<'p, '_> {
         })
     }
 
-    /// A call of `space.name()`, of which the name is next.
+    /// Parses the rest of a call of `space.name()`, of which the name is next.
     fn of_space(&mut self, space: &'static str) -> Parsed<Expr> {
         let at = self.cursor.place();
         let name = self.cursor.name("the name of a function", KEYWORDS)?;
@@ -483,7 +483,7 @@ impl<'p> Parser<'p, '_> {
         })
     }
 
-    /// `range.all(x, body)`, `range.map(x, condition, body)` and the like.
+    /// Parses the rest of `range.all(x, body)`, `range.map(x, condition, body)` and the like.
     fn comprehension(&mut self, kind: Macro, name: &str, range: Node) -> Parsed<Expr> {
         let local = self.names.locals.len();
         let (variable, first, second) = self.inside(")", |own| {
@@ -509,7 +509,7 @@ impl<'p> Parser<'p, '_> {
     }
 }
 
-/// The fields of what is the same everywhere.
+/// The name and the fields of a map that is the same for all requests.
 fn fields(operand: &Expr) -> Option<(&'static str, &'static [&'static str])> {
     let resource = &["data", "id", "__name__", "createTime", "updateTime"];
     match operand {

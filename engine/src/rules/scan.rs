@@ -147,7 +147,7 @@ impl Scanner<'_> {
         false
     }
 
-    /// A text in single or double quotes, on one line unless there are three of them. What stands before them is read.
+    /// Reads a text in single or double quotes, on one line unless there are three of them. Its prefix is read already.
     fn text(&mut self, start: usize, faults: &mut Vec<Fault>) -> Kind {
         let prefix = self.bytes.get(start..self.at).unwrap_or_default();
         let raw = prefix.iter().any(|byte| matches!(byte, b'r' | b'R'));

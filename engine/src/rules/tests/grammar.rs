@@ -40,7 +40,7 @@ fn joined(parts: impl IntoIterator<Item = String>) -> String {
     parts.into_iter().collect::<Vec<_>>().join(", ")
 }
 
-/// Our tree as text, with brackets around everything. A negated number is the same as a negative one.
+/// Our tree as a text, with brackets around everything. A negated number is the same as a negative one.
 fn ours(node: &Node) -> String {
     let all = |nodes: &[Node]| joined(nodes.iter().map(ours));
     match &node.expr {
@@ -86,7 +86,7 @@ fn ours(node: &Node) -> String {
     }
 }
 
-/// Whether there is something in a tree that CEL has not.
+/// True if a tree has nodes that CEL has not.
 fn is_firestores(node: &Node) -> bool {
     matches!(node.expr, Expr::Path(_) | Expr::Is(..) | Expr::Call(Function::Slice, _))
         || node.parts().into_iter().any(is_firestores)
@@ -211,7 +211,7 @@ fn appended(tree: &IdedExpr) -> Option<&IdedExpr> {
     list.elements.first()
 }
 
-/// What both make of a text; nothing if they refuse it.
+/// The trees that both make of a text; none if they refuse it.
 fn both(text: &str) -> (Option<String>, Option<String>) {
     let own = parsed(text, &LOCALS).ok().filter(|node| !is_firestores(node));
     let tree = PrattParser::new().parse(text).ok();
