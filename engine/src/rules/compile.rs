@@ -1,10 +1,10 @@
 //! From the text of rules to what is decided by.
 
 use super::eval::UserFunction;
+use super::explain::Source;
 use super::expr::{Expr, Node};
 use super::frame::{Frame, Reader, Segment};
-use super::lower::{Names, lower};
-use super::places::{Allow, Function, Source};
+use super::parse::{Names, parse};
 use super::scan::{Fault, Token, scan};
 use super::{Diagnostic, Rules};
 use blaze_schema::limits::{RULE_CALLS, RULE_DEPTH, RULES_BYTES, RULES_DIAGNOSTICS};
@@ -47,8 +47,7 @@ pub(super) fn compile(source: &str) -> Result<Rules, Vec<Diagnostic>> {
         check_depths(&frame, &functions, &calls, &rules, &mut faults);
     }
     if faults.is_empty() {
-        let rules = rules.into_iter().map(|(rule, _)| rule).collect();
-        return Ok(Rules { functions, rules, source: places_of(source, &tokens, &frame) });
+        return Ok(Rules { functions, rules, source: source_of(source, &tokens, &frame) });
     }
     faults.sort();
     faults.dedup();
@@ -79,8 +78,7 @@ impl<'s> Compiler<'s> {
     }
 
     fn expression(&mut self, range: Range<usize>, names: &mut Names<'_>) -> Node {
-        let tokens = self.tokens.get(range).unwrap_or_default();
-        lower(self.source, tokens, names, &mut self.faults)
+        parse(self.source, self.tokens, range, names, &mut self.faults)
     }
 
     /// The functions, and which others each calls.
@@ -101,41 +99,31 @@ impl<'s> Compiler<'s> {
         (functions, calls)
     }
 
-    /// The rules, and where the condition of each begins.
-    fn rules(&mut self) -> Vec<(Rule, usize)> {
+    fn rules(&mut self) -> Vec<Rule> {
         let mut rules = Vec::new();
         for allow in &self.frame.allows {
             let mut names = self.names(allow.scope, Vec::new());
-            let range = allow.condition.clone();
-            let first = range.as_ref().and_then(|range| self.tokens.get(range.start));
-            let at = first.map_or(0, |token| token.start);
-            let condition = range.map(|range| self.expression(range, &mut names));
+            let condition = allow.condition.clone();
+            let condition = condition.map(|range| self.expression(range, &mut names));
             let (mut pattern, _) = self.path(allow.scope);
             let database = strip_database(&mut pattern);
-            rules.push((Rule { pattern, database, methods: allow.methods, condition }, at));
+            rules.push(Rule { pattern, database, methods: allow.methods, condition });
         }
         rules
     }
 }
 
-/// The places of what was compiled.
-fn places_of(source: &str, tokens: &[Token], frame: &Frame) -> Source {
-    let start = |token: usize| tokens.get(token).map_or(source.len(), |token| token.start);
-    let end = |token: usize| tokens.get(token).map_or(source.len(), |token| token.end);
-    let bytes = |range: &Range<usize>| start(range.start)..end(range.end.saturating_sub(1));
-    let allow = |allow: &super::frame::Allow| {
-        let Range { start: at, end } = bytes(&allow.tokens);
-        Allow { at, end, condition: allow.condition.as_ref().map_or(end..end, bytes) }
-    };
-    let function = |declared: &super::frame::Declaration| Function {
-        name: declared.name.as_str().into(),
-        lets: declared.lets.iter().map(|one| bytes(&one.value)).collect(),
-        body: bytes(&declared.body),
+/// The text and the places in it that explanations quote.
+fn source_of(source: &str, tokens: &[Token], frame: &Frame) -> Source {
+    let place = |allow: &super::frame::Allow| {
+        let tokens = tokens.get(allow.tokens.clone()).unwrap_or_default();
+        let start = tokens.first().map_or(source.len(), |token| token.start);
+        start..tokens.last().map_or(source.len(), |token| token.end)
     };
     Source {
         text: source.into(),
-        allows: frame.allows.iter().map(allow).collect(),
-        functions: frame.functions.iter().map(function).collect(),
+        allows: frame.allows.iter().map(place).collect(),
+        functions: frame.functions.iter().map(|one| one.name.as_str().into()).collect(),
     }
 }
 
@@ -156,34 +144,12 @@ fn strip_database(pattern: &mut Vec<Segment>) -> bool {
 
 /// The levels of an expression, and of all that it calls.
 fn height(node: &Node, functions: &[usize]) -> usize {
-    let of = |node: &Node| height(node, functions);
-    let all = |nodes: &[Node]| nodes.iter().map(of).max().unwrap_or(0);
-    let inner = match &node.expr {
-        Expr::Constant(_) | Expr::Local(_) | Expr::Wildcard(_) | Expr::Request | Expr::Resource => {
-            0
-        }
-        Expr::Select(of, _)
-        | Expr::Has(of, _)
-        | Expr::Not(of)
-        | Expr::Negate(of)
-        | Expr::Is(of, _) => height(of, functions),
-        Expr::Matches(of, _) => height(of, functions),
-        Expr::And(left, right) | Expr::Or(left, right) => of(left).max(of(right)),
-        Expr::If(parts) => of(&parts.0).max(of(&parts.1)).max(of(&parts.2)),
-        Expr::Binary(_, operands) => of(&operands.0).max(of(&operands.1)),
-        Expr::List(exprs) | Expr::Path(exprs) | Expr::Call(_, exprs) => all(exprs),
-        Expr::Map(entries) => {
-            entries.iter().map(|(key, value)| of(key).max(of(value))).max().unwrap_or(0)
-        }
-        Expr::User(number, arguments) => {
-            all(arguments).max(functions.get(*number).copied().unwrap_or(0))
-        }
-        Expr::Comprehension(inner) => {
-            let condition = inner.condition.as_ref().map_or(0, of);
-            of(&inner.range).max(of(&inner.body)).max(condition)
-        }
+    let called = match &node.expr {
+        Expr::User(number, _) => functions.get(*number).copied().unwrap_or(0),
+        _ => 0,
     };
-    inner.saturating_add(1)
+    let inner = node.parts().into_iter().map(|part| height(part, functions));
+    inner.fold(called, usize::max).saturating_add(1)
 }
 
 /// Refuses functions that call themselves, chains of calls and expressions that are too deep.
@@ -191,7 +157,7 @@ fn check_depths(
     frame: &Frame,
     functions: &[UserFunction],
     calls: &[BTreeSet<usize>],
-    rules: &[(Rule, usize)],
+    rules: &[Rule],
     faults: &mut Vec<Fault>,
 ) {
     let (mut chains, mut heights) =
@@ -236,13 +202,12 @@ fn check_depths(
         let message = format!("{:?} calls itself, or a function that does", declared.name);
         faults.push(Fault::new(declared.at, message));
     }
-    for (rule, at) in rules {
-        let high = rule.condition.as_ref().map_or(0, |condition| height(condition, &heights));
-        if high > RULE_DEPTH {
+    for condition in rules.iter().filter_map(|rule| rule.condition.as_ref()) {
+        if height(condition, &heights) > RULE_DEPTH {
             let message = format!(
                 "more than {RULE_DEPTH} operations in each other, in the functions it calls too"
             );
-            faults.push(Fault::new(*at, message));
+            faults.push(Fault::new(condition.range().start, message));
         }
     }
 }

@@ -1,8 +1,7 @@
-//! Explanations of decisions: which `allow`, which part of its condition, where it stands, and what was missing
-//! there.
+//! Why rules decide as they do: which `allow`, which part of its condition, where it stands, and what was missing there.
 //!
-//! The evaluator that decides evaluates a condition again, part by part: of `a && b` the part that is not true is
-//! examined, of `a || b` both, of a call the function, of an error the innermost part without a value.
+//! A condition is evaluated again, part by part, by the evaluator that decides: of `a && b` the part that is not true is
+//! looked at, of `a || b` both, of a call the function, of an error the innermost part that has no value.
 
 mod origin;
 mod shown;
@@ -13,16 +12,15 @@ use super::decide::{Place, bit, context, named, place, place_of, query_context};
 use super::eval::{Evaluated, Evaluator, UNITS, UserFunction};
 use super::expr::{Comprehension, Expr, Macro, Node};
 use super::facts::Facts;
-use super::places::Places;
+use super::scan::Fault;
 use super::state::State;
 use super::value::{Fail, Val};
 use super::{Method, QueryRequest, Request, Rules};
 use blaze_schema::limits::{RULE_BYTES, RULE_EXPLANATION, RULE_REASONS, RULE_SHOWN, RULE_STEPS};
-use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 
-/// The detail of an explanation: values, or only their types. Not everybody may see a document's values.
+/// True if an explanation shows values, or only their types: documents are not for everybody's eyes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Values {
     /// Values, cut off after [`RULE_SHOWN`] characters.
@@ -31,40 +29,40 @@ pub enum Values {
     Hidden,
 }
 
-/// The reasons for which a request was allowed or refused.
+/// Why a request was allowed or refused.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Explanation {
-    /// The `allow` that allowed the request.
+    /// The `allow` that allowed it.
     pub allowed: Option<Allow>,
-    /// Each `allow` that concerns the request and did not allow it, with its reasons.
+    /// Those that concern it and did not, with their reasons.
     pub refused: Vec<Allow>,
-    /// Each `allow` that concerns the path but not the method.
+    /// Those that concern the path but not the method.
     pub other_methods: Vec<Allow>,
     /// The values that `debug()` was given.
     pub debugged: Vec<String>,
 }
 
-/// An `allow` of the rules' text.
+/// An `allow` of the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Allow {
-    /// Line, from 1.
+    /// From 1.
     pub line: usize,
-    /// Column in characters, from 1.
+    /// From 1, in characters.
     pub column: usize,
     /// Its text.
     pub text: String,
-    /// The reasons for which its condition does not hold.
+    /// Why its condition does not hold.
     pub reasons: Vec<Reason>,
 }
 
 /// A part of a condition that decided, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reason {
-    /// Line, from 1.
+    /// From 1.
     pub line: usize,
-    /// Column in characters, from 1.
+    /// From 1, in characters.
     pub column: usize,
-    /// The text of the part, and what is wrong with it.
+    /// What of it.
     pub text: String,
 }
 
@@ -80,7 +78,7 @@ impl fmt::Display for Allow {
 }
 
 impl Explanation {
-    /// Returns a line for each `allow` that had a part in the decision.
+    /// A line for each `allow` that had a part in it.
     pub fn lines(&self) -> Vec<String> {
         let mut lines: Vec<String> = Vec::new();
         if let Some(allow) = &self.allowed {
@@ -98,12 +96,12 @@ impl Explanation {
     }
 }
 
-/// Returns all of an explanation on one line, cut off.
+/// All of an explanation on one line, cut off.
 pub fn told(explanation: &Explanation) -> String {
     cut(&explanation.lines().join("; "), RULE_REASONS.saturating_mul(RULE_SHOWN))
 }
 
-/// Cuts the text off after so many characters.
+/// The text, cut off after so many characters.
 pub(super) fn cut(text: &str, characters: usize) -> String {
     match text.char_indices().nth(characters) {
         Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
@@ -118,7 +116,7 @@ pub(super) fn explain(rules: &Rules, request: &Request<'_>, values: Values) -> E
     Explainer::new(rules, own, values).ask(&place_of(request.path))
 }
 
-/// As [`Rules::explain_query`]: explains the first disjunction that is not allowed.
+/// As [`Rules::explain_query`]: of the first disjunction that is not allowed.
 pub(super) fn explain_query(
     rules: &Rules,
     request: &QueryRequest<'_>,
@@ -147,20 +145,33 @@ pub(super) fn explain_query(
     explanation
 }
 
-/// The expression that nodes belong to. Their numbers count within it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Region {
-    Allow(usize),
-    Let(usize, usize),
-    Body(usize),
+/// The text of rules, where each `allow` stands in it up to its `;`, and the names of its functions.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Source {
+    pub(super) text: Box<str>,
+    pub(super) allows: Vec<Range<usize>>,
+    pub(super) functions: Vec<Box<str>>,
+}
+
+impl Source {
+    /// The line and the column of a byte, both from 1.
+    fn line(&self, at: usize) -> (usize, usize) {
+        let place = Fault::new(at, "").locate(&self.text);
+        (place.line, place.column)
+    }
+
+    /// Some of the text on one line, cut off after so many characters.
+    fn quote(&self, range: Range<usize>, characters: usize) -> String {
+        let text = self.text.get(range).unwrap_or_default();
+        cut(&text.split_whitespace().collect::<Vec<_>>().join(" "), characters)
+    }
 }
 
 /// A call of a function of the text.
 struct Frame<'a> {
     function: usize,
     arguments: &'a [Node],
-    /// The expression that contains the call, and where its frame begins on the stack.
-    region: Region,
+    /// Where the frame of the caller begins.
     base: usize,
 }
 
@@ -169,10 +180,8 @@ struct Explainer<'a> {
     own: Evaluator<'a>,
     values: Values,
     frames: Vec<Frame<'a>>,
-    region: Region,
-    places: BTreeMap<Region, Places>,
     reasons: Vec<Reason>,
-    /// Units of work that are left.
+    /// Work that may still be done.
     left: usize,
 }
 
@@ -183,14 +192,12 @@ impl<'a> Explainer<'a> {
             own,
             values,
             frames: Vec::new(),
-            region: Region::Allow(0),
-            places: BTreeMap::new(),
             reasons: Vec::new(),
             left: RULE_EXPLANATION.saturating_mul(UNITS),
         }
     }
 
-    /// Decides as [`super::decide`] does, and examines every `allow` that did not allow.
+    /// Decides as [`super::decide`] does, and looks at every `allow` that did not allow.
     fn ask(mut self, place: &Place<'a>) -> Explanation {
         let mut explanation = Explanation::default();
         let method = bit(self.own.context.method);
@@ -225,7 +232,6 @@ impl<'a> Explainer<'a> {
         }
         for (number, condition, wildcards) in asked.into_iter().take(RULE_REASONS) {
             self.own.wildcards = wildcards;
-            self.region = Region::Allow(number);
             self.why(condition, true);
             if self.reasons.is_empty() {
                 // All of it together has cost too much.
@@ -242,60 +248,31 @@ impl<'a> Explainer<'a> {
     fn allow(&self, number: usize) -> Option<Allow> {
         let source = &self.rules.source;
         let place = source.allows.get(number)?;
-        let (line, column) = source.line(place.at);
+        let (line, column) = source.line(place.start);
         Some(Allow {
             line,
             column,
-            text: source.quote(place.at..place.end, RULE_SHOWN),
+            text: source.quote(place.clone(), RULE_SHOWN),
             reasons: Vec::new(),
         })
     }
 
-    /// Returns the range of the present expression in the text.
-    fn range(&self) -> Range<usize> {
-        let source = &self.rules.source;
-        let range = match self.region {
-            Region::Allow(number) => source.allows.get(number).map(|allow| allow.condition.clone()),
-            Region::Body(number) => source.functions.get(number).map(|one| one.body.clone()),
-            Region::Let(number, place) => {
-                source.functions.get(number).and_then(|one| one.lets.get(place).cloned())
-            }
-        };
-        range.unwrap_or_default()
-    }
-
-    fn place(&mut self, node: &Node) -> Range<usize> {
-        let range = self.range();
-        let source = &self.rules.source;
-        let places = self
-            .places
-            .entry(self.region)
-            .or_insert_with(|| Places::of(&source.text, range.clone()));
-        places.get(node.id).unwrap_or(range)
-    }
-
-    /// Quotes the text of a part.
-    fn quote(&mut self, node: &Node) -> String {
-        let range = self.place(node);
-        format!("`{}`", self.rules.source.quote(range, RULE_SHOWN))
+    /// The text of a part, as it is quoted.
+    fn quote(&self, node: &Node) -> String {
+        format!("`{}`", self.rules.source.quote(node.range(), RULE_SHOWN))
     }
 
     fn is_full(&self) -> bool {
         self.left == 0 || self.reasons.len() >= RULE_REASONS
     }
 
-    /// Adds a reason: a part, and `what` there is to say of it.
+    /// A reason of its own: what is said of a part.
     fn say(&mut self, node: &Node, what: &str) {
-        let (line, column) = self.rules.source.line(self.place(node).start);
+        let (line, column) = self.rules.source.line(node.range().start);
         let mut text = format!("{} {what}", self.quote(node));
-        let inside = match self.region {
-            Region::Allow(_) => None,
-            Region::Body(number) | Region::Let(number, _) => {
-                self.rules.source.functions.get(number)
-            }
-        };
-        if let Some(function) = inside {
-            text = format!("in {}(): {text}", function.name);
+        let names = &self.rules.source.functions;
+        if let Some(name) = self.frames.last().and_then(|frame| names.get(frame.function)) {
+            text = format!("in {name}(): {text}");
         }
         let reason = Reason { line, column, text };
         if self.reasons.len() < RULE_REASONS && !self.reasons.contains(&reason) {
@@ -303,7 +280,7 @@ impl<'a> Explainer<'a> {
         }
     }
 
-    /// Evaluates a part with a budget of its own, as long as any work is left.
+    /// Evaluates a part with a budget of its own, as long as there is any work left.
     fn value(&mut self, node: &'a Node) -> Evaluated<'a> {
         let work = self.left.min(RULE_STEPS.saturating_mul(UNITS));
         self.own.work = work;
@@ -322,7 +299,7 @@ impl<'a> Explainer<'a> {
         }
     }
 
-    /// Explains why a condition is not what it should be.
+    /// Says why a condition is not what it should be.
     fn why(&mut self, node: &'a Node, wanted: bool) {
         let truth = self.truth(node);
         if truth == Ok(wanted) || self.is_full() {
@@ -353,7 +330,7 @@ impl<'a> Explainer<'a> {
         }
     }
 
-    /// Explains `&&` or `||`: by the part that decides, or else by both.
+    /// `&&` and `||`: the part that decides, or else both.
     fn why_logic(
         &mut self,
         [left, right]: [&'a Node; 2],
@@ -369,7 +346,7 @@ impl<'a> Explainer<'a> {
         self.why(decides, wanted);
     }
 
-    /// Explains `all` by the first element for which it does not hold; the other macros as a whole.
+    /// `all` by the first element that it does not hold for; the others as a whole.
     fn why_macro(
         &mut self,
         node: &'a Node,
@@ -399,7 +376,7 @@ impl<'a> Explainer<'a> {
         self.leaf(node, truth);
     }
 
-    /// Explains a part as a whole.
+    /// A part that is looked at as a whole.
     fn leaf(&mut self, node: &'a Node, truth: Result<bool, Fail>) {
         match truth {
             Ok(boolean) => {
@@ -420,7 +397,7 @@ impl<'a> Explainer<'a> {
         }
     }
 
-    /// Lists the values of the operands that are not written out.
+    /// What the parts are that are not written out.
     fn operands(&mut self, node: &'a Node) -> Vec<String> {
         let mut operands = Vec::new();
         if matches!(node.expr, Expr::Select(..)) {
@@ -439,7 +416,7 @@ impl<'a> Explainer<'a> {
         operands
     }
 
-    /// Runs `run` inside a function of the text, with its arguments and `let`s.
+    /// Does something inside a function of the text, with its arguments and `let`s.
     fn inside<T>(
         &mut self,
         number: usize,
@@ -448,40 +425,36 @@ impl<'a> Explainer<'a> {
     ) -> Option<T> {
         let function = self.rules.functions.get(number)?;
         let values: Vec<Evaluated<'a>> = arguments.iter().map(|one| self.value(one)).collect();
-        let (base, region, length) = (self.own.base, self.region, self.own.stack.len());
+        let (base, length) = (self.own.base, self.own.stack.len());
         self.own.base = length;
         self.own.stack.extend(values);
         for one in &function.lets {
             let value = self.value(one);
             self.own.stack.push(value);
         }
-        self.frames.push(Frame { function: number, arguments, region, base });
-        self.region = Region::Body(number);
+        self.frames.push(Frame { function: number, arguments, base });
         let result = run(self, function);
         self.frames.pop();
-        self.region = region;
         self.own.stack.truncate(length);
         self.own.base = base;
         Some(result)
     }
 
-    /// Runs `run` with the expression that a parameter or a `let` stands for, in the frame where that is evaluated;
-    /// `None` for a macro's variable.
+    /// Does something with the expression that a parameter or a `let` stands for, where that is evaluated; `None` for a
+    /// macro's variable.
     fn defined<T>(
         &mut self,
         local: usize,
         run: impl FnOnce(&mut Self, &'a Node) -> T,
     ) -> Option<T> {
         let frame = self.frames.last()?;
-        let (number, arguments, region) = (frame.function, frame.arguments, self.region);
+        let (number, arguments) = (frame.function, frame.arguments);
         if let Some(argument) = arguments.get(local) {
             let frame = self.frames.pop()?;
             let base = std::mem::replace(&mut self.own.base, frame.base);
             let locals = self.own.stack.split_off(base.min(self.own.stack.len()));
-            self.region = frame.region;
             let result = run(self, argument);
             self.frames.push(frame);
-            self.region = region;
             self.own.base = base;
             self.own.stack.extend(locals);
             return Some(result);
@@ -490,9 +463,7 @@ impl<'a> Explainer<'a> {
         let one = self.rules.functions.get(number)?.lets.get(place)?;
         let at = self.own.base.saturating_add(local).min(self.own.stack.len());
         let later = self.own.stack.split_off(at);
-        self.region = Region::Let(number, place);
         let result = run(self, one);
-        self.region = region;
         self.own.stack.extend(later);
         Some(result)
     }

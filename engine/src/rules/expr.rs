@@ -2,6 +2,7 @@
 
 use super::value::Type;
 use regex_lite::{Regex, RegexBuilder};
+use std::ops::Range;
 
 /// An operator of two operands that are both evaluated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,11 +44,46 @@ pub(super) enum Constant {
     Type(Type),
 }
 
-/// An expression and its number in the parser's tree, by which [`super::places`] finds it in the text.
+/// An expression, and its bytes in the text of the rules.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Node {
-    pub(super) id: u64,
+    pub(super) start: u32,
+    pub(super) end: u32,
     pub(super) expr: Expr,
+}
+
+impl Node {
+    /// The bytes that it takes in the text, without brackets around it.
+    pub(super) fn range(&self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+
+    /// The expressions directly inside it, in the order of the text.
+    pub(super) fn parts(&self) -> Vec<&Node> {
+        match &self.expr {
+            Expr::Constant(_)
+            | Expr::Local(_)
+            | Expr::Wildcard(_)
+            | Expr::Request
+            | Expr::Resource => Vec::new(),
+            Expr::Select(of, _)
+            | Expr::Has(of, _)
+            | Expr::Not(of)
+            | Expr::Negate(of)
+            | Expr::Is(of, _)
+            | Expr::Matches(of, _) => vec![of],
+            Expr::And(left, right) | Expr::Or(left, right) => vec![left, right],
+            Expr::If(parts) => vec![&parts.0, &parts.1, &parts.2],
+            Expr::Binary(_, operands) => vec![&operands.0, &operands.1],
+            Expr::List(all) | Expr::Path(all) | Expr::Call(_, all) | Expr::User(_, all) => {
+                all.iter().collect()
+            }
+            Expr::Map(entries) => entries.iter().flat_map(|(key, value)| [key, value]).collect(),
+            Expr::Comprehension(inner) => {
+                [&inner.range].into_iter().chain(&inner.condition).chain([&inner.body]).collect()
+            }
+        }
+    }
 }
 
 /// An expression.

@@ -1,5 +1,6 @@
 //! The frame of the text: `service`, `match`, `allow`, `function`; expressions are left as ranges of tokens.
 
+use super::cursor::{Cursor, RESERVED};
 use super::scan::{Fault, Kind, Token};
 use blaze_schema::limits::{RULE_LETS, RULES_DEPTH, RULES_FUNCTIONS};
 use std::ops::Range;
@@ -78,9 +79,7 @@ fn methods(word: &str) -> Option<u8> {
 }
 
 pub(super) struct Reader<'s> {
-    source: &'s str,
-    tokens: &'s [Token],
-    at: usize,
+    cursor: Cursor<'s>,
     frame: Frame,
     faults: &'s mut Vec<Fault>,
 }
@@ -88,9 +87,10 @@ pub(super) struct Reader<'s> {
 impl<'s> Reader<'s> {
     /// Reads the whole file; what is wrong goes to `faults`.
     pub(super) fn read(source: &'s str, tokens: &'s [Token], faults: &'s mut Vec<Fault>) -> Frame {
-        let mut reader = Reader { source, tokens, at: 0, frame: Frame::default(), faults };
+        let cursor = Cursor::new(source, tokens, 0);
+        let mut reader = Reader { cursor, frame: Frame::default(), faults };
         reader.frame.scopes.push(Scope::default());
-        if reader.word() == Some("rules_version") {
+        if reader.cursor.word() == Some("rules_version") {
             let read = reader.version();
             reader.recover(read);
         }
@@ -98,68 +98,27 @@ impl<'s> Reader<'s> {
         reader.frame
     }
 
-    fn peek(&self) -> Option<Token> {
-        self.tokens.get(self.at).copied()
-    }
-
-    fn text(&self) -> &'s str {
-        self.peek().map_or("", |token| token.text(self.source))
-    }
-
-    fn word(&self) -> Option<&'s str> {
-        self.peek().filter(|token| token.kind == Kind::Word).map(|token| token.text(self.source))
-    }
-
-    /// The byte that the next token begins at.
-    fn place(&self) -> usize {
-        self.peek().map_or(self.source.len(), |token| token.start)
-    }
-
-    fn skip(&mut self) {
-        self.at = self.at.saturating_add(1);
-    }
-
-    fn fault(&self, expected: &str) -> Fault {
-        let there = match self.text() {
-            "" => "the end of the text".to_owned(),
-            there => format!("{there:?}"),
-        };
-        Fault::new(self.place(), format!("expected {expected}, not {there}"))
-    }
-
-    fn expect(&mut self, sign: &str) -> Result<(), Fault> {
-        if self.text() != sign {
-            return Err(self.fault(&format!("{sign:?}")));
-        }
-        self.skip();
-        Ok(())
-    }
-
+    /// Reads a name to declare.
     fn name(&mut self, what: &str) -> Result<String, Fault> {
-        let begins = |word: &&str| word.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-        let name = self.word().filter(begins).ok_or_else(|| self.fault(what))?;
-        if name.starts_with("__") || RESERVED.contains(&name) {
-            return Err(Fault::new(self.place(), format!("the name {name:?} is reserved")));
-        }
-        self.skip();
-        Ok(name.to_owned())
+        let reserved = [RESERVED, &["is", "request", "__name__"]].concat();
+        self.cursor.name(what, &reserved).map(str::to_owned)
     }
 
     /// Skips what is left of a declaration: to the end of its block, or to the end of the block that it stands in when its
     /// own is open already.
     fn skip_block(&mut self, open: bool) {
         let mut depth = usize::from(open);
-        while self.peek().is_some() {
-            match self.text() {
+        while self.cursor.peek().is_some() {
+            match self.cursor.text() {
                 "{" => depth = depth.saturating_add(1),
                 "}" if depth <= 1 => {
-                    self.at = self.at.saturating_add(depth);
+                    self.cursor.at = self.cursor.at.saturating_add(depth);
                     return;
                 }
                 "}" => depth = depth.saturating_sub(1),
                 _ => {}
             }
-            self.skip();
+            self.cursor.skip();
         }
     }
 
@@ -167,37 +126,39 @@ impl<'s> Reader<'s> {
     fn recover(&mut self, read: Result<(), Fault>) {
         let Err(fault) = read else { return };
         self.faults.push(fault);
-        while let Some(token) = self.peek() {
-            match token.text(self.source) {
+        while let Some(token) = self.cursor.peek() {
+            match self.cursor.text() {
                 ";" => {
-                    self.skip();
+                    self.cursor.skip();
                     return;
                 }
                 "}" => return,
                 "match" | "allow" | "function" | "service" if token.kind == Kind::Word => return,
-                _ => self.skip(),
+                _ => self.cursor.skip(),
             }
         }
     }
 
     fn version(&mut self) -> Result<(), Fault> {
-        self.skip();
-        self.expect("=")?;
-        match self.text() {
-            "'2'" | "\"2\"" => self.skip(),
-            _ => return Err(self.fault("'2', the only version of rules that there is here")),
+        self.cursor.skip();
+        self.cursor.expect("=")?;
+        match self.cursor.text() {
+            "'2'" | "\"2\"" => self.cursor.skip(),
+            _ => {
+                return Err(self.cursor.fault("'2', the only version of rules that there is here"));
+            }
         }
-        self.expect(";")
+        self.cursor.expect(";")
     }
 
     /// The statements of a scope, up to its brace or the end.
     fn block(&mut self, scope: usize, depth: usize) {
-        while let Some(token) = self.peek() {
-            let before = self.at;
-            let read = match token.text(self.source) {
+        while self.cursor.peek().is_some() {
+            let before = self.cursor.at;
+            let read = match self.cursor.text() {
                 "}" if scope > 0 => return,
                 ";" => {
-                    self.skip();
+                    self.cursor.skip();
                     Ok(())
                 }
                 "service" if depth == 0 => self.service(scope, depth),
@@ -205,23 +166,23 @@ impl<'s> Reader<'s> {
                 "allow" => self.allow(scope),
                 "function" => self.function(scope),
                 _ => {
-                    let fault = self.fault("\"match\", \"allow\" or \"function\"");
-                    self.skip();
+                    let fault = self.cursor.fault("\"match\", \"allow\" or \"function\"");
+                    self.cursor.skip();
                     Err(fault)
                 }
             };
             self.recover(read);
-            if self.at == before {
-                self.skip();
+            if self.cursor.at == before {
+                self.cursor.skip();
             }
         }
     }
 
     fn service(&mut self, scope: usize, depth: usize) -> Result<(), Fault> {
-        self.skip();
+        self.cursor.skip();
         self.name("the name of a service")?;
-        while self.text() == "." {
-            self.skip();
+        while self.cursor.text() == "." {
+            self.cursor.skip();
             self.name("the name of a service")?;
         }
         self.inner(Scope { parent: Some(scope), ..Scope::default() }, depth)
@@ -229,16 +190,16 @@ impl<'s> Reader<'s> {
 
     /// `{ … }` as a scope of its own.
     fn inner(&mut self, scope: Scope, depth: usize) -> Result<(), Fault> {
-        self.expect("{")?;
+        self.cursor.expect("{")?;
         let number = self.frame.scopes.len();
         self.frame.scopes.push(scope);
         self.block(number, depth.saturating_add(1));
-        self.expect("}")
+        self.cursor.expect("}")
     }
 
     fn matching(&mut self, scope: usize, depth: usize) -> Result<(), Fault> {
-        let at = self.place();
-        self.skip();
+        let at = self.cursor.place();
+        self.cursor.skip();
         if depth >= RULES_DEPTH {
             return Err(Fault::new(at, format!("more than {RULES_DEPTH} levels of match")));
         }
@@ -282,81 +243,66 @@ impl<'s> Reader<'s> {
     }
 
     fn pattern(&mut self, scope: &mut Scope) -> Result<(), Fault> {
-        if self.text() == "/" {
-            self.skip();
+        if self.cursor.text() == "/" {
+            self.cursor.skip();
         }
         loop {
             let segment = self.segment(scope)?;
             scope.pattern.push(segment);
-            if self.text() != "/" {
+            if self.cursor.text() != "/" {
                 return Ok(());
             }
-            self.skip();
+            self.cursor.skip();
         }
     }
 
     fn segment(&mut self, scope: &mut Scope) -> Result<Segment, Fault> {
-        match self.text() {
+        match self.cursor.text() {
             "{" => {
-                self.skip();
+                self.cursor.skip();
                 let name = self.name("the name of a wildcard")?;
-                let rest = self.text() == "=";
+                let rest = self.cursor.text() == "=";
                 if rest {
-                    self.skip();
-                    self.expect("**")?;
+                    self.cursor.skip();
+                    self.cursor.expect("**")?;
                 }
-                self.expect("}")?;
+                self.cursor.expect("}")?;
                 scope.wildcards.push(name);
                 Ok(if rest { Segment::Rest } else { Segment::One })
             }
-            "(" => {
-                self.skip();
-                if self.word() != Some("default") {
-                    return Err(self.fault("(default)"));
-                }
-                self.skip();
-                self.expect(")")?;
-                Ok(Segment::Literal("(default)".into()))
-            }
-            _ => {
-                let text = path_text(self.source, self.tokens, &mut self.at);
-                if text.is_empty() {
-                    return Err(self.fault("a segment of a path"));
-                }
-                Ok(Segment::Literal(text.into()))
-            }
+            _ => Ok(Segment::Literal(self.cursor.segment()?.into())),
         }
     }
 
     fn allow(&mut self, scope: usize) -> Result<(), Fault> {
-        let at = self.at;
-        self.skip();
+        let at = self.cursor.at;
+        self.cursor.skip();
         let mut bits = 0;
         loop {
             let wanted = "get, list, create, update, delete, read or write";
-            let word = self.word().and_then(methods);
-            bits |= word.ok_or_else(|| self.fault(wanted))?;
-            self.skip();
-            if self.text() != "," {
+            let word = self.cursor.word().and_then(methods);
+            bits |= word.ok_or_else(|| self.cursor.fault(wanted))?;
+            self.cursor.skip();
+            if self.cursor.text() != "," {
                 break;
             }
-            self.skip();
+            self.cursor.skip();
         }
-        let (mut condition, mut end) = (None, self.at);
-        if self.text() == ":" {
-            self.skip();
-            if self.word() != Some("if") {
-                return Err(self.fault("\"if\""));
+        let (mut condition, mut end) = (None, self.cursor.at);
+        if self.cursor.text() == ":" {
+            self.cursor.skip();
+            if self.cursor.word() != Some("if") {
+                return Err(self.cursor.fault("\"if\""));
             }
-            self.skip();
+            self.cursor.skip();
             let range = self.expression()?;
             end = range.end;
             condition = Some(range);
         } else {
-            self.expect(";")?;
+            self.cursor.expect(";")?;
         }
         if self.frame.scopes.get(scope).is_none_or(|scope| scope.parent.is_none()) {
-            return Err(Fault::new(self.place(), "an allow stands in a match"));
+            return Err(Fault::new(self.cursor.place(), "an allow stands in a match"));
         }
         self.frame.allows.push(Allow { scope, tokens: at..end, methods: bits, condition });
         Ok(())
@@ -364,36 +310,36 @@ impl<'s> Reader<'s> {
 
     /// The tokens up to the `;`, which is skipped.
     fn expression(&mut self) -> Result<Range<usize>, Fault> {
-        let start = self.at;
+        let start = self.cursor.at;
         let mut depth = 0_usize;
-        while let Some(token) = self.peek() {
-            match (token.kind, token.text(self.source)) {
+        while let Some(token) = self.cursor.peek() {
+            match (token.kind, self.cursor.text()) {
                 (Kind::Sign, "(" | "[" | "{") => depth = depth.saturating_add(1),
                 (Kind::Sign, ")" | "]" | "}") => match depth.checked_sub(1) {
                     Some(less) => depth = less,
-                    None => return Err(self.fault("\";\"")),
+                    None => return Err(self.cursor.fault("\";\"")),
                 },
                 (Kind::Sign, ";") if depth == 0 => {
-                    if start == self.at {
-                        return Err(self.fault("an expression"));
+                    if start == self.cursor.at {
+                        return Err(self.cursor.fault("an expression"));
                     }
-                    let range = start..self.at;
-                    self.skip();
+                    let range = start..self.cursor.at;
+                    self.cursor.skip();
                     return Ok(range);
                 }
                 (Kind::Sign, ";") | (Kind::Word, "allow" | "match" | "function" | "return") => {
-                    return Err(self.fault("the rest of the expression and its \";\""));
+                    return Err(self.cursor.fault("the rest of the expression and its \";\""));
                 }
                 _ => {}
             }
-            self.skip();
+            self.cursor.skip();
         }
-        Err(self.fault("\";\""))
+        Err(self.cursor.fault("\";\""))
     }
 
     fn function(&mut self, scope: usize) -> Result<(), Fault> {
-        self.skip();
-        let at = self.place();
+        self.cursor.skip();
+        let at = self.cursor.place();
         let (name, parameters) = match self.signature() {
             Ok(signature) => signature,
             Err(fault) => {
@@ -418,43 +364,43 @@ impl<'s> Reader<'s> {
     fn signature(&mut self) -> Result<(String, Vec<String>), Fault> {
         let name = self.name("the name of a function")?;
         let mut parameters = Vec::new();
-        self.expect("(")?;
-        while self.text() != ")" {
-            let at = self.place();
+        self.cursor.expect("(")?;
+        while self.cursor.text() != ")" {
+            let at = self.cursor.place();
             let parameter = self.name("the name of a parameter")?;
             if parameters.contains(&parameter) {
                 return Err(Fault::new(at, format!("two parameters are called {parameter:?}")));
             }
             parameters.push(parameter);
-            if self.text() != "," {
+            if self.cursor.text() != "," {
                 break;
             }
-            self.skip();
+            self.cursor.skip();
         }
-        self.expect(")")?;
-        self.expect("{")?;
+        self.cursor.expect(")")?;
+        self.cursor.expect("{")?;
         Ok((name, parameters))
     }
 
     /// `let name = value; … return body; }`
     fn function_body(&mut self) -> Result<(Vec<Let>, Range<usize>), Fault> {
         let mut lets = Vec::new();
-        while self.word() == Some("let") {
-            self.skip();
-            let at = self.place();
+        while self.cursor.word() == Some("let") {
+            self.cursor.skip();
+            let at = self.cursor.place();
             let name = self.name("the name of a variable")?;
-            self.expect("=")?;
+            self.cursor.expect("=")?;
             lets.push(Let { name, value: self.expression()? });
             if lets.len() > RULE_LETS {
                 return Err(Fault::new(at, format!("more than {RULE_LETS} let in a function")));
             }
         }
-        if self.word() != Some("return") {
-            return Err(self.fault("\"return\" or \"let\""));
+        if self.cursor.word() != Some("return") {
+            return Err(self.cursor.fault("\"return\" or \"let\""));
         }
-        self.skip();
+        self.cursor.skip();
         let body = self.expression()?;
-        self.expect("}")?;
+        self.cursor.expect("}")?;
         Ok((lets, body))
     }
 
@@ -472,48 +418,4 @@ impl<'s> Reader<'s> {
         self.frame.functions.push(function);
         Ok(())
     }
-}
-
-/// Words that name nothing: CEL's own, and those of the frame.
-const RESERVED: [&str; 23] = [
-    "true",
-    "false",
-    "null",
-    "in",
-    "as",
-    "break",
-    "const",
-    "continue",
-    "else",
-    "for",
-    "function",
-    "if",
-    "import",
-    "let",
-    "loop",
-    "package",
-    "namespace",
-    "return",
-    "var",
-    "void",
-    "while",
-    "is",
-    "request",
-];
-
-/// The letters, digits, `_`, `-`, `~` and `.` of a path's segment, which no white space parts.
-pub(super) fn path_text<'s>(source: &'s str, tokens: &[Token], at: &mut usize) -> &'s str {
-    let Some(first) = tokens.get(*at).copied() else { return "" };
-    let mut end = first.start;
-    while let Some(token) = tokens.get(*at) {
-        let text = token.text(source);
-        let part =
-            matches!(token.kind, Kind::Word | Kind::Number) || matches!(text, "-" | "~" | ".");
-        if !part || token.start != end {
-            break;
-        }
-        end = token.end;
-        *at = at.saturating_add(1);
-    }
-    source.get(first.start..end).unwrap_or_default()
 }

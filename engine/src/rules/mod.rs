@@ -1,12 +1,13 @@
 //! Who may do what: rules as text in one file, compiled, and decided for one request or one query.
 //!
 //! The language is that of Firestore's rules ("Structuring Cloud Firestore Security Rules"): a frame of `match` and
-//! `allow`, and expressions of CEL. [`scan`] and [`frame`] read the frame; [`translate`], the parser of `cel` and
-//! [`lower`] read expressions; [`eval`] evaluates them within a budget; [`facts`] is what a query says of its documents;
-//! [`explain`] says why something was refused.
+//! `allow`, and expressions of CEL. [`scan`] makes tokens of the text, [`frame`] reads the frame, and [`parse`] the
+//! expressions; [`eval`] evaluates them within a budget; [`facts`] is what a query says of its documents; [`explain`] says
+//! why something was refused.
 
 pub mod cases;
 mod compile;
+mod cursor;
 mod decide;
 mod eval;
 pub mod explain;
@@ -15,16 +16,15 @@ mod facts;
 mod frame;
 mod functions;
 mod hashing;
-mod lower;
+mod literal;
 mod operators;
-mod places;
+mod parse;
 mod scan;
 mod slices;
 mod state;
 #[cfg(test)]
 mod tests;
 mod times;
-mod translate;
 mod value;
 
 use self::explain::{Explanation, Values};
@@ -154,7 +154,7 @@ pub struct Diagnostic {
 pub struct Rules {
     functions: Vec<eval::UserFunction>,
     rules: Vec<compile::Rule>,
-    source: places::Source,
+    source: explain::Source,
 }
 
 impl Rules {

@@ -7,9 +7,9 @@ use super::Diagnostic;
 pub(super) enum Kind {
     /// A name or a keyword.
     Word,
-    /// A number.
+    /// A number, without a sign.
     Number,
-    /// A text in quotes, with what stands before them (`r`, `b`).
+    /// A text in one or three quotes, with what stands before them (`r`, `b`, `rb`, `br`).
     Text,
     /// A sign of one or two characters.
     Sign,
@@ -55,6 +55,9 @@ impl Fault {
     }
 }
 
+/// The error of a text whose last quotes are missing.
+pub(super) const NOT_CLOSED: &str = "a text is not closed";
+
 /// Reads all tokens; comments and white space are left out. What can be no token is told and left out too.
 pub(super) fn scan(source: &str, faults: &mut Vec<Fault>) -> Vec<Token> {
     let mut scanner = Scanner { bytes: source.as_bytes(), at: 0 };
@@ -76,14 +79,16 @@ pub(super) fn scan(source: &str, faults: &mut Vec<Fault>) -> Vec<Token> {
                 }
                 continue;
             }
-            b'\'' | b'"' => scanner.text(faults),
+            b'\'' | b'"' => scanner.text(start, faults),
             b'0'..=b'9' => scanner.number(),
+            b'.' if scanner.peek(1).is_some_and(|next| next.is_ascii_digit()) => scanner.number(),
             byte if is_word(byte) => {
                 scanner.skip_while(is_word);
                 let prefix = source.get(start..scanner.at).unwrap_or_default();
                 let quoted = matches!(scanner.peek(0), Some(b'\'' | b'"'));
-                if quoted && matches!(prefix, "r" | "R" | "b" | "B") {
-                    scanner.text(faults)
+                if quoted && ["r", "b", "rb", "br"].iter().any(|it| prefix.eq_ignore_ascii_case(it))
+                {
+                    scanner.text(start, faults)
                 } else {
                     Kind::Word
                 }
@@ -142,35 +147,37 @@ impl Scanner<'_> {
         false
     }
 
-    /// A text on one line, in single or double quotes.
-    fn text(&mut self, faults: &mut Vec<Fault>) -> Kind {
-        let raw = self.at.checked_sub(1).and_then(|before| self.bytes.get(before));
-        let raw = matches!(raw, Some(b'r' | b'R'));
-        let start = self.at;
+    /// Reads a text in single or double quotes, on one line unless there are three of them. Its prefix is read already.
+    fn text(&mut self, start: usize, faults: &mut Vec<Fault>) -> Kind {
+        let prefix = self.bytes.get(start..self.at).unwrap_or_default();
+        let raw = prefix.iter().any(|byte| matches!(byte, b'r' | b'R'));
         let quote = self.peek(0);
-        self.skip(1);
+        let tripled = |own: &Self| (0..3).all(|ahead| own.peek(ahead) == quote);
+        let triple = tripled(self);
+        let width = if triple { 3 } else { 1 };
+        self.skip(width);
         loop {
             match self.peek(0) {
-                None | Some(b'\n') => {
-                    faults.push(Fault::new(start, "a text is not closed on its line"));
+                None => break,
+                Some(b'\n') if !triple => break,
+                Some(b'\\') if !raw => self.skip(2),
+                byte if byte == quote && (!triple || tripled(self)) => {
+                    self.skip(width);
                     return Kind::Text;
                 }
-                Some(b'\\') if !raw => self.skip(2),
-                byte => {
-                    self.skip(1);
-                    if byte == quote {
-                        return Kind::Text;
-                    }
-                }
+                _ => self.skip(1),
             }
         }
+        faults.push(Fault::new(start, NOT_CLOSED));
+        Kind::Text
     }
 
     fn number(&mut self) -> Kind {
+        let is_hex = matches!(self.peek(1), Some(b'x' | b'X'));
         let mut last = 0;
         while let Some(byte) = self.peek(0) {
             let point = byte == b'.' && self.peek(1).is_some_and(|next| next.is_ascii_digit());
-            let sign = matches!(byte, b'+' | b'-') && matches!(last, b'e' | b'E');
+            let sign = matches!(byte, b'+' | b'-') && matches!(last, b'e' | b'E') && !is_hex;
             if !is_word(byte) && !point && !sign {
                 break;
             }
@@ -227,6 +234,17 @@ mod tests {
             "}",
         ];
         assert_eq!((found, faults), (wanted.to_vec(), vec![]));
+    }
+
+    #[test]
+    fn literals_are_whole() {
+        for literal in
+            [".5", "0xe", "1e+5", "'''a'\\n\n'''", "\"\"\"\"\"\"", "rb'\\'", "BR'''\\'''", "''"]
+        {
+            assert_eq!(texts(literal), (vec![literal], vec![]));
+        }
+        assert_eq!(texts("0xe+5 'a''b' x.y").0, ["0xe", "+", "5", "'a'", "'b'", "x", ".", "y"]);
+        assert_eq!(texts("a r'''b''").1, [2]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod explain;
 mod firestore;
 mod fuzz;
+mod grammar;
 mod oracle;
 mod soundness;
 
@@ -260,7 +261,8 @@ alow";
             (4, 8, "there is no function \"missing\""),
             (5, 24, "the regular expression: found open group without closing ')'"),
             (6, 9, "expected get, list, create, update, delete, read or write, not \"bogus\""),
-            (7, 52, "after \"is\" a type stands, and \"strange\" is none"),
+            (7, 36, "there is no variable \"whom\" here"),
+            (7, 52, "expected a type after \"is\", not \"strange\""),
             (8, 25, "expected the rest of the expression and its \";\", not \";\""),
             (10, 17, "two parameters are called \"a\""),
             (12, 1, "two wildcards of one path are called \"a\""),
@@ -351,6 +353,9 @@ fn an_expression_is_limited() {
     assert!(compiles(&chosen(RULE_NESTING)) && !compiles(&chosen(RULE_NESTING + 1)));
     let sum = |depth: usize| conditioned(&format!("1{}", " + 1".repeat(depth - 1)));
     assert!(compiles(&sum(RULE_DEPTH)) && !compiles(&sum(RULE_DEPTH + 1)));
+    // The highest trees that the tokens make are refused on the stack that there is.
+    assert!(!compiles(&conditioned(&format!("{}1", "!-".repeat((RULE_TOKENS - 2) / 2)))));
+    assert!(!compiles(&conditioned(&format!("id{}", ".a".repeat((RULE_TOKENS - 2) / 2)))));
     // What is called counts where it is called.
     let called = |depth: usize| {
         format!(

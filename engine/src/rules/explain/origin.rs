@@ -1,31 +1,16 @@
-//! The part of a condition from which an error comes, or which a query does not tell.
+//! Where an error comes from, and what a query does not tell.
 
 use super::super::expr::{Expr, Function, Node, Operator};
 use super::super::value::{Fail, Val};
 use super::{Explainer, Method, shown, typed};
 use blaze_schema::limits::RULE_LOOKUPS;
 
-/// Returns the parts of an expression that are evaluated before it, in their order.
+/// The parts of an expression that are always evaluated, where it is.
 pub(super) fn parts(node: &Node) -> Vec<&Node> {
     match &node.expr {
-        Expr::Constant(_)
-        | Expr::Local(_)
-        | Expr::Wildcard(_)
-        | Expr::Request
-        | Expr::Resource
-        | Expr::User(..) => Vec::new(),
-        Expr::Select(of, _)
-        | Expr::Has(of, _)
-        | Expr::Not(of)
-        | Expr::Negate(of)
-        | Expr::Is(of, _)
-        | Expr::Matches(of, _) => vec![of],
-        Expr::And(left, right) | Expr::Or(left, right) => vec![left, right],
-        Expr::If(parts) => vec![&parts.0, &parts.1, &parts.2],
-        Expr::Binary(_, operands) => vec![&operands.0, &operands.1],
-        Expr::List(all) | Expr::Path(all) | Expr::Call(_, all) => all.iter().collect(),
-        Expr::Map(entries) => entries.iter().flat_map(|(key, value)| [key, value]).collect(),
+        Expr::User(..) => Vec::new(),
         Expr::Comprehension(inner) => vec![&inner.range],
+        _ => node.parts(),
     }
 }
 
@@ -57,7 +42,7 @@ impl<'a> Explainer<'a> {
         self.say(node, &what);
     }
 
-    /// Says why a part has no value although its own parts have one.
+    /// Why a part has no value whose own parts have.
     fn fault(&mut self, node: &'a Node) -> String {
         match &node.expr {
             Expr::Select(of, field) => match self.value(of) {
@@ -90,7 +75,7 @@ impl<'a> Explainer<'a> {
         }
     }
 
-    /// Describes an operation that does not exist for its operands.
+    /// An operation that is not there for its operands.
     fn unfit(&mut self, node: &'a Node) -> String {
         let mut kinds = Vec::new();
         for part in parts(node) {
@@ -110,7 +95,7 @@ impl<'a> Explainer<'a> {
         }
     }
 
-    /// Says why a part is null, if that is known.
+    /// Why a part is null, where that is known.
     fn because(&mut self, node: &'a Node) -> String {
         match &node.expr {
             Expr::Resource => ", for the document does not exist".to_owned(),
@@ -136,7 +121,7 @@ impl<'a> Explainer<'a> {
         }
     }
 
-    /// Says which part of an expression is not told by a query.
+    /// Says which part of an expression a query does not tell.
     pub(super) fn unknown(&mut self, node: &'a Node) {
         if let Expr::User(number, arguments) = &node.expr {
             self.inside(*number, arguments, |own, function| own.unknown(&function.body));
