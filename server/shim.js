@@ -20,8 +20,6 @@ configure();
 function configure() {
   wasm.configure(collections);
   wasm.configureAccess(access);
-  wasm.configureAccounts(access);
-  wasm.configureRates(access);
 }
 
 function checkReinitialize() {
@@ -499,7 +497,7 @@ async function askWith(body, request, env, what) {
 }
 
 /** Whether requests are counted. */
-const isLimited = JSON.parse(access).rates !== undefined;
+const isLimited = wasm.isLimited();
 
 /** What `wasm.fetch` leaves to be done, by its name. */
 const perform = {

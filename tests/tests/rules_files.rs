@@ -1,11 +1,9 @@
 //! The rules and settings that come with Blaze, or that its README shows, are what they should be.
 
-use blaze_engine::accounts::settings::Settings;
-use blaze_engine::auth::Issuers;
+use blaze_engine::access::settings::Settings;
 use blaze_engine::http::security;
-use blaze_engine::rate::Rates;
+use blaze_engine::index::settings::Collections;
 use blaze_engine::rules::{Rules, cases};
-use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use xtask::workerd::Service;
@@ -26,22 +24,6 @@ fn shown(part: &str) -> String {
     block.split_once('\n').expect("a language's line").1.to_owned()
 }
 
-fn check_access(text: &str) {
-    let access: Value = serde_json::from_str(text).unwrap();
-    for key in access.as_object().unwrap().keys() {
-        assert!(["issuers", "accounts", "rates"].contains(&key.as_str()), "{key}");
-    }
-    if let Some(issuers) = access.get("issuers") {
-        Issuers::from_json(issuers).unwrap();
-    }
-    if let Some(accounts) = access.get("accounts") {
-        Settings::from_json(accounts).unwrap();
-    }
-    if let Some(rates) = access.get("rates") {
-        Rates::from_json(rates).unwrap();
-    }
-}
-
 #[test]
 fn the_demos_rules_decide_their_cases() {
     let rules = Rules::compile(&read("demo-web/demo.rules")).unwrap();
@@ -57,7 +39,7 @@ fn the_demos_rules_decide_their_cases() {
 #[test]
 fn the_rules_and_settings_of_the_readme_are_good() {
     Rules::compile(&shown("match /users/{id}")).unwrap();
-    check_access(&shown("\"issuers\""));
+    Settings::parse(&shown("\"issuers\"")).unwrap();
 }
 
 #[test]
@@ -70,6 +52,7 @@ fn pages_have_the_same_headers_where_cloudflare_serves_them() {
 
 #[test]
 fn the_settings_that_are_served_are_good() {
-    check_access(&read("access.json"));
-    check_access(&read("demo-web/access.json"));
+    Settings::parse(&read("access.json")).unwrap();
+    Settings::parse(&read("demo-web/access.json")).unwrap();
+    Collections::parse(&read("collections.json")).unwrap();
 }

@@ -20,7 +20,10 @@ impl Format {
     pub(super) const ALL: [Format; 4] =
         [Format::DateTime, Format::Email, Format::Uuid, Format::Uri];
 
-    pub(super) fn name(self) -> &'static str {
+    pub(super) const NAMES: [&str; 4] =
+        [Format::DateTime.name(), Format::Email.name(), Format::Uuid.name(), Format::Uri.name()];
+
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Format::DateTime => "date-time",
             Format::Email => "email",
