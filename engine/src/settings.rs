@@ -302,7 +302,7 @@ impl Object<'_> {
 
     /// The value of a key that is required or has a default.
     pub(crate) fn get(&self, key: &str) -> Result<Setting<'_>, Error> {
-        let missing = || self.setting.wrong(format!("{key} is missing"));
+        let missing = || Error::invalid(format!("{}: missing", self.setting.below(key)));
         self.find(key)?.ok_or_else(missing)
     }
 

@@ -212,7 +212,7 @@ fn names<'a>(source: &'a str, before: &'a str) -> impl Iterator<Item = &'a str> 
     source.split(before).skip(1).map(name)
 }
 
-/// The variables that the server and the command line read, and bindings that wrangler.toml does not name.
+/// The variables that the server and the command line read, and bindings that are no Durable Objects.
 fn variables_of_the_code() -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for source in sources("server", "rs") {
@@ -241,6 +241,7 @@ fn variables_of_the_code() -> BTreeSet<String> {
     for binding in wrangler["durable_objects"]["bindings"].as_array().unwrap() {
         assert!(found.remove(binding["name"].as_str().unwrap()), "{binding}");
     }
+    found.insert(wrangler["assets"]["binding"].as_str().unwrap().to_owned());
     found
 }
 

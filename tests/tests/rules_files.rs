@@ -1,4 +1,4 @@
-//! The rules and settings that come with Blaze, or that its README shows, are what they should be.
+//! The rules and settings that come with Blaze, or that its README and docs show, are what they should be.
 
 use blaze_engine::access::settings::Settings;
 use blaze_engine::http::security;
@@ -16,10 +16,10 @@ fn read(name: &str) -> String {
     fs::read_to_string(file(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// The fenced block of the README that holds `part`.
-fn shown(part: &str) -> String {
-    let readme = read("README.md");
-    let blocks = readme.split("```").skip(1).step_by(2);
+/// The fenced block of a page that holds `part`.
+fn shown(page: &str, part: &str) -> String {
+    let page = read(page);
+    let blocks = page.split("```").skip(1).step_by(2);
     let block = blocks.into_iter().find(|block| block.contains(part)).expect("a block with it");
     block.split_once('\n').expect("a language's line").1.to_owned()
 }
@@ -37,9 +37,10 @@ fn the_demos_rules_decide_their_cases() {
 }
 
 #[test]
-fn the_rules_and_settings_of_the_readme_are_good() {
-    Rules::compile(&shown("match /users/{id}")).unwrap();
-    Settings::parse(&shown("\"issuers\"")).unwrap();
+fn the_rules_and_settings_of_the_docs_are_good() {
+    Rules::compile(&shown("README.md", "match /users/{id}")).unwrap();
+    Settings::parse(&shown("docs/configuration.md", "\"issuers\"")).unwrap();
+    Collections::parse(&shown("docs/configuration.md", "\"shards\"")).unwrap();
 }
 
 #[test]

@@ -349,45 +349,21 @@ impl Type {
         Type::Object,
     ];
 
-    const NAMES: [&str; 7] = [
-        Type::Null.name(),
-        Type::Boolean.name(),
-        Type::Integer.name(),
-        Type::Number.name(),
-        Type::String.name(),
-        Type::Array.name(),
-        Type::Object.name(),
-    ];
+    /// In the order of the variants.
+    const NAMES: [&str; 7] = ["null", "boolean", "integer", "number", "string", "array", "object"];
 
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Type::Null => "null",
-            Type::Boolean => "boolean",
-            Type::Integer => "integer",
-            Type::Number => "number",
-            Type::String => "string",
-            Type::Array => "array",
-            Type::Object => "object",
-        }
+    pub(super) fn name(self) -> &'static str {
+        Type::NAMES.get(self as usize).copied().unwrap_or_default()
     }
 }
 
 impl Typed {
     const ALL: [Typed; 4] = [Typed::Timestamp, Typed::Bytes, Typed::Reference, Typed::GeoPoint];
 
-    const NAMES: [&str; 4] = [
-        Typed::Timestamp.name(),
-        Typed::Bytes.name(),
-        Typed::Reference.name(),
-        Typed::GeoPoint.name(),
-    ];
+    /// In the order of the variants.
+    const NAMES: [&str; 4] = ["timestamp", "bytes", "reference", "geopoint"];
 
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Typed::Timestamp => "timestamp",
-            Typed::Bytes => "bytes",
-            Typed::Reference => "reference",
-            Typed::GeoPoint => "geopoint",
-        }
+    pub(super) fn name(self) -> &'static str {
+        Typed::NAMES.get(self as usize).copied().unwrap_or_default()
     }
 }
