@@ -42,7 +42,7 @@ let isDirect;
  * in front, which must set it or add to its end.
  */
 export function addressOf(request, env) {
-  const { ADDRESS_HEADER: header } = env;
+  const header = env.ADDRESS_HEADER;
   if (header) return request.headers.get(header)?.split(",").pop().trim() ?? "";
   isDirect ??= request.cf?.clientIp !== undefined;
   return (isDirect ? request.cf?.clientIp : request.headers.get("cf-connecting-ip")) ?? "";

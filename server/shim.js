@@ -20,8 +20,6 @@ configure();
 function configure() {
   wasm.configure(collections);
   wasm.configureAccess(access);
-  wasm.configureAccounts(access);
-  wasm.configureRates(access);
 }
 
 function checkReinitialize() {
@@ -551,8 +549,8 @@ async function askWith(body, request, env, what) {
   return guarded(() => wasm.merge(request, env, body, parts));
 }
 
-/** True if requests are counted. */
-const isLimited = JSON.parse(access).rates !== undefined;
+/** Whether requests are counted. */
+const isLimited = wasm.isLimited();
 
 /** The tasks that `wasm.fetch` leaves to be done, by their names. */
 const perform = {

@@ -30,8 +30,10 @@ pub mod rate;
 pub mod record;
 pub mod rules;
 pub mod schemas;
+pub mod settings;
 pub mod store;
 pub mod unread;
+pub(crate) mod url;
 
 /// A SHA-256 of the parts, each with its length, so that no two lists of parts are hashed as the same bytes.
 pub(crate) fn hash(parts: &[&[u8]]) -> [u8; 32] {

@@ -6,39 +6,48 @@
 use crate::bridge;
 use crate::entry::too_large;
 use crate::incoming::Incoming;
+use crate::limiter;
 use crate::respond::{count_rows, reply_in_parts};
 use crate::sqlite::SqliteStore;
-use blaze_engine::access::{Access as Engine, Effect, Event, configuration, issuers};
+use blaze_engine::access::settings::Settings;
+use blaze_engine::access::{Access as Engine, Effect, Event};
 use blaze_engine::http::admin_request;
 use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::JWKS_BYTES;
-use blaze_schema::value::Map;
 use js_sys::Array;
 use std::cell::RefCell;
+use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use worker::Env;
 use worker::worker_sys::DurableObjectState;
 
 thread_local! {
-    /// The text of `access.json`.
-    static SETTINGS: RefCell<String> = const { RefCell::new(String::new()) };
+    /// The settings of `access.json`.
+    static SETTINGS: RefCell<Option<Result<Rc<Settings>, Error>>> = const { RefCell::new(None) };
 }
 
-/// Takes the text of `access.json`: before anything else, and again after wasm is instantiated anew.
+/// Takes the text of `access.json`: before anything else, and again after wasm is instantiated anew. While it is wrong
+/// nothing is answered.
 #[wasm_bindgen(js_name = configureAccess)]
-pub fn configure_access(text: String) {
-    SETTINGS.set(text);
+pub fn configure_access(text: &str) {
+    let parsed = Settings::parse(text).map(Rc::new).map_err(|error| {
+        worker::console_error!("{}", error.detail);
+        // It is nobody's request that is wrong.
+        Error::new(Code::Internal, error.detail)
+    });
+    if let Ok(settings) = &parsed {
+        limiter::configure(settings.rates);
+    }
+    SETTINGS.set(Some(parsed));
 }
 
-/// Returns the settings of `access.json`.
+/// The settings of `access.json`.
 ///
 /// # Errors
-/// `internal` when it cannot be read.
-pub(crate) fn settings() -> Result<Map, Error> {
-    SETTINGS
-        .with_borrow(|text| configuration::read(text))
-        // The configuration is wrong, and nobody's request.
-        .map_err(|error| Error::new(Code::Internal, error.detail))
+/// `internal`, saying what is wrong in the file.
+pub(crate) fn settings() -> Result<Rc<Settings>, Error> {
+    let missing = || Err(Error::new(Code::Internal, "access.json was not read"));
+    SETTINGS.with_borrow(|settings| settings.clone().unwrap_or_else(missing))
 }
 
 /// Bytes of an issuer's key set that are read before it is refused.
@@ -59,12 +68,12 @@ impl Access {
     /// Creates the object. Reads nothing yet.
     ///
     /// # Errors
-    /// When the object has no SQLite, or `access.json` is no JSON.
+    /// When the object has no SQLite, or `access.json` is wrong.
     #[wasm_bindgen(constructor)]
     pub fn new(state: DurableObjectState, env: Env) -> Result<Access, JsValue> {
         let settings = settings().map_err(|error| JsValue::from(error.detail))?;
         let store = RefCell::new(SqliteStore::new(&state, count_rows(&env))?);
-        Ok(Access { engine: RefCell::new(Engine::new(issuers(&settings.into()))), store })
+        Ok(Access { engine: RefCell::new(Engine::new(&settings.issuers)), store })
     }
 
     /// Returns the snapshot, or `{"version":n}` if that is the `known` one: its text, then issuers and URLs in turn,

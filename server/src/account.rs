@@ -4,13 +4,12 @@
 //! object), as the methods' results tell it: `[name, …]`, the last effect of the step. The state to go on with stays
 //! here, under a number: secrets need not go through JavaScript.
 
+use crate::access::settings;
 use crate::bridge;
 use crate::entry::finish;
 use crate::incoming::Incoming;
 use crate::respond::count_rows;
 use crate::sqlite::SqliteStore;
-use blaze_engine::access::configuration;
-use blaze_engine::accounts::settings::Settings;
 use blaze_engine::accounts::{Action, Answer, Effect, Event, Object, Pending, Refusal, Secret};
 use blaze_engine::http::account_request::{self, Ask};
 use blaze_engine::http::reply::Reply;
@@ -24,29 +23,10 @@ use web_sys::Request;
 use worker::Env;
 use worker::worker_sys::DurableObjectState;
 
-thread_local! {
-    /// The `accounts` of `access.json`; `None` if they are off.
-    static SETTINGS: RefCell<Result<Option<Settings>, Error>> = const { RefCell::new(Ok(None)) };
-}
-
-/// Takes the text of `access.json`: before anything else, and again after wasm is instantiated anew.
-#[wasm_bindgen(js_name = configureAccounts)]
-pub fn configure_accounts(text: &str) {
-    let read = || configuration::read(text)?.get("accounts").map(Settings::from_json).transpose();
-    SETTINGS.set(read().map_err(|error| {
-        worker::console_error!("{}", error.detail);
-        // The configuration is wrong, and nobody's request.
-        Error::new(Code::Internal, error.detail)
-    }));
-}
-
-/// Answers with the ways to sign in that are offered.
+/// Which ways there are to sign in.
 pub(crate) fn offered() -> Reply {
-    settings().map_or_else(Reply::from, |settings| account_request::offered(settings.as_ref()))
-}
-
-fn settings() -> Result<Option<Settings>, Error> {
-    SETTINGS.with_borrow(Clone::clone)
+    settings()
+        .map_or_else(Reply::from, |settings| account_request::offered(settings.accounts.as_ref()))
 }
 
 /// Bytes of a request's body that are read before it is refused.
@@ -76,7 +56,7 @@ pub fn ask_account(
     let random = [bridge::random(), bridge::random()];
     let asked = settings().and_then(|settings| {
         let request = incoming.request();
-        account_request::read(&request, body.as_deref(), settings.as_ref(), random)
+        account_request::read(&request, body.as_deref(), settings.accounts.as_ref(), random)
     });
     let asked = asked.and_then(|Ask { object, action }| Ok((object, text_of(&action)?)));
     match asked {
@@ -198,8 +178,8 @@ impl Account {
     }
 
     fn try_step(&self, name: &str, event: Event) -> Result<Array, Error> {
-        // Accounts that were turned off meanwhile keep their rows, and their alarms ring.
-        let settings = settings()?.unwrap_or_default();
+        // Those whose accounts were turned off meanwhile keep their rows, and their alarms ring.
+        let settings = settings()?.accounts.clone().unwrap_or_default();
         let secret = |name: &str| {
             let value = self.env.secret(name).ok()?.to_string();
             Some((name.to_owned(), Secret(value)))

@@ -84,14 +84,10 @@ fn first_key(env: &Env) -> Result<Option<ApiKey>, Error> {
 }
 
 fn configured(env: &Env) -> Result<(Issuers, Identities), Error> {
-    let wrong = |error: Error| Error::new(Code::Internal, format!("access.json: {}", error.detail));
-    let settings = settings().map_err(wrong)?;
-    let issuers = match settings.get("issuers") {
-        None => Issuers::default(),
-        Some(issuers) => Issuers::from_json(issuers).map_err(wrong)?,
-    };
+    let issuers = settings()?.issuers.clone();
     let secret = |name: &str| env.secret(name).ok().map(|secret| secret.to_string());
-    let identities = Identities::new(&issuers, secret).map_err(wrong)?;
+    let identities = Identities::new(&issuers, secret)
+        .map_err(|error| Error::new(Code::Internal, error.detail))?;
     Ok((issuers, identities))
 }
 

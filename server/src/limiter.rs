@@ -4,10 +4,8 @@
 use crate::bridge;
 use crate::incoming::Incoming;
 use crate::respond::{allow_origin, response};
-use blaze_engine::access::configuration;
 use blaze_engine::http::security;
 use blaze_engine::rate::{Buckets, Grant, Kind, Lessee, Rates, Taken};
-use blaze_schema::error::{Code, Error};
 use blaze_schema::message::error_text;
 use std::cell::RefCell;
 use wasm_bindgen::prelude::*;
@@ -15,46 +13,29 @@ use web_sys::{Request, Response};
 use worker::Env;
 
 thread_local! {
-    static LESSEE: RefCell<Result<Lessee, Error>> = RefCell::new(Ok(Lessee::default()));
+    static LESSEE: RefCell<Lessee> = RefCell::new(Lessee::default());
 }
 
-/// Takes the text of `access.json`, of which it reads `rates`: before anything else. Without it there are no limits;
-/// if it is not valid, nothing is let through.
-#[wasm_bindgen(js_name = configureRates)]
-pub fn configure_rates(text: &str) {
-    let read = || {
-        let access = configuration::read(text)?;
-        let rates = access.get("rates").map_or(Ok(Rates::default()), Rates::from_json);
-        rates.map_err(|error| error.at("access.json"))
-    };
-    let lessee = read().map(Lessee::new).map_err(|error| {
-        worker::console_error!("{}", error.detail);
-        // The configuration is wrong, and nobody's request.
-        Error::new(Code::Internal, error.detail)
-    });
-    LESSEE.set(lessee);
+/// Takes the rates of `access.json`. Without them there are no limits.
+pub(crate) fn configure(rates: Rates) {
+    LESSEE.set(Lessee::new(rates));
 }
 
-/// Counts a request of `who`.
-///
-/// # Errors
-/// `internal`, when `access.json` is wrong.
-pub(crate) fn take(kind: Kind, who: &str) -> Result<Taken, Error> {
-    with_lessee(|lessee| lessee.take(kind, who, bridge::now()))
+/// True if requests are counted.
+#[wasm_bindgen(js_name = isLimited)]
+pub fn is_limited() -> bool {
+    with_lessee(|lessee| lessee.rates().are_limited())
 }
 
-fn with_lessee<T>(step: impl FnOnce(&mut Lessee) -> T) -> Result<T, Error> {
-    LESSEE.with_borrow_mut(|lessee| lessee.as_mut().map(step).map_err(|error| error.clone()))
+fn with_lessee<T>(step: impl FnOnce(&mut Lessee) -> T) -> T {
+    LESSEE.with_borrow_mut(step)
 }
 
-/// Counts a request of `who`, an address or a `uid`. Returns 0 if it may go on, the seconds to wait if it may not, or
-/// a negative number: minus the number of requests for which a lease must be asked.
-///
-/// # Errors
-/// When `access.json` is wrong.
+/// Counts a request of `who`, an address or a `uid`: 0 if it may go on, the seconds to wait if it may not, or less than 0:
+/// minus the number of requests that a lease is to be asked for.
 #[wasm_bindgen(js_name = rateTake)]
-pub fn rate_take(kind: u8, who: &str) -> Result<f64, JsValue> {
-    take(kind_of(kind), who).map(as_number).map_err(|error| error.detail.into())
+pub fn rate_take(kind: u8, who: &str) -> f64 {
+    as_number(with_lessee(|lessee| lessee.take(kind_of(kind), who, bridge::now())))
 }
 
 /// Returns the name of the object that counts for `who`.
@@ -63,23 +44,13 @@ pub fn rate_subject(kind: u8, who: &str) -> String {
     kind_of(kind).subject(who)
 }
 
-/// Takes the lease that the object gave; nothing, if it failed. Returns 0 or the seconds to wait, for the request
-/// that asked.
-///
-/// # Errors
-/// When `access.json` is wrong.
+/// What the object gave; nothing, if it failed. 0 or the seconds to wait, for the request that asked.
 #[wasm_bindgen(js_name = rateGranted)]
-pub fn rate_granted(
-    subject: &str,
-    amount: Option<f64>,
-    micros: Option<f64>,
-) -> Result<f64, JsValue> {
+pub fn rate_granted(subject: &str, amount: Option<f64>, micros: Option<f64>) -> f64 {
     let grant = amount
         .zip(micros)
         .map(|(amount, micros)| Grant { amount: amount as u32, micros: micros as i64 });
-    with_lessee(|lessee| lessee.granted(subject, grant, bridge::now()))
-        .map(as_number)
-        .map_err(|error| error.detail.into())
+    as_number(with_lessee(|lessee| lessee.granted(subject, grant, bridge::now())))
 }
 
 /// Answers a request that must come back after some seconds: 429.
@@ -94,8 +65,7 @@ pub fn too_many(
     retry_after_seconds: f64,
 ) -> Result<Response, JsValue> {
     let kind = kind_of(kind);
-    let refusal = |lessee: &mut Lessee| lessee.rates().refusal(kind, retry_after_seconds as u32);
-    let mut reply = with_lessee(refusal).unwrap_or_else(|error| error.into());
+    let mut reply = with_lessee(|lessee| lessee.rates().refusal(kind, retry_after_seconds as u32));
     security::add(&mut reply, security::ANSWER);
     allow_origin(&mut reply, &Incoming::new(request)?, env);
     response(&reply)
@@ -105,8 +75,7 @@ pub fn too_many(
 #[wasm_bindgen(js_name = tooManyFrame)]
 pub fn too_many_frame(kind: u8, retry_after_seconds: f64) -> String {
     let kind = kind_of(kind);
-    let error = with_lessee(|lessee| lessee.rates().error(kind, retry_after_seconds as u32));
-    error_text(&error.unwrap_or_else(|error| error))
+    error_text(&with_lessee(|lessee| lessee.rates().error(kind, retry_after_seconds as u32)))
 }
 
 /// Reads the number of a kind; `server/limiter.js` has the same numbers.
@@ -137,21 +106,17 @@ impl Limiter {
         Limiter::default()
     }
 
-    /// Gives a lease of at most `want` requests: their number, how long it lasts, and how long it must be remembered,
-    /// in microseconds. `subject` says whose requests are counted.
-    ///
-    /// # Errors
-    /// When `access.json` is wrong.
-    pub fn lease(&self, subject: &str, want: f64) -> Result<Vec<f64>, JsValue> {
+    /// A lease of at most `want` requests: how many, for how long, and how long this must be remembered, in
+    /// microseconds. `subject` says whose requests are counted.
+    pub fn lease(&self, subject: &str, want: f64) -> Vec<f64> {
         let rate = with_lessee(|lessee| {
             Kind::of_subject(subject).and_then(|kind| lessee.rates().of(kind))
-        })
-        .map_err(|error| JsValue::from(error.detail))?;
-        // An isolate of another version of the code may ask about a rate that no longer exists.
-        let Some(rate) = rate else { return Ok(vec![want.max(1.0), 1_000_000.0, 0.0]) };
+        });
+        // An isolate of another version of the code may ask about a rate that there is no more.
+        let Some(rate) = rate else { return vec![want.max(1.0), 1_000_000.0, 0.0] };
         let mut buckets = self.buckets.borrow_mut();
         let (grant, memory) = buckets.lease(subject, rate, want as u32, bridge::now());
         let Grant { amount, micros } = grant;
-        Ok(vec![f64::from(amount), micros as f64, memory as f64])
+        vec![f64::from(amount), micros as f64, memory as f64]
     }
 }

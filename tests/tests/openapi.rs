@@ -6,6 +6,7 @@
 
 use blaze_engine::access::{Access, Effect};
 use blaze_engine::accounts::settings::Settings;
+use blaze_engine::auth::Issuers;
 use blaze_engine::http::route::{Route, route};
 use blaze_engine::http::{Headers, Request, account_request, admin_request, openapi};
 use blaze_engine::index::aggregate::Aggregation;
@@ -27,7 +28,7 @@ use blaze_tests::random::Random;
 use blaze_tests::seed::seed;
 use jsonschema::Validator;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::{env, fs};
 
@@ -375,7 +376,7 @@ fn read_body(path: &str, body: &Value) -> Result<(), Error> {
         "/v1/keys" | "/v1/signing-keys" => {
             let event = admin_request::event(&request, &body, "key:a")?;
             let now = Timestamp::from_micros(1);
-            let effects = Access::new(BTreeMap::new()).handle(
+            let effects = Access::new(&Issuers::default()).handle(
                 &mut MemoryStore::default(),
                 now,
                 [1, 2],

@@ -1,11 +1,9 @@
-//! The rules and settings that come with Blaze, or that its README shows, are what they should be.
+//! The rules and settings that come with Blaze, or that its README and docs show, are what they should be.
 
-use blaze_engine::accounts::settings::Settings;
-use blaze_engine::auth::Issuers;
+use blaze_engine::access::settings::Settings;
 use blaze_engine::http::security;
-use blaze_engine::rate::Rates;
+use blaze_engine::index::settings::Collections;
 use blaze_engine::rules::{Rules, cases};
-use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use xtask::workerd::Service;
@@ -18,28 +16,12 @@ fn read(name: &str) -> String {
     fs::read_to_string(file(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// The fenced block of the README that holds `part`.
-fn shown(part: &str) -> String {
-    let readme = read("README.md");
-    let blocks = readme.split("```").skip(1).step_by(2);
+/// The fenced block of a page that holds `part`.
+fn shown(page: &str, part: &str) -> String {
+    let page = read(page);
+    let blocks = page.split("```").skip(1).step_by(2);
     let block = blocks.into_iter().find(|block| block.contains(part)).expect("a block with it");
     block.split_once('\n').expect("a language's line").1.to_owned()
-}
-
-fn check_access(text: &str) {
-    let access: Value = serde_json::from_str(text).unwrap();
-    for key in access.as_object().unwrap().keys() {
-        assert!(["issuers", "accounts", "rates"].contains(&key.as_str()), "{key}");
-    }
-    if let Some(issuers) = access.get("issuers") {
-        Issuers::from_json(issuers).unwrap();
-    }
-    if let Some(accounts) = access.get("accounts") {
-        Settings::from_json(accounts).unwrap();
-    }
-    if let Some(rates) = access.get("rates") {
-        Rates::from_json(rates).unwrap();
-    }
 }
 
 #[test]
@@ -55,9 +37,10 @@ fn the_demos_rules_decide_their_cases() {
 }
 
 #[test]
-fn the_rules_and_settings_of_the_readme_are_good() {
-    Rules::compile(&shown("match /users/{id}")).unwrap();
-    check_access(&shown("\"issuers\""));
+fn the_rules_and_settings_of_the_docs_are_good() {
+    Rules::compile(&shown("README.md", "match /users/{id}")).unwrap();
+    Settings::parse(&shown("docs/configuration.md", "\"issuers\"")).unwrap();
+    Collections::parse(&shown("docs/configuration.md", "\"shards\"")).unwrap();
 }
 
 #[test]
@@ -70,6 +53,7 @@ fn pages_have_the_same_headers_where_cloudflare_serves_them() {
 
 #[test]
 fn the_settings_that_are_served_are_good() {
-    check_access(&read("access.json"));
-    check_access(&read("demo-web/access.json"));
+    Settings::parse(&read("access.json")).unwrap();
+    Settings::parse(&read("demo-web/access.json")).unwrap();
+    Collections::parse(&read("collections.json")).unwrap();
 }

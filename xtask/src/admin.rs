@@ -229,6 +229,7 @@ mod tests {
     use std::thread::{self, JoinHandle};
 
     use blaze_engine::access::{Access, Effect};
+    use blaze_engine::auth::Issuers;
     use blaze_engine::http::{Headers, Request, admin_request};
     use blaze_engine::store::memory::MemoryStore;
     use blaze_schema::error::{Code, Error};
@@ -298,7 +299,8 @@ mod tests {
         fs::write(data.path().join("admin-key"), format!("{key}\n")).unwrap();
         let key_file = Some(data.path().join("admin-key"));
         let served = thread::spawn(move || {
-            let (mut access, mut store) = (Access::new(Default::default()), MemoryStore::default());
+            let mut access = Access::new(&Issuers::default());
+            let mut store = MemoryStore::default();
             for random in 1..=requests {
                 answer(listener.accept().unwrap().0, &mut access, &mut store, random);
             }

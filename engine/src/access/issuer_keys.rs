@@ -33,17 +33,6 @@ pub(super) struct IssuerKeys {
     keys: Vec<Value>,
 }
 
-/// Where each issuer's keys are, from the settings of access: those of `{"issuers":[{"issuer","jwks"}]}` that have both.
-/// What else is there, and whether it is right, is for others to say.
-pub fn issuers(settings: &Value) -> BTreeMap<String, String> {
-    let issuers = settings.get("issuers").and_then(Value::as_array);
-    let issuer = |issuer: &Value| {
-        let text = |name| issuer.get(name).and_then(Value::as_str).map(str::to_owned);
-        Some((text("issuer")?, text("jwks")?))
-    };
-    issuers.into_iter().flatten().filter_map(issuer).collect()
-}
-
 impl Access {
     pub(super) fn url(&self, issuer: &str) -> Result<&String, Error> {
         let detail = || format!("issuer: no keys are fetched of {issuer:.200}");

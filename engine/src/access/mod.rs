@@ -9,16 +9,15 @@
 //! Who may do any of this is decided before: an event's `actor` is only written down.
 
 mod audit;
-pub mod configuration;
 mod issuer_keys;
 mod keys;
 mod own_keys;
+pub mod settings;
 pub mod snapshot;
 mod state;
 mod versions;
 
-pub use issuer_keys::issuers;
-
+use crate::auth::Issuers;
 use crate::store::Store;
 use blaze_schema::error::Error;
 use blaze_schema::timestamp::Timestamp;
@@ -153,10 +152,10 @@ struct Step<'a, S> {
 }
 
 impl Access {
-    /// The access object where these issuers' keys are fetched: by issuer, from which URL ([`issuers`]). Reads nothing
-    /// yet.
-    pub fn new(issuers: BTreeMap<String, String>) -> Self {
-        Access { issuers, state: None, asked: BTreeMap::new() }
+    /// The access object where the keys of these issuers are fetched. Reads nothing yet.
+    pub fn new(issuers: &Issuers) -> Self {
+        let jwks = issuers.jwks().map(|(issuer, url)| (issuer.to_owned(), url.to_owned()));
+        Access { issuers: jwks.collect(), state: None, asked: BTreeMap::new() }
     }
 
     /// One step. `random` is 256 fresh random bits, of which secrets are made.

@@ -17,7 +17,6 @@ pub mod password;
 pub mod session;
 pub mod settings;
 mod sign_in;
-mod url;
 
 use account::{Refreshing, SigningIn};
 use blaze_schema::error::{Code, Error};

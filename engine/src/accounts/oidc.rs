@@ -2,7 +2,7 @@
 //! with PKCE (RFC 6749, RFC 7636).
 
 use super::settings::Provider;
-use super::url::{check_secure, is_loopback};
+use crate::url::{check_secure, is_loopback};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use blaze_schema::error::{Code, Error};

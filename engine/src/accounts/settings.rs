@@ -1,11 +1,12 @@
 //! What `access.json` says about accounts.
 
-use super::url::{check_redirect, check_secure};
+use crate::settings::{Field, Kind, Setting};
+use crate::url::{check_redirect, check_secure};
 use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::{
     ACCESS_SECONDS, PROVIDER_NAME_BYTES, PROVIDERS, REDIRECTS, REFRESH_DAYS, SCOPES,
 };
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// The provider that is none: the account has a password.
@@ -75,46 +76,57 @@ impl Default for Settings {
     }
 }
 
+/// A provider.
+const PROVIDER: Kind = Kind::Object(&[
+    Field::required("issuer", Kind::Text),
+    Field::required("clientId", Kind::Text),
+    Field::optional("clientSecret", Kind::Text),
+    Field::or("scopes", Kind::Array(0, SCOPES, &Kind::Text), r#"["openid","email"]"#),
+]);
+
 impl Settings {
+    /// The description of the settings.
+    pub const KIND: Kind = Kind::Object(&[
+        Field::or("passwords", Kind::Boolean, "false"),
+        Field::or("signUp", Kind::Boolean, "false"),
+        Field::or("accessSeconds", Kind::Integer(60, ACCESS_SECONDS), "3600"),
+        Field::or("refreshDays", Kind::Integer(1, REFRESH_DAYS), "30"),
+        Field::or("providers", Kind::Map(PROVIDERS, &PROVIDER), "{}"),
+        Field::or("redirects", Kind::Array(0, REDIRECTS, &Kind::Text), "[]"),
+    ]);
+
     /// Reads the `accounts` of `access.json`.
     ///
     /// # Errors
-    /// `invalid-argument` naming the place: an unknown key, a value of another type, a limit exceeded.
+    /// As [`Settings::read`].
     pub fn from_json(value: &Value) -> Result<Self, Error> {
-        let place = "access.json: accounts";
-        let mut settings = Settings::default();
-        for (key, value) in object(value, place)? {
-            let place = format!("{place}.{key}");
-            match key.as_str() {
-                "passwords" => settings.passwords = boolean(value, &place)?,
-                "signUp" => settings.sign_up = boolean(value, &place)?,
-                "accessSeconds" => {
-                    settings.access_seconds = number(value, 60, ACCESS_SECONDS, &place)?;
-                }
-                "refreshDays" => settings.refresh_days = number(value, 1, REFRESH_DAYS, &place)?,
-                "providers" => {
-                    let providers = object(value, &place)?;
-                    if providers.len() > PROVIDERS {
-                        return Err(wrong(&place, format!("more than {PROVIDERS}")));
-                    }
-                    for (name, value) in providers {
-                        let place = format!("{place}.{name}");
-                        check_name(name).map_err(|error| wrong(&place, error.detail))?;
-                        let provider = Provider::from_json(value, &place)?;
-                        settings.providers.insert(name.clone(), provider);
-                    }
-                }
-                "redirects" => {
-                    settings.redirects = texts(value, REDIRECTS, &place)?;
-                    for (number, url) in settings.redirects.iter().enumerate() {
-                        check_redirect(url)
-                            .map_err(|error| wrong(&format!("{place}[{number}]"), error.detail))?;
-                    }
-                }
-                _ => return Err(wrong(&place, "no such setting")),
-            }
+        Settings::read(&Setting::new("access.json: accounts", value, Settings::KIND))
+    }
+
+    /// Reads settings of [`Settings::KIND`].
+    ///
+    /// # Errors
+    /// `invalid-argument` naming the place: besides what [`Setting`] refuses a provider's name that does not fit a URL, URLs
+    /// that are not confidential, and scopes without `openid`.
+    pub(crate) fn read(setting: &Setting<'_>) -> Result<Self, Error> {
+        let fields = setting.object()?;
+        let mut providers = BTreeMap::new();
+        for (name, setting) in fields.get("providers")?.entries()? {
+            check_name(name).map_err(|error| setting.wrong(error.detail))?;
+            providers.insert(name.to_owned(), Provider::read(&setting)?);
         }
-        Ok(settings)
+        let redirects = fields.get("redirects")?;
+        for redirect in redirects.elements()? {
+            check_redirect(redirect.text()?).map_err(|error| redirect.wrong(error.detail))?;
+        }
+        Ok(Settings {
+            passwords: fields.get("passwords")?.boolean()?,
+            sign_up: fields.get("signUp")?.boolean()?,
+            access_seconds: fields.get("accessSeconds")?.integer()?,
+            refresh_days: fields.get("refreshDays")?.integer()?,
+            providers,
+            redirects: redirects.texts()?,
+        })
     }
 
     /// The provider of this name.
@@ -136,39 +148,31 @@ impl Settings {
 }
 
 impl Provider {
-    fn from_json(value: &Value, place: &str) -> Result<Self, Error> {
-        let (mut issuer, mut client_id, mut client_secret) = (None, None, None);
-        let mut scopes = vec!["openid".to_owned(), "email".to_owned()];
-        for (key, value) in object(value, place)? {
-            let place = format!("{place}.{key}");
-            match key.as_str() {
-                "issuer" => {
-                    let url = text(value, &place)?;
-                    check_secure(&url).map_err(|error| wrong(&place, error.detail))?;
-                    if url.contains('?') {
-                        return Err(wrong(&place, "has a query"));
-                    }
-                    issuer = Some(url);
-                }
-                "clientId" => client_id = Some(text(value, &place)?),
-                "clientSecret" => client_secret = Some(text(value, &place)?),
-                "scopes" => {
-                    scopes = texts(value, SCOPES, &place)?;
-                    // RFC 6749, section 3.3.
-                    let is_odd = |c: char| !c.is_ascii_graphic() || matches!(c, '"' | '\\');
-                    if scopes.iter().any(|scope| scope.contains(is_odd)) {
-                        return Err(wrong(&place, "a scope has no spaces and no quotes"));
-                    }
-                    if !scopes.iter().any(|scope| scope == "openid") {
-                        return Err(wrong(&place, "without openid there is no id token"));
-                    }
-                }
-                _ => return Err(wrong(&place, "no such setting")),
+    fn read(setting: &Setting<'_>) -> Result<Self, Error> {
+        let fields = setting.object()?;
+        let issuer = fields.get("issuer")?;
+        check_secure(issuer.text()?).map_err(|error| issuer.wrong(error.detail))?;
+        if issuer.text()?.contains('?') {
+            return Err(issuer.wrong("has a query"));
+        }
+        let scopes = fields.get("scopes")?;
+        for scope in scopes.elements()? {
+            // RFC 6749, section 3.3.
+            let is_odd = |c: char| !c.is_ascii_graphic() || matches!(c, '"' | '\\');
+            if scope.text()?.contains(is_odd) {
+                return Err(scope.wrong("a scope has no spaces and no quotes"));
             }
         }
-        let issuer = issuer.ok_or_else(|| wrong(place, "issuer is missing"))?;
-        let client_id = client_id.ok_or_else(|| wrong(place, "clientId is missing"))?;
-        Ok(Provider { issuer, client_id, client_secret, scopes })
+        let provider = Provider {
+            issuer: issuer.text()?.to_owned(),
+            client_id: fields.get("clientId")?.text()?.to_owned(),
+            client_secret: fields.text("clientSecret")?,
+            scopes: scopes.texts()?,
+        };
+        if !provider.scopes.iter().any(|scope| scope == "openid") {
+            return Err(scopes.wrong("without openid there is no id token"));
+        }
+        Ok(provider)
     }
 }
 
@@ -186,42 +190,11 @@ fn check_name(name: &str) -> Result<(), Error> {
     Ok(())
 }
 
-fn wrong(place: &str, what: impl AsRef<str>) -> Error {
-    Error::invalid(format!("{place}: {}", what.as_ref()))
-}
-
-fn object<'a>(value: &'a Value, place: &str) -> Result<&'a Map<String, Value>, Error> {
-    value.as_object().ok_or_else(|| wrong(place, "not a JSON object"))
-}
-
-fn boolean(value: &Value, place: &str) -> Result<bool, Error> {
-    value.as_bool().ok_or_else(|| wrong(place, "neither true nor false"))
-}
-
-fn number(value: &Value, least: u32, most: u32, place: &str) -> Result<u32, Error> {
-    value
-        .as_u64()
-        .and_then(|number| u32::try_from(number).ok())
-        .filter(|number| (least..=most).contains(number))
-        .ok_or_else(|| wrong(place, format!("not a number from {least} to {most}")))
-}
-
-fn text(value: &Value, place: &str) -> Result<String, Error> {
-    let text = value.as_str().filter(|text| !text.is_empty());
-    text.map(str::to_owned).ok_or_else(|| wrong(place, "not a text"))
-}
-
-fn texts(value: &Value, most: usize, place: &str) -> Result<Vec<String>, Error> {
-    let values = value.as_array().filter(|values| values.len() <= most);
-    let values = values.ok_or_else(|| wrong(place, format!("not a list of at most {most}")))?;
-    values.iter().map(|value| text(value, place)).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use blaze_schema::limits::URL_BYTES;
-    use serde_json::json;
+    use serde_json::{Map, json};
 
     fn google() -> Value {
         json!({"issuer": "https://accounts.google.com", "clientId": "c"})
@@ -233,6 +206,7 @@ mod tests {
         assert_eq!((settings.passwords, settings.sign_up), (false, false));
         assert_eq!((settings.access_seconds, settings.refresh_days), (3_600, 30));
         assert!(settings.providers.is_empty() && settings.redirects.is_empty());
+        assert_eq!(settings, Settings::default());
     }
 
     #[test]
@@ -262,31 +236,40 @@ mod tests {
             (0..=PROVIDERS).map(|n| (format!("p{n}"), google())).collect();
         let long = format!("https://a/{}", "b".repeat(URL_BYTES));
         for (value, place) in [
-            (json!([]), ": not a JSON object"),
-            (json!({"colour": 1}), ".colour: no such"),
-            (json!({"passwords": 1}), ".passwords: neither"),
-            (json!({"signUp": null}), ".signUp: neither"),
-            (json!({"accessSeconds": 59}), ".accessSeconds: not"),
-            (json!({"accessSeconds": ACCESS_SECONDS + 1}), ".accessSeconds: not"),
-            (json!({"refreshDays": 0}), ".refreshDays: not"),
-            (json!({"refreshDays": REFRESH_DAYS + 1}), ".refreshDays: not"),
-            (json!({"providers": many}), ".providers: more"),
+            (json!([]), ": an array, not an object"),
+            (json!({"colour": 1}), ".colour: unknown key; known: passwords, signUp"),
+            (json!({"passwords": 1}), ".passwords: 1, not a boolean"),
+            (json!({"signUp": null}), ".signUp: null, not a boolean"),
+            (json!({"accessSeconds": 59}), ".accessSeconds: 59, not an integer from 60 to 86400"),
+            (json!({"accessSeconds": ACCESS_SECONDS + 1}), ".accessSeconds: 86401, not"),
+            (json!({"refreshDays": 0}), ".refreshDays: 0, not an integer from 1 to 365"),
+            (json!({"refreshDays": REFRESH_DAYS + 1}), ".refreshDays: 366, not"),
+            (json!({"providers": many}), ".providers: an object of 21, not an object of at most"),
             (json!({"providers": {"A": google()}}), ".providers.A: a provider's name"),
             (json!({"providers": {"a".repeat(PROVIDER_NAME_BYTES + 1): google()}}), ".providers.a"),
             (json!({"providers": {PASSWORD: google()}}), ".providers.password: tokens"),
-            (json!({"providers": {"p": {"clientId": "c"}}}), ".providers.p: issuer is"),
-            (json!({"providers": {"p": {"issuer": "https://a"}}}), ".providers.p: clientId is"),
+            (json!({"providers": {"p": {"clientId": "c"}}}), ".providers.p.issuer: missing"),
+            (
+                json!({"providers": {"p": {"issuer": "https://a"}}}),
+                ".providers.p.clientId: missing; it must be a non-empty string",
+            ),
             (provider("issuer", json!("http://a.example")), ".providers.p.issuer: not an https"),
             (provider("issuer", json!("https://a?b")), ".providers.p.issuer: has a query"),
-            (provider("clientSecret", json!("")), ".providers.p.clientSecret: not a text"),
+            (provider("clientSecret", json!("")), ".providers.p.clientSecret: an empty string"),
             (provider("scopes", json!(["email"])), ".providers.p.scopes: without openid"),
-            (provider("scopes", json!(["openid", "a b"])), ".providers.p.scopes: a scope"),
-            (provider("scopes", json!(vec!["openid"; SCOPES + 1])), ".providers.p.scopes: not"),
-            (provider("secret", json!("x")), ".providers.p.secret: no such"),
+            (provider("scopes", json!(["openid", "a b"])), ".providers.p.scopes[1]: a scope"),
+            (
+                provider("scopes", json!(vec!["openid"; SCOPES + 1])),
+                ".providers.p.scopes: an array of 21, not an array of at most 20",
+            ),
+            (provider("secret", json!("x")), ".providers.p.secret: unknown key"),
             (json!({"redirects": ["http://a.example/"]}), ".redirects[0]: not an https"),
             (json!({"redirects": ["https://a/#b"]}), ".redirects[0]: has a fragment"),
             (json!({"redirects": [long]}), ".redirects[0]: more"),
-            (json!({"redirects": vec!["https://a/"; REDIRECTS + 1]}), ".redirects: not"),
+            (
+                json!({"redirects": vec!["https://a/"; REDIRECTS + 1]}),
+                ".redirects: an array of 101, not an array of at most 100",
+            ),
         ] {
             let detail = Settings::from_json(&value).unwrap_err().detail;
             assert!(

@@ -17,6 +17,18 @@ impl Algorithm {
     /// Those that verify with a public key, so that the key may come from a JWKS.
     pub const PUBLIC: [Algorithm; 3] = [Algorithm::Rs256, Algorithm::Es256, Algorithm::EdDsa];
 
+    /// The names of all algorithms.
+    pub const NAMES: [&str; 4] = [
+        Algorithm::Hs256.as_str(),
+        Algorithm::Rs256.as_str(),
+        Algorithm::Es256.as_str(),
+        Algorithm::EdDsa.as_str(),
+    ];
+
+    /// The names of [`Algorithm::PUBLIC`].
+    pub const PUBLIC_NAMES: [&str; 3] =
+        [Algorithm::Rs256.as_str(), Algorithm::Es256.as_str(), Algorithm::EdDsa.as_str()];
+
     /// The algorithm of this name, in exactly these letters (RFC 7515, 4.1.1).
     pub fn parse(name: &str) -> Option<Self> {
         let all = [Algorithm::Hs256, Algorithm::Rs256, Algorithm::Es256, Algorithm::EdDsa];
@@ -24,7 +36,7 @@ impl Algorithm {
     }
 
     /// Its name, such as `RS256`.
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Algorithm::Hs256 => "HS256",
             Algorithm::Rs256 => "RS256",

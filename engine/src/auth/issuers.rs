@@ -3,9 +3,10 @@
 use super::algorithm::Algorithm;
 use super::key::Key;
 use super::signer::{OWN_AUDIENCE, OWN_ISSUER};
+use crate::settings::{ANY, Field, Kind, Object, Setting};
+use crate::url::check_secure;
 use blaze_schema::error::Error;
 use blaze_schema::limits::{ISSUERS, JWKS_KEYS};
-use blaze_schema::value::Map;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -88,26 +89,55 @@ pub(super) enum ConfiguredKey {
     Public(Key),
 }
 
+/// A key of an issuer.
+const KEY: Kind = Kind::Object(&[
+    Field::optional("kid", Kind::Text),
+    Field::required("algorithm", Kind::OneOf(&Algorithm::NAMES)),
+    Field::optional("secret", Kind::Text),
+    Field::optional("jwk", Kind::Other("an object: a public key as a JSON Web Key (RFC 7517)")),
+    Field::optional("pem", Kind::Text),
+]);
+
 impl Issuers {
+    /// The description of the settings.
+    pub const KIND: Kind = Kind::Array(
+        0,
+        ISSUERS,
+        &Kind::Object(&[
+            Field::required("issuer", Kind::Text),
+            Field::required("audience", Kind::OneOrMore(&Kind::Text)),
+            Field::optional("jwks", Kind::Text),
+            Field::or(
+                "algorithms",
+                Kind::Array(1, ANY, &Kind::OneOf(&Algorithm::PUBLIC_NAMES)),
+                r#"["RS256","ES256","EdDSA"]"#,
+            ),
+            Field::optional("keys", Kind::Array(1, JWKS_KEYS, &KEY)),
+            Field::or("roles", Kind::Text, "\"roles\""),
+            Field::or("admins", Kind::Boolean, "false"),
+        ]),
+    );
+
     /// Reads the array `issuers` of `access.json`.
     ///
     /// # Errors
-    /// `invalid-argument` naming the place (`issuers[1].keys[0].algorithm: …`): an unknown or missing key, a value of
-    /// another type, an algorithm that is not supported, a key that is weak or not of its algorithm, two issuers of one
-    /// name, a limit exceeded.
+    /// As [`Issuers::read`].
     pub fn from_json(value: &Value) -> Result<Self, Error> {
-        let Some(values) = value.as_array() else {
-            return Err(Error::invalid("issuers: not an array"));
-        };
-        if values.len() > ISSUERS {
-            return Err(Error::invalid(format!("issuers: more than {ISSUERS}")));
-        }
+        Issuers::read(&Setting::new("access.json: issuers", value, Issuers::KIND))
+    }
+
+    /// Reads issuers of [`Issuers::KIND`].
+    ///
+    /// # Errors
+    /// `invalid-argument` naming the place (`access.json: issuers[1].keys[0].algorithm: …`): besides what [`Setting`]
+    /// refuses a URL that is not confidential, a key that is weak or not of its algorithm, and two issuers of one name.
+    pub(crate) fn read(setting: &Setting<'_>) -> Result<Self, Error> {
         let (mut issuers, mut names) = (Vec::new(), BTreeSet::from([OWN_ISSUER.to_owned()]));
-        for (number, value) in values.iter().enumerate() {
-            let issuer = Issuer::from_json(&Place::new(value, format!("issuers[{number}]"))?)?;
+        for setting in setting.elements()? {
+            let fields = setting.object()?;
+            let issuer = Issuer::read(&setting, &fields)?;
             if !names.insert(issuer.issuer.clone()) {
-                let detail = format!("issuers[{number}].issuer: there is one of this name already");
-                return Err(Error::invalid(detail));
+                return Err(fields.get("issuer")?.wrong("there is one of this name already"));
             }
             issuers.push(issuer);
         }
@@ -139,163 +169,69 @@ impl Issuer {
         }
     }
 
-    fn from_json(place: &Place<'_>) -> Result<Self, Error> {
-        let known = ["issuer", "audience", "jwks", "algorithms", "keys", "roles", "admins"];
-        place.only(&known)?;
-        let admins = match place.fields.get("admins") {
-            None => false,
-            Some(Value::Bool(admins)) => *admins,
-            Some(_) => return Err(place.wrong("admins", "not a boolean")),
-        };
+    fn read(setting: &Setting<'_>, fields: &Object<'_>) -> Result<Self, Error> {
         Ok(Issuer {
-            issuer: place.required("issuer")?.to_owned(),
-            audience: audience(place)?,
-            roles: place.text("roles")?.unwrap_or("roles").to_owned(),
-            admins,
-            keys: keys(place)?,
+            issuer: fields.get("issuer")?.text()?.to_owned(),
+            audience: fields.get("audience")?.texts()?,
+            roles: fields.get("roles")?.text()?.to_owned(),
+            admins: fields.get("admins")?.boolean()?,
+            keys: keys(setting, fields)?,
         })
     }
 }
 
-fn audience(place: &Place<'_>) -> Result<Vec<String>, Error> {
-    let name = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
-    let names = match place.fields.get("audience") {
-        None => return Err(place.wrong("audience", "is missing")),
-        Some(Value::Array(values)) => values.iter().map(name).collect(),
-        Some(value) => name(value).map(|name| vec![name]),
-    };
-    names
-        .filter(|names: &Vec<String>| !names.is_empty())
-        .ok_or_else(|| place.wrong("audience", "neither a name nor a list of names"))
-}
-
-fn keys(place: &Place<'_>) -> Result<Keys, Error> {
-    match (place.text("jwks")?, place.fields.get("keys")) {
-        (Some(url), None) => {
-            if !is_confidential(url) {
-                return Err(place.wrong("jwks", "not an https URL"));
-            }
-            Ok(Keys::Jwks { url: Some(url.to_owned()), algorithms: algorithms(place)? })
+fn keys(setting: &Setting<'_>, fields: &Object<'_>) -> Result<Keys, Error> {
+    match (fields.find("jwks")?, fields.find("keys")?) {
+        (Some(jwks), None) => {
+            let url = jwks.text()?.to_owned();
+            check_secure(&url).map_err(|error| jwks.wrong(error.detail))?;
+            let algorithms = fields.get("algorithms")?;
+            let algorithms = algorithms.elements()?.iter().map(algorithm).collect::<Result<_, _>>();
+            Ok(Keys::Jwks { url: Some(url), algorithms: algorithms? })
         }
-        (None, Some(Value::Array(values))) => {
-            if place.fields.contains_key("algorithms") {
-                return Err(place.wrong("algorithms", "each of the keys names its own"));
-            }
-            if values.is_empty() || values.len() > JWKS_KEYS {
-                return Err(place.wrong("keys", &format!("not 1 to {JWKS_KEYS}")));
-            }
-            let keys = values.iter().enumerate().map(|(number, value)| {
-                let place = Place::new(value, format!("{}.keys[{number}]", place.name))?;
-                ConfiguredKey::from_json(&place)
-            });
-            keys.collect::<Result<_, _>>().map(Keys::Configured)
+        (None, Some(_)) if fields.has("algorithms") => {
+            Err(fields.get("algorithms")?.wrong("each of the keys names its own"))
         }
-        (None, Some(_)) => Err(place.wrong("keys", "not an array")),
-        _ => Err(Error::invalid(format!("{}: not exactly one of `jwks` and `keys`", place.name))),
+        (None, Some(keys)) => {
+            let keys = keys.elements()?;
+            keys.iter().map(ConfiguredKey::read).collect::<Result<_, _>>().map(Keys::Configured)
+        }
+        _ => Err(setting.wrong("not exactly one of jwks and keys")),
     }
 }
 
-/// The algorithms that are taken from a JWKS; all that have public keys unless they are named.
-fn algorithms(place: &Place<'_>) -> Result<BTreeSet<Algorithm>, Error> {
-    let Some(value) = place.fields.get("algorithms") else {
-        return Ok(Algorithm::PUBLIC.into_iter().collect());
-    };
-    let algorithm = |value: &Value| Algorithm::parse(value.as_str()?);
-    let is_public = |algorithm: &Algorithm| Algorithm::PUBLIC.contains(algorithm);
-    let named: Option<BTreeSet<Algorithm>> = value
-        .as_array()
-        .and_then(|values| values.iter().map(|value| algorithm(value).filter(is_public)).collect());
-    named
-        .filter(|named| !named.is_empty())
-        .ok_or_else(|| place.wrong("algorithms", "not a list of RS256, ES256 and EdDSA"))
-}
-
-/// Whether nobody can change on its way what comes from a URL: `https`, or this machine.
-fn is_confidential(url: &str) -> bool {
-    let is_local = |rest: &str| {
-        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        let host = authority.rsplit_once(':').map_or(authority, |(host, port)| {
-            if port.bytes().all(|digit| digit.is_ascii_digit()) { host } else { authority }
-        });
-        ["localhost", "127.0.0.1", "[::1]"].contains(&host)
-    };
-    url.strip_prefix("https://").is_some_and(|rest| !rest.is_empty())
-        || url.strip_prefix("http://").is_some_and(is_local)
+fn algorithm(setting: &Setting<'_>) -> Result<Algorithm, Error> {
+    Algorithm::parse(setting.text()?).ok_or_else(|| setting.misfit())
 }
 
 impl ConfiguredKey {
-    fn from_json(place: &Place<'_>) -> Result<Self, Error> {
-        place.only(&["kid", "algorithm", "secret", "jwk", "pem"])?;
-        let kid = place.text("kid")?.map(str::to_owned);
-        let algorithm = Algorithm::parse(place.required("algorithm")?)
-            .ok_or_else(|| place.wrong("algorithm", "not HS256, RS256, ES256 or EdDSA"))?;
-        let wanted = if algorithm == Algorithm::Hs256 {
-            "HS256 has a `secret`, and nothing else"
-        } else {
-            "it has a `jwk` or a `pem`, and not both"
-        };
-        let material = (place.text("secret")?, place.fields.get("jwk"), place.text("pem")?);
-        match material {
-            (Some(name), None, None) if algorithm == Algorithm::Hs256 => {
-                let (name, place) = (name.to_owned(), format!("{}.secret", place.name));
+    fn read(setting: &Setting<'_>) -> Result<Self, Error> {
+        let fields = setting.object()?;
+        let kid = fields.text("kid")?;
+        let algorithm = algorithm(&fields.get("algorithm")?)?;
+        let is_secret = algorithm == Algorithm::Hs256;
+        match (fields.find("secret")?, fields.find("jwk")?, fields.find("pem")?) {
+            (Some(secret), None, None) if is_secret => {
+                let (name, place) = (secret.text()?.to_owned(), secret.place().to_owned());
                 Ok(ConfiguredKey::Secret { kid, name, place })
             }
-            (None, Some(jwk), None) if algorithm != Algorithm::Hs256 => {
-                let Some(jwk) = jwk.as_object() else {
-                    return Err(place.wrong("jwk", "not a JSON object"));
-                };
-                let mut key = Key::from_jwk(jwk).map_err(|refusal| place.wrong("jwk", refusal))?;
+            (None, Some(setting), None) if !is_secret => {
+                let jwk = setting.value().as_object().ok_or_else(|| setting.misfit())?;
+                let mut key = Key::from_jwk(jwk).map_err(|refusal| setting.wrong(refusal))?;
                 if key.algorithm != algorithm {
-                    return Err(place.wrong("algorithm", "not that of the key"));
+                    return Err(fields.get("algorithm")?.wrong("not that of the key"));
                 }
                 if kid.is_some() && key.kid.is_some() && kid != key.kid {
-                    return Err(place.wrong("kid", "not that of the key"));
+                    return Err(fields.get("kid")?.wrong("not that of the key"));
                 }
                 key.kid = kid.or(key.kid);
                 Ok(ConfiguredKey::Public(key))
             }
-            (None, None, Some(pem)) if algorithm != Algorithm::Hs256 => {
-                Key::from_pem(kid, algorithm, pem)
-                    .map(ConfiguredKey::Public)
-                    .map_err(|refusal| place.wrong("pem", refusal))
-            }
-            _ => Err(Error::invalid(format!("{}: {wanted}", place.name))),
+            (None, None, Some(pem)) if !is_secret => Key::from_pem(kid, algorithm, pem.text()?)
+                .map(ConfiguredKey::Public)
+                .map_err(|refusal| pem.wrong(refusal)),
+            _ if is_secret => Err(setting.wrong("HS256 has a secret, and neither jwk nor pem")),
+            _ => Err(setting.wrong("not exactly one of jwk and pem, without a secret")),
         }
-    }
-}
-
-/// An object of the configuration, and where it is.
-struct Place<'a> {
-    fields: &'a Map,
-    name: String,
-}
-
-impl<'a> Place<'a> {
-    fn new(value: &'a Value, name: String) -> Result<Self, Error> {
-        match value.as_object() {
-            Some(fields) => Ok(Place { fields, name }),
-            None => Err(Error::invalid(format!("{name}: not a JSON object"))),
-        }
-    }
-
-    fn wrong(&self, key: &str, what: &str) -> Error {
-        Error::invalid(format!("{}.{key}: {what}", self.name))
-    }
-
-    fn only(&self, known: &[&str]) -> Result<(), Error> {
-        let unknown = self.fields.keys().find(|key| !known.contains(&key.as_str()));
-        unknown.map_or(Ok(()), |key| Err(self.wrong(key, "no such setting")))
-    }
-
-    fn text(&self, key: &str) -> Result<Option<&'a str>, Error> {
-        match self.fields.get(key) {
-            None => Ok(None),
-            Some(Value::String(text)) if !text.is_empty() => Ok(Some(text)),
-            Some(_) => Err(self.wrong(key, "not a string, or empty")),
-        }
-    }
-
-    fn required(&self, key: &str) -> Result<&'a str, Error> {
-        self.text(key)?.ok_or_else(|| self.wrong(key, "is missing"))
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::hash;
 use crate::schemas::Schema;
+use crate::settings::{self, ANY, Field, Kind, Setting};
 use blaze_schema::error::Error;
 use blaze_schema::field_path::FieldPath;
 use blaze_schema::limits::{COMPOSITE_COLUMNS, COMPOSITES, SHARDS};
@@ -81,22 +82,22 @@ impl Default for Settings {
 }
 
 impl Collections {
+    /// The description of the file.
+    pub const KIND: Kind = Kind::Map(ANY, &Settings::KIND);
+
     /// Reads `collections.json`.
     ///
     /// # Errors
-    /// `invalid-argument` naming the place: an unknown key, a value of another type, a limit exceeded.
+    /// `invalid-argument` naming the place: besides what [`Setting`] refuses an id that no collection may have, a field path
+    /// that is none, two arrays in one index, and a schema that [`Schema::compile`] refuses.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let value: Value = serde_json::from_str(text)
-            .map_err(|error| Error::invalid(format!("collections.json: not JSON: {error}")))?;
-        let Value::Object(collections) = value else {
-            return Err(Error::invalid("collections.json: not a JSON object"));
-        };
-        let settings = collections.into_iter().map(|(id, settings)| {
-            blaze_schema::path::check_id(&id)?;
-            let settings = Settings::from_json(settings, &format!("collections.json: {id}"))?;
-            Ok((id, settings))
+        let value = settings::parse("collections.json", text)?;
+        let file = Setting::new("collections.json", &value, Collections::KIND);
+        let collections = file.entries()?.into_iter().map(|(id, setting)| {
+            blaze_schema::path::check_id(id).map_err(|error| setting.wrong(error.detail))?;
+            Ok((id.to_owned(), Settings::read(&setting)?))
         });
-        settings.collect::<Result<_, _>>().map(Collections)
+        collections.collect::<Result<_, _>>().map(Collections)
     }
 
     /// The settings of the collections with this id.
@@ -107,60 +108,42 @@ impl Collections {
 }
 
 impl Settings {
-    fn from_json(value: Value, place: &str) -> Result<Self, Error> {
-        let wrong = |what: &str| Error::invalid(format!("{place}.{what}"));
-        let Value::Object(fields) = value else {
-            return Err(Error::invalid(format!("{place}: not a JSON object")));
-        };
-        let mut settings = Settings::default();
-        for (key, value) in fields {
-            match (key.as_str(), value) {
-                ("shards", shards) => {
-                    settings.shards = shards
-                        .as_u64()
-                        .and_then(|shards| u32::try_from(shards).ok())
-                        .filter(|shards| (1..=SHARDS).contains(shards))
-                        .ok_or_else(|| {
-                            wrong(&format!("shards: not a number from 1 to {SHARDS}"))
-                        })?;
-                }
-                ("group", Value::Bool(group)) => settings.group = group,
-                ("indexes", Value::Array(indexes)) => {
-                    if indexes.len() > COMPOSITES {
-                        return Err(wrong(&format!("indexes: more than {COMPOSITES}")));
-                    }
-                    for (number, index) in indexes.iter().enumerate() {
-                        let composite = Composite::from_json(index).map_err(|error| {
-                            wrong(&format!("indexes[{number}]: {}", error.detail))
-                        })?;
-                        settings.composites.push(composite);
-                    }
-                }
-                ("exempt", Value::Array(fields)) => {
-                    for field in fields {
-                        match field.as_str() {
-                            Some("*") => settings.exempt.all = true,
-                            Some(field) => settings
-                                .exempt
-                                .fields
-                                .push(FieldPath::parse(field).map_err(|error| {
-                                    wrong(&format!("exempt: {}", error.detail))
-                                })?),
-                            None => return Err(wrong("exempt: not a list of field paths")),
-                        }
-                    }
-                }
-                ("schema", schema) => {
-                    let compiled = Schema::compile(&schema)
-                        .map_err(|error| wrong(&format!("schema: {}", error.detail)))?;
-                    settings.schema = Some(Rc::new(compiled));
-                }
-                (key, _) => {
-                    return Err(wrong(&format!("{key}: no such setting, or not of its type")));
-                }
+    /// The description of the settings.
+    pub const KIND: Kind = Kind::Object(&[
+        Field::or("shards", Kind::Integer(1, SHARDS), "1"),
+        Field::or("group", Kind::Boolean, "false"),
+        Field::or(
+            "indexes",
+            Kind::Array(0, COMPOSITES, &Kind::Array(2, COMPOSITE_COLUMNS, &Kind::Text)),
+            "[]",
+        ),
+        Field::or("exempt", Kind::Array(0, ANY, &Kind::Text), "[]"),
+        Field::optional("schema", Schema::KIND),
+    ]);
+
+    fn read(setting: &Setting<'_>) -> Result<Self, Error> {
+        let fields = setting.object()?;
+        let mut exempt = Exempt::default();
+        for setting in fields.get("exempt")?.elements()? {
+            match setting.text()? {
+                "*" => exempt.all = true,
+                field => exempt
+                    .fields
+                    .push(FieldPath::parse(field).map_err(|error| setting.wrong(error.detail))?),
             }
         }
-        Ok(settings)
+        let indexes = fields.get("indexes")?;
+        Ok(Settings {
+            shards: fields.get("shards")?.integer()?,
+            group: fields.get("group")?.boolean()?,
+            composites: indexes
+                .elements()?
+                .iter()
+                .map(Composite::read)
+                .collect::<Result<_, _>>()?,
+            exempt,
+            schema: fields.find("schema")?.as_ref().map(Schema::read).transpose()?.map(Rc::new),
+        })
     }
 
     /// Whether a field has no entries.
@@ -189,8 +172,8 @@ impl Settings {
     /// # Errors
     /// For anything else.
     pub(crate) fn from_rows(text: &str) -> Result<Self, Error> {
-        let value = serde_json::from_str(text).map_err(|_| Error::invalid("not JSON"))?;
-        Settings::from_json(value, "settings")
+        let value = settings::parse("settings", text)?;
+        Settings::read(&Setting::new("settings", &value, Settings::KIND))
     }
 
     /// These settings with only what both have: what an index can be asked while it is being rebuilt.
@@ -205,26 +188,20 @@ impl Settings {
     /// The settings that a test writes as JSON.
     #[cfg(test)]
     pub(crate) fn for_tests(value: Value) -> Self {
-        Settings::from_json(value, "settings").unwrap_or_default()
+        let setting = Setting::new("settings", &value, Settings::KIND);
+        Settings::read(&setting).unwrap_or_default()
     }
 }
 
 impl Composite {
-    fn from_json(value: &Value) -> Result<Self, Error> {
-        let wrong = || {
-            let detail = format!("not a list of 2 to {COMPOSITE_COLUMNS} fields");
-            Error::invalid(detail)
-        };
-        let columns = value.as_array().ok_or_else(wrong)?;
-        if columns.len() < 2 || columns.len() > COMPOSITE_COLUMNS {
-            return Err(wrong());
+    fn read(setting: &Setting<'_>) -> Result<Self, Error> {
+        let mut columns = Vec::new();
+        for setting in setting.elements()? {
+            let column = Column::parse(setting.text()?);
+            columns.push(column.map_err(|error| setting.wrong(error.detail))?);
         }
-        let columns: Vec<Column> = columns
-            .iter()
-            .map(|column| Column::parse(column.as_str().ok_or_else(wrong)?))
-            .collect::<Result<_, _>>()?;
-        if columns.iter().filter(|column| column.array).count() > 1 {
-            return Err(Error::invalid("more than one array"));
+        if columns.iter().filter(|column: &&Column| column.array).count() > 1 {
+            return Err(setting.wrong("more than one array"));
         }
         let mut composite = Composite { id: [0; 8], columns };
         let names = composite.names().join("\n");
@@ -286,6 +263,7 @@ mod tests {
         assert!(settings.is_exempt(&FieldPath::parse("body.text").unwrap()));
         assert!(!settings.is_exempt(&FieldPath::parse("bodyguard").unwrap()));
         assert_eq!(collections.of("others"), Settings::default());
+        assert_eq!(Collections::parse(r#"{"a":{}}"#).unwrap().of("a"), Settings::default());
         assert_eq!(settings.schema, None);
         let kept = Settings::from_rows(&settings.for_rows()).unwrap();
         assert_eq!((kept.composites, kept.exempt), (settings.composites, settings.exempt));
@@ -309,17 +287,23 @@ mod tests {
             (0..=COMPOSITES).map(|n| vec![format!("a{n}"), "b".to_owned()]).collect();
         for (text, place) in [
             ("[".to_owned(), "collections.json: not JSON"),
-            ("[]".to_owned(), "collections.json: not a JSON object"),
-            (r#"{"a/b":{}}"#.to_owned(), "path: the id"),
-            (r#"{"a":1}"#.to_owned(), "collections.json: a: not"),
-            (r#"{"a":{"shards":0}}"#.to_owned(), "collections.json: a.shards"),
-            (format!(r#"{{"a":{{"shards":{}}}}}"#, SHARDS + 1), "collections.json: a.shards"),
-            (r#"{"a":{"colour":1}}"#.to_owned(), "collections.json: a.colour"),
-            (r#"{"a":{"group":1}}"#.to_owned(), "collections.json: a.group"),
-            (r#"{"a":{"indexes":[["x"]]}}"#.to_owned(), "collections.json: a.indexes[0]: not"),
+            ("[]".to_owned(), "collections.json: an array, not an object"),
+            (r#"{"a/b":{}}"#.to_owned(), "collections.json: [\"a/b\"]: path: the id"),
+            (r#"{"a":1}"#.to_owned(), "collections.json: a: 1, not an object"),
+            (r#"{"a":{"shards":0}}"#.to_owned(), "collections.json: a.shards: 0, not an integer"),
+            (format!(r#"{{"a":{{"shards":{}}}}}"#, SHARDS + 1), "collections.json: a.shards: 65"),
+            (
+                r#"{"a":{"colour":1}}"#.to_owned(),
+                "collections.json: a.colour: unknown key; known: shards, group, indexes, exempt, schema",
+            ),
+            (r#"{"a":{"group":1}}"#.to_owned(), "collections.json: a.group: 1, not a boolean"),
+            (
+                r#"{"a":{"indexes":[["x"]]}}"#.to_owned(),
+                "collections.json: a.indexes[0]: an array of 1, not an array of 2 to 100",
+            ),
             (
                 r#"{"a":{"indexes":[["x","y..z"]]}}"#.to_owned(),
-                "collections.json: a.indexes[0]: field path",
+                "collections.json: a.indexes[0][1]: field path",
             ),
             (
                 r#"{"a":{"indexes":[["x[]","y[]"]]}}"#.to_owned(),
@@ -327,13 +311,16 @@ mod tests {
             ),
             (
                 json!({"a": {"indexes": [columns]}}).to_string(),
-                "collections.json: a.indexes[0]: not",
+                "collections.json: a.indexes[0]: an array of 101",
             ),
-            (json!({"a": {"indexes": indexes}}).to_string(), "collections.json: a.indexes: more"),
-            (r#"{"a":{"exempt":[1]}}"#.to_owned(), "collections.json: a.exempt"),
+            (
+                json!({"a": {"indexes": indexes}}).to_string(),
+                "collections.json: a.indexes: an array of 201, not an array of at most 200",
+            ),
+            (r#"{"a":{"exempt":[1]}}"#.to_owned(), "collections.json: a.exempt[0]: 1, not"),
             (
                 r#"{"a":{"schema":{"properties":{"x/y":{"type":"int"}}}}}"#.to_owned(),
-                "collections.json: a.schema: #/properties/x~1y/type: \"int\" is none of",
+                "collections.json: a.schema.properties[\"x/y\"].type: \"int\", not one of null",
             ),
         ] {
             let detail = Collections::parse(&text).unwrap_err().detail;

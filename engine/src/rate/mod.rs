@@ -18,6 +18,7 @@ pub use lessee::{Lessee, Taken};
 
 use crate::hash;
 use crate::http::reply::Reply;
+use crate::settings::{self, Field, Setting};
 use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::{RATE_NAME_BYTES, RATE_REQUESTS, RATE_SECONDS};
 use core::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -48,7 +49,7 @@ impl Kind {
     pub const ALL: [Kind; 3] = [Kind::Address, Kind::Identity, Kind::SignIn];
 
     /// As `access.json` has it.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Kind::Address => "address",
             Kind::Identity => "identity",
@@ -105,6 +106,13 @@ pub struct Rates {
 }
 
 impl Rates {
+    /// The description of the settings.
+    pub const KIND: settings::Kind = settings::Kind::Object(&[
+        Field::optional(Kind::Address.name(), Rate::KIND),
+        Field::optional(Kind::Identity.name(), Rate::KIND),
+        Field::optional(Kind::SignIn.name(), Rate::KIND),
+    ]);
+
     /// Reads what `access.json` has under `rates`:
     ///
     /// ```json
@@ -116,21 +124,28 @@ impl Rates {
     /// ```
     ///
     /// # Errors
-    /// `invalid-argument` naming the place, such as `rates.address.seconds`.
+    /// `invalid-argument` naming the place, such as `access.json: rates.address.seconds`.
     pub fn from_json(value: &Value) -> Result<Self, Error> {
-        let mut rates = Rates::default();
-        let fields = value.as_object().ok_or_else(|| Error::invalid("rates: not a JSON object"))?;
-        for (name, value) in fields {
-            let place = format!("rates.{name}");
-            let rate = Some(Rate::from_json(value, &place));
-            match Kind::ALL.into_iter().find(|kind| kind.name() == name) {
-                Some(Kind::Address) => rates.address = rate.transpose()?,
-                Some(Kind::Identity) => rates.identity = rate.transpose()?,
-                Some(Kind::SignIn) => rates.sign_in = rate.transpose()?,
-                None => return Err(Error::invalid(format!("{place}: no such rate"))),
-            }
-        }
-        Ok(rates)
+        Rates::read(&Setting::new("access.json: rates", value, Rates::KIND))
+    }
+
+    /// Reads rates of [`Rates::KIND`].
+    ///
+    /// # Errors
+    /// As [`Rates::from_json`].
+    pub(crate) fn read(setting: &Setting<'_>) -> Result<Self, Error> {
+        let fields = setting.object()?;
+        let rate = |kind: Kind| fields.find(kind.name())?.as_ref().map(Rate::read).transpose();
+        Ok(Rates {
+            address: rate(Kind::Address)?,
+            identity: rate(Kind::Identity)?,
+            sign_in: rate(Kind::SignIn)?,
+        })
+    }
+
+    /// True if anything is limited.
+    pub fn are_limited(&self) -> bool {
+        *self != Rates::default()
     }
 
     /// The rate of a kind.
@@ -161,30 +176,16 @@ impl Rates {
 }
 
 impl Rate {
-    fn from_json(value: &Value, place: &str) -> Result<Self, Error> {
-        let wrong = |what: String| Err(Error::invalid(format!("{place}{what}")));
-        let Some(fields) = value.as_object() else {
-            return wrong(": not a JSON object".to_owned());
-        };
-        if let Some(name) =
-            fields.keys().find(|name| !["requests", "seconds"].contains(&name.as_str()))
-        {
-            return wrong(format!(".{name}: no such setting"));
-        }
-        let read = |name: &str, most: u32| {
-            let number = fields.get(name).and_then(Value::as_u64);
-            let number = number.and_then(|number| u32::try_from(number).ok());
-            match number.filter(|number| (1..=most).contains(number)) {
-                Some(number) => Ok(number),
-                None => {
-                    Err(Error::invalid(format!("{place}.{name}: not a number from 1 to {most}")))
-                }
-            }
-        };
-        Ok(Rate {
-            requests: read("requests", RATE_REQUESTS)?,
-            seconds: read("seconds", RATE_SECONDS)?,
-        })
+    /// The description of the settings.
+    const KIND: settings::Kind = settings::Kind::Object(&[
+        Field::required("requests", settings::Kind::Integer(1, RATE_REQUESTS)),
+        Field::required("seconds", settings::Kind::Integer(1, RATE_SECONDS)),
+    ]);
+
+    fn read(setting: &Setting<'_>) -> Result<Self, Error> {
+        let fields = setting.object()?;
+        let (requests, seconds) = (fields.get("requests")?, fields.get("seconds")?);
+        Ok(Rate { requests: requests.integer()?, seconds: seconds.integer()? })
     }
 
     /// What a lease is at most: a tenth, and at least one.
@@ -208,11 +209,13 @@ mod tests {
         let rate = |requests, seconds| Some(Rate { requests, seconds });
         let read = |value: Value| Rates::from_json(&value).unwrap();
         assert_eq!(read(json!({})), Rates::default());
+        assert!(!Rates::default().are_limited());
         let rates = read(json!({
             "address": {"requests": 600, "seconds": 60},
             "identity": {"requests": RATE_REQUESTS, "seconds": RATE_SECONDS},
             "signIn": {"requests": 1, "seconds": 1},
         }));
+        assert!(rates.are_limited());
         assert_eq!(
             Kind::ALL.map(|kind| rates.of(kind)),
             [rate(600, 60), rate(RATE_REQUESTS, RATE_SECONDS), rate(1, 1)]
@@ -222,27 +225,24 @@ mod tests {
     #[test]
     fn mistakes_are_named_with_their_place() {
         for (value, place) in [
-            (json!([]), "rates: not"),
-            (json!({"adress": {}}), "rates.adress: no such rate"),
-            (json!({"address": 1}), "rates.address: not"),
-            (json!({"address": {"requests": 1}}), "rates.address.seconds: not"),
-            (json!({"address": {"requests": 0, "seconds": 1}}), "rates.address.requests: not"),
-            (json!({"address": {"requests": 1.5, "seconds": 1}}), "rates.address.requests: not"),
-            (
-                json!({"signIn": {"requests": 1, "seconds": 1, "burst": 1}}),
-                "rates.signIn.burst: no",
-            ),
+            (json!([]), ": an array, not an object"),
+            (json!({"adress": {}}), ".adress: unknown key; known: address, identity, signIn"),
+            (json!({"address": 1}), ".address: 1, not an object"),
+            (json!({"address": {"requests": 1}}), ".address.seconds: missing"),
+            (json!({"address": {"requests": 0, "seconds": 1}}), ".address.requests: 0, not"),
+            (json!({"address": {"requests": 1.5, "seconds": 1}}), ".address.requests: 1.5, not"),
+            (json!({"signIn": {"requests": 1, "seconds": 1, "burst": 1}}), ".signIn.burst: un"),
             (
                 json!({"identity": {"requests": RATE_REQUESTS + 1, "seconds": 1}}),
-                "rates.identity.requests: not a number from 1 to 1000000",
+                ".identity.requests: 1000001, not an integer from 1 to 1000000",
             ),
             (
                 json!({"identity": {"requests": 1, "seconds": RATE_SECONDS + 1}}),
-                "rates.identity.seconds: not a number from 1 to 3600",
+                ".identity.seconds: 3601, not an integer from 1 to 3600",
             ),
         ] {
             let detail = Rates::from_json(&value).unwrap_err().detail;
-            assert!(detail.starts_with(place), "{detail}");
+            assert!(detail.starts_with(&format!("access.json: rates{place}")), "{detail}");
         }
     }
 

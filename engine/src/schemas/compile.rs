@@ -1,89 +1,94 @@
 //! Reads a JSON Schema into nodes.
 
-use super::{Format, Id, Keyword, Node, Pattern, Type, Typed};
+use super::{Format, Id, Keyword, Node, Pattern, Schema, Type, Typed};
+use crate::settings::{ANY, Field, Kind, Object, Setting};
 use blaze_schema::error::Error;
 use blaze_schema::limits::{PATTERN_BYTES, SCHEMA_DEPTH, SCHEMA_NODES};
-use blaze_schema::value::{Map, Number};
 use regex_lite::RegexBuilder;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// The draft that schemas are of; `$schema` may name it.
+/// The draft that schemas are of; `$schema` may name it, also with an empty fragment.
 const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
+const DRAFT_FRAGMENT: &str = "https://json-schema.org/draft/2020-12/schema#";
 
-/// Keywords that demand nothing of a value: the vocabularies' annotations, and what is read with another keyword.
-const SILENT: [&str; 14] = [
-    "title",
-    "description",
-    "default",
-    "examples",
-    "$comment",
-    // Read with `properties`, `items`, `contains` and `if`.
-    "patternProperties",
-    "additionalProperties",
-    "prefixItems",
-    "minContains",
-    "maxContains",
-    "then",
-    "else",
-    // Read where they are referred to.
-    "$defs",
-    "$schema",
+/// A schema that is an object.
+const OBJECT: Kind = Kind::Object(KEYWORDS);
+const SCHEMA: Kind = Schema::KIND;
+const SCHEMAS: Kind = Kind::Map(ANY, &SCHEMA);
+const SOME_SCHEMAS: Kind = Kind::Array(1, ANY, &SCHEMA);
+const STRINGS: Kind = Kind::Array(0, ANY, &Kind::String);
+const VALUE: Kind = Kind::Other("any value");
+
+/// The keywords, and their values.
+pub(super) const KEYWORDS: &[Field] = &[
+    Field::optional("$schema", Kind::OneOf(&[DRAFT, DRAFT_FRAGMENT])),
+    Field::optional("$id", VALUE),
+    Field::optional("$comment", VALUE),
+    Field::optional("$defs", SCHEMAS),
+    Field::optional("$ref", Kind::String),
+    Field::optional("title", VALUE),
+    Field::optional("description", VALUE),
+    Field::optional("default", VALUE),
+    Field::optional("examples", VALUE),
+    Field::optional("type", Kind::OneOrMore(&Kind::OneOf(&Type::NAMES))),
+    Field::optional("x-blaze-type", Kind::OneOf(&Typed::NAMES)),
+    Field::optional("enum", Kind::Array(0, ANY, &VALUE)),
+    Field::optional("const", VALUE),
+    Field::optional("required", STRINGS),
+    Field::optional("properties", SCHEMAS),
+    Field::optional("patternProperties", SCHEMAS),
+    Field::optional("additionalProperties", SCHEMA),
+    Field::optional("propertyNames", SCHEMA),
+    Field::optional("minProperties", Kind::Count),
+    Field::optional("maxProperties", Kind::Count),
+    Field::optional("dependentRequired", Kind::Map(ANY, &STRINGS)),
+    Field::optional("dependentSchemas", SCHEMAS),
+    Field::optional("prefixItems", Kind::Array(0, ANY, &SCHEMA)),
+    Field::optional("items", SCHEMA),
+    Field::optional("contains", SCHEMA),
+    Field::or("minContains", Kind::Count, "1"),
+    Field::optional("maxContains", Kind::Count),
+    Field::optional("minItems", Kind::Count),
+    Field::optional("maxItems", Kind::Count),
+    Field::optional("uniqueItems", Kind::Boolean),
+    Field::optional("minimum", Kind::Number),
+    Field::optional("maximum", Kind::Number),
+    Field::optional("exclusiveMinimum", Kind::Number),
+    Field::optional("exclusiveMaximum", Kind::Number),
+    Field::optional("multipleOf", Kind::Number),
+    Field::optional("minLength", Kind::Count),
+    Field::optional("maxLength", Kind::Count),
+    Field::optional("pattern", Kind::String),
+    Field::optional("format", Kind::OneOf(&Format::NAMES)),
+    Field::optional("allOf", SOME_SCHEMAS),
+    Field::optional("anyOf", SOME_SCHEMAS),
+    Field::optional("oneOf", SOME_SCHEMAS),
+    Field::optional("not", SCHEMA),
+    Field::optional("if", SCHEMA),
+    Field::optional("then", SCHEMA),
+    Field::optional("else", SCHEMA),
 ];
-
-/// What is wrong, and the tokens of a JSON pointer that lead to it, innermost first.
-struct Misfit {
-    reason: String,
-    at: Vec<String>,
-}
-
-impl Misfit {
-    fn new(reason: impl Into<String>) -> Self {
-        Misfit { reason: reason.into(), at: Vec::new() }
-    }
-
-    fn inside(mut self, token: &str) -> Self {
-        self.at.push(token.replace('~', "~0").replace('/', "~1"));
-        self
-    }
-}
-
-impl From<Misfit> for Error {
-    fn from(misfit: Misfit) -> Self {
-        let mut place = "#".to_owned();
-        for token in misfit.at.iter().rev() {
-            place.push('/');
-            place.push_str(token);
-        }
-        Error::invalid(format!("{place}: {}", misfit.reason))
-    }
-}
 
 #[derive(Default)]
 struct Compiler {
     nodes: Vec<Node>,
     /// The schemas inside a schema, by what leads from it to them: `not`, `properties/name`, `allOf/0`.
     inside: BTreeMap<(Id, String), Id>,
-    /// The schemas that refer to others, and how.
-    references: Vec<(Id, String)>,
+    /// The schemas that refer to others, to which, and the error where there is none.
+    references: Vec<(Id, String, Error)>,
 }
 
 /// The nodes of a schema, the root first.
-pub(super) fn compile(schema: &Value) -> Result<Vec<Node>, Error> {
+pub(super) fn compile(schema: &Setting<'_>) -> Result<Vec<Node>, Error> {
     let mut compiler = Compiler::default();
     compiler.schema(schema, 1)?;
-    for (id, target) in std::mem::take(&mut compiler.references) {
-        let found = compiler.resolve(&target).ok_or_else(|| {
-            Error::invalid(format!(
-                "$ref: {target:?} is no schema inside this one, such as \"#/$defs/name\""
-            ))
-        })?;
+    for (id, target, missing) in std::mem::take(&mut compiler.references) {
+        let found = compiler.resolve(&target).ok_or(missing)?;
         compiler.add(id, Keyword::Ref(found));
     }
     match find_cycle(&compiler.nodes) {
-        true => {
-            Err(Error::invalid("$ref: references that lead back to themselves at the same value"))
-        }
+        true => Err(schema.wrong("$ref leads back to its own schema at the same value")),
         false => Ok(compiler.nodes),
     }
 }
@@ -116,66 +121,53 @@ impl Compiler {
         Some(id)
     }
 
-    fn schema(&mut self, schema: &Value, depth: usize) -> Result<Id, Misfit> {
+    fn schema(&mut self, schema: &Setting<'_>, depth: usize) -> Result<Id, Error> {
         if depth > SCHEMA_DEPTH {
-            return Err(Misfit::new(format!("more than {SCHEMA_DEPTH} schemas inside each other")));
+            return Err(schema.wrong(format!("more than {SCHEMA_DEPTH} schemas inside each other")));
         }
         let id = self.nodes.len();
         if id >= SCHEMA_NODES {
-            return Err(Misfit::new(format!("more than {SCHEMA_NODES} schemas")));
+            return Err(schema.wrong(format!("more than {SCHEMA_NODES} schemas")));
         }
         self.nodes.push(Node::default());
-        match schema {
+        match schema.value() {
             Value::Bool(true) => {}
             Value::Bool(false) => self.add(id, Keyword::Never),
-            Value::Object(fields) => {
-                let schema = Fields { id, fields, depth };
-                for (name, value) in fields {
-                    let keyword =
-                        self.keyword(&schema, name, value).map_err(|misfit| misfit.inside(name))?;
-                    if let Some(keyword) = keyword {
+            Value::Object(keywords) => {
+                let schema = schema.described_as(OBJECT);
+                let schema = Inside { id, fields: schema.object()?, depth };
+                for name in keywords.keys() {
+                    if let Some(keyword) = self.keyword(&schema, name)? {
                         self.add(id, keyword);
                     }
                 }
                 self.together(&schema)?;
             }
-            _ => return Err(Misfit::new("not a schema, which is an object or a boolean")),
+            _ => return Err(schema.misfit()),
         }
         Ok(id)
     }
 
     /// The keywords that mean something only together.
-    fn together(&mut self, schema: &Fields<'_>) -> Result<(), Misfit> {
-        let of = |name: &str| schema.fields.get(name);
-        if ["properties", "patternProperties", "additionalProperties"]
-            .into_iter()
-            .any(|name| of(name).is_some())
-        {
+    fn together(&mut self, schema: &Inside<'_>) -> Result<(), Error> {
+        let has = |names: &[&str]| names.iter().any(|name| schema.fields.has(name));
+        if has(&["properties", "patternProperties", "additionalProperties"]) {
             let named = self.map_of_schemas(schema, "properties")?.into_iter().collect();
-            let patterns = self.map_of_schemas(schema, "patternProperties")?;
-            let patterns = patterns.into_iter().map(|(text, id)| {
-                let compiled = pattern(&text).map_err(|misfit| misfit.inside("patternProperties"));
-                compiled.map(|pattern| (pattern, id))
-            });
-            let patterns = patterns.collect::<Result<_, _>>()?;
+            let mut patterns = Vec::new();
+            for (text, id) in self.map_of_schemas(schema, "patternProperties")? {
+                let setting = schema.fields.get("patternProperties")?;
+                patterns.push((pattern(&text).map_err(|what| setting.wrong(what))?, id));
+            }
             let additional = self.optional_schema(schema, "additionalProperties")?;
             self.add(schema.id, Keyword::Properties { named, patterns, additional });
         }
-        if of("prefixItems").is_some() || of("items").is_some() {
-            let prefix = match of("prefixItems") {
-                Some(value) => self
-                    .list_of_schemas(schema, "prefixItems", value)
-                    .map_err(|misfit| misfit.inside("prefixItems"))?,
-                None => Vec::new(),
-            };
+        if has(&["prefixItems", "items"]) {
+            let prefix = self.list_of_schemas(schema, "prefixItems")?;
             let rest = self.optional_schema(schema, "items")?;
             self.add(schema.id, Keyword::Items { prefix, rest });
         }
-        let bound = |name: &str| {
-            let bound = of(name).map(count).transpose();
-            bound.map_err(|misfit| misfit.inside(name))
-        };
-        let (min, max) = (bound("minContains")?.unwrap_or(1), bound("maxContains")?);
+        let min = schema.fields.get("minContains")?.count()?;
+        let max = schema.fields.find("maxContains")?.map(|max| max.count()).transpose()?;
         if let Some(contained) = self.optional_schema(schema, "contains")? {
             self.add(schema.id, Keyword::Contains { schema: contained, min, max });
         }
@@ -190,213 +182,121 @@ impl Compiler {
         Ok(())
     }
 
-    fn keyword(
-        &mut self,
-        schema: &Fields<'_>,
-        name: &str,
-        value: &Value,
-    ) -> Result<Option<Keyword>, Misfit> {
+    fn keyword(&mut self, schema: &Inside<'_>, name: &str) -> Result<Option<Keyword>, Error> {
+        let value = schema.fields.get(name)?;
         Ok(Some(match name {
-            "type" => Keyword::Type(types(value)?),
-            "x-blaze-type" => Keyword::Typed(typed(value)?),
+            "type" => {
+                let types = value.elements()?;
+                let types = types.iter().map(|one| named(one, &Type::ALL, Type::name));
+                Keyword::Type(types.collect::<Result<_, _>>()?)
+            }
+            "x-blaze-type" => Keyword::Typed(named(&value, &Typed::ALL, Typed::name)?),
             "enum" => {
-                Keyword::Enum(value.as_array().ok_or_else(|| Misfit::new("not a list"))?.clone())
+                Keyword::Enum(value.elements()?.iter().map(|one| one.value().clone()).collect())
             }
-            "const" => Keyword::Const(value.clone()),
-            "required" => Keyword::Required(strings(value)?),
-            "minProperties" => Keyword::MinProperties(count(value)?),
-            "maxProperties" => Keyword::MaxProperties(count(value)?),
-            "minItems" => Keyword::MinItems(count(value)?),
-            "maxItems" => Keyword::MaxItems(count(value)?),
-            "minLength" => Keyword::MinLength(count(value)?),
-            "maxLength" => Keyword::MaxLength(count(value)?),
-            "uniqueItems" => match value {
-                Value::Bool(true) => Keyword::UniqueItems,
-                Value::Bool(false) => return Ok(None),
-                _ => return Err(Misfit::new("neither true nor false")),
-            },
-            "minimum" => Keyword::Minimum(number(value)?),
-            "maximum" => Keyword::Maximum(number(value)?),
-            "exclusiveMinimum" => Keyword::ExclusiveMinimum(number(value)?),
-            "exclusiveMaximum" => Keyword::ExclusiveMaximum(number(value)?),
-            "multipleOf" => match number(value)? {
+            "const" => Keyword::Const(value.value().clone()),
+            "required" => Keyword::Required(value.texts()?),
+            "minProperties" => Keyword::MinProperties(value.count()?),
+            "maxProperties" => Keyword::MaxProperties(value.count()?),
+            "minItems" => Keyword::MinItems(value.count()?),
+            "maxItems" => Keyword::MaxItems(value.count()?),
+            "minLength" => Keyword::MinLength(value.count()?),
+            "maxLength" => Keyword::MaxLength(value.count()?),
+            "uniqueItems" if value.boolean()? => Keyword::UniqueItems,
+            "minimum" => Keyword::Minimum(value.number()?),
+            "maximum" => Keyword::Maximum(value.number()?),
+            "exclusiveMinimum" => Keyword::ExclusiveMinimum(value.number()?),
+            "exclusiveMaximum" => Keyword::ExclusiveMaximum(value.number()?),
+            "multipleOf" => match value.number()? {
                 divisor if divisor.to_f64() > 0.0 => Keyword::MultipleOf(divisor),
-                _ => return Err(Misfit::new("not more than 0")),
+                _ => return Err(value.wrong("not more than 0")),
             },
-            "pattern" => Keyword::Matches(pattern(text(value)?)?),
-            "format" => Keyword::Format(format(value)?),
-            "propertyNames" => Keyword::PropertyNames(self.below(schema, name, value)?),
-            "not" => Keyword::Not(self.below(schema, name, value)?),
-            "allOf" => Keyword::AllOf(self.some_schemas(schema, name, value)?),
-            "anyOf" => Keyword::AnyOf(self.some_schemas(schema, name, value)?),
-            "oneOf" => Keyword::OneOf(self.some_schemas(schema, name, value)?),
-            "dependentRequired" => Keyword::DependentRequired(dependent_required(value)?),
-            "dependentSchemas" => {
-                Keyword::DependentSchemas(self.schemas_by_name(schema, name, value)?)
+            "pattern" => {
+                Keyword::Matches(pattern(value.text()?).map_err(|what| value.wrong(what))?)
             }
+            "format" => Keyword::Format(named(&value, &Format::ALL, Format::name)?),
+            "propertyNames" => Keyword::PropertyNames(self.at(schema, name.to_owned(), &value)?),
+            "not" => Keyword::Not(self.at(schema, name.to_owned(), &value)?),
+            "allOf" => Keyword::AllOf(self.list_of_schemas(schema, name)?),
+            "anyOf" => Keyword::AnyOf(self.list_of_schemas(schema, name)?),
+            "oneOf" => Keyword::OneOf(self.list_of_schemas(schema, name)?),
+            "dependentRequired" => {
+                let names = value.entries()?.into_iter();
+                let names = names.map(|(name, needed)| Ok((name.to_owned(), needed.texts()?)));
+                Keyword::DependentRequired(names.collect::<Result<_, Error>>()?)
+            }
+            "dependentSchemas" => Keyword::DependentSchemas(self.map_of_schemas(schema, name)?),
             "$ref" => {
-                self.references.push((schema.id, text(value)?.to_owned()));
+                let target = value.text()?;
+                let missing =
+                    format!("{target:?} is no schema inside this one, such as \"#/$defs/name\"");
+                self.references.push((schema.id, target.to_owned(), value.wrong(missing)));
                 return Ok(None);
             }
-            "properties" | "items" | "contains" | "if" => return Ok(None),
-            "$id" if schema.depth > 1 => return Err(Misfit::new("it stands only at the root")),
-            "$schema"
-                if value.as_str().is_none_or(|draft| draft.trim_end_matches('#') != DRAFT) =>
-            {
-                return Err(Misfit::new(format!("schemas are of {DRAFT}")));
-            }
-            "$id" => return Ok(None),
-            name if SILENT.contains(&name) => return Ok(None),
-            _ => return Err(Misfit::new("no keyword of JSON Schema that is known here")),
+            "$schema" => return value.text().map(|_| None),
+            "$id" if schema.depth > 1 => return Err(value.wrong("it stands only at the root")),
+            // Annotations, and what is read in `together`.
+            _ => return Ok(None),
         }))
     }
 
     /// The schema at `step` inside another.
-    fn at(&mut self, schema: &Fields<'_>, step: String, value: &Value) -> Result<Id, Misfit> {
-        let id = self.schema(value, schema.depth.saturating_add(1))?;
+    fn at(&mut self, schema: &Inside<'_>, step: String, below: &Setting<'_>) -> Result<Id, Error> {
+        let id = self.schema(below, schema.depth.saturating_add(1))?;
         self.inside.insert((schema.id, step), id);
         Ok(id)
     }
 
-    fn below(&mut self, schema: &Fields<'_>, name: &str, value: &Value) -> Result<Id, Misfit> {
-        self.at(schema, name.to_owned(), value)
+    fn optional_schema(&mut self, schema: &Inside<'_>, name: &str) -> Result<Option<Id>, Error> {
+        let below = schema.fields.find(name)?;
+        below.map(|below| self.at(schema, name.to_owned(), &below)).transpose()
     }
 
-    fn optional_schema(&mut self, schema: &Fields<'_>, name: &str) -> Result<Option<Id>, Misfit> {
-        let below = schema.fields.get(name).map(|value| self.below(schema, name, value));
-        below.transpose().map_err(|misfit| misfit.inside(name))
-    }
-
-    fn some_schemas(
-        &mut self,
-        schema: &Fields<'_>,
-        name: &str,
-        value: &Value,
-    ) -> Result<Vec<Id>, Misfit> {
-        match self.list_of_schemas(schema, name, value)? {
-            ids if ids.is_empty() => Err(Misfit::new("an empty list")),
-            ids => Ok(ids),
-        }
-    }
-
-    fn list_of_schemas(
-        &mut self,
-        schema: &Fields<'_>,
-        name: &str,
-        value: &Value,
-    ) -> Result<Vec<Id>, Misfit> {
-        let values = value.as_array().ok_or_else(|| Misfit::new("not a list of schemas"))?;
-        let each = values.iter().enumerate().map(|(index, value)| {
-            let below = self.at(schema, format!("{name}/{index}"), value);
-            below.map_err(|misfit| misfit.inside(&index.to_string()))
-        });
-        each.collect()
+    fn list_of_schemas(&mut self, schema: &Inside<'_>, name: &str) -> Result<Vec<Id>, Error> {
+        let Some(list) = schema.fields.find(name)? else { return Ok(Vec::new()) };
+        let elements = list.elements()?.into_iter().enumerate();
+        elements.map(|(index, below)| self.at(schema, format!("{name}/{index}"), &below)).collect()
     }
 
     fn map_of_schemas(
         &mut self,
-        schema: &Fields<'_>,
+        schema: &Inside<'_>,
         name: &str,
-    ) -> Result<Vec<(String, Id)>, Misfit> {
-        let map = schema.fields.get(name).map(|value| self.schemas_by_name(schema, name, value));
-        map.transpose().map(Option::unwrap_or_default).map_err(|misfit| misfit.inside(name))
-    }
-
-    fn schemas_by_name(
-        &mut self,
-        schema: &Fields<'_>,
-        name: &str,
-        value: &Value,
-    ) -> Result<Vec<(String, Id)>, Misfit> {
-        let values = value.as_object().ok_or_else(|| Misfit::new("not an object of schemas"))?;
-        let each = values.iter().map(|(key, value)| {
-            let below = self.at(schema, format!("{name}/{key}"), value);
-            below.map(|id| (key.clone(), id)).map_err(|misfit| misfit.inside(key))
+    ) -> Result<Vec<(String, Id)>, Error> {
+        let Some(map) = schema.fields.find(name)? else { return Ok(Vec::new()) };
+        let each = map.entries()?.into_iter().map(|(key, below)| {
+            Ok((key.to_owned(), self.at(schema, format!("{name}/{key}"), &below)?))
         });
         each.collect()
     }
 }
 
 /// A schema that is being read.
-struct Fields<'a> {
+struct Inside<'a> {
     id: Id,
-    fields: &'a Map,
+    fields: Object<'a>,
     depth: usize,
 }
 
-fn text(value: &Value) -> Result<&str, Misfit> {
-    value.as_str().ok_or_else(|| Misfit::new("not a string"))
-}
-
-fn strings(value: &Value) -> Result<Vec<String>, Misfit> {
-    let misfit = || Misfit::new("not a list of strings");
-    let values = value.as_array().ok_or_else(misfit)?;
-    values.iter().map(|value| value.as_str().map(str::to_owned).ok_or_else(misfit)).collect()
-}
-
-/// A number of things: an integer of 0 or more, which may be written as `2.0`.
-fn count(value: &Value) -> Result<u64, Misfit> {
-    let whole = |double: f64| (double.fract() == 0.0 && double >= 0.0).then_some(double as u64);
-    let count = value.as_u64().or_else(|| value.as_f64().and_then(whole));
-    count.ok_or_else(|| Misfit::new("not an integer of 0 or more"))
-}
-
-fn number(value: &Value) -> Result<Number, Misfit> {
-    let number = value.as_number().and_then(|_| Number::of(value));
-    number.ok_or_else(|| Misfit::new("not a number"))
-}
-
-fn types(value: &Value) -> Result<Vec<Type>, Misfit> {
-    let read = |value: &Value| {
-        let found =
-            value.as_str().and_then(|name| Type::ALL.into_iter().find(|one| one.name() == name));
-        found.ok_or_else(|| {
-            let names = Type::ALL.map(Type::name).join(", ");
-            Misfit::new(format!("{value} is none of {names}"))
-        })
-    };
-    match value {
-        Value::Array(names) if !names.is_empty() => names.iter().map(read).collect(),
-        name => Ok(vec![read(name)?]),
-    }
-}
-
-fn typed(value: &Value) -> Result<Typed, Misfit> {
-    let found =
-        value.as_str().and_then(|name| Typed::ALL.into_iter().find(|one| one.name() == name));
-    found.ok_or_else(|| {
-        let names = Typed::ALL.map(Typed::name).join(", ");
-        Misfit::new(format!("{value} is none of {names}"))
-    })
-}
-
-fn format(value: &Value) -> Result<Format, Misfit> {
-    let found =
-        value.as_str().and_then(|name| Format::ALL.into_iter().find(|one| one.name() == name));
-    found.ok_or_else(|| {
-        let names = Format::ALL.map(Format::name).join(", ");
-        Misfit::new(format!("{value} is none of {names}"))
-    })
-}
-
-fn dependent_required(value: &Value) -> Result<Vec<(String, Vec<String>)>, Misfit> {
-    let fields = value.as_object().ok_or_else(|| Misfit::new("not an object of lists"))?;
-    let each = fields.iter().map(|(name, names)| {
-        let names = strings(names).map_err(|misfit| misfit.inside(name))?;
-        Ok((name.clone(), names))
-    });
-    each.collect()
+/// The one of `all` that a string names.
+fn named<T: Copy>(
+    setting: &Setting<'_>,
+    all: &[T],
+    name: fn(T) -> &'static str,
+) -> Result<T, Error> {
+    let text = setting.text()?;
+    all.iter().copied().find(|one| name(*one) == text).ok_or_else(|| setting.misfit())
 }
 
 /// The smallest size at which a pattern compiles is its cost: there is no other way to ask for it.
-fn pattern(text: &str) -> Result<Pattern, Misfit> {
+fn pattern(text: &str) -> Result<Pattern, String> {
     let mut size = 512_usize;
     loop {
         match RegexBuilder::new(text).size_limit(size).build() {
             // A state takes some 32 bytes.
             Ok(regex) => return Ok(Pattern { regex, weight: (size / 32).max(1) }),
             Err(_) if size < PATTERN_BYTES => size = size.saturating_mul(2).min(PATTERN_BYTES),
-            Err(error) => return Err(Misfit::new(format!("{text:.100?}: {error}"))),
+            Err(error) => return Err(format!("{text:.100?}: {error}")),
         }
     }
 }
@@ -449,28 +349,21 @@ impl Type {
         Type::Object,
     ];
 
+    /// In the order of the variants.
+    const NAMES: [&str; 7] = ["null", "boolean", "integer", "number", "string", "array", "object"];
+
     pub(super) fn name(self) -> &'static str {
-        match self {
-            Type::Null => "null",
-            Type::Boolean => "boolean",
-            Type::Integer => "integer",
-            Type::Number => "number",
-            Type::String => "string",
-            Type::Array => "array",
-            Type::Object => "object",
-        }
+        Type::NAMES.get(self as usize).copied().unwrap_or_default()
     }
 }
 
 impl Typed {
     const ALL: [Typed; 4] = [Typed::Timestamp, Typed::Bytes, Typed::Reference, Typed::GeoPoint];
 
+    /// In the order of the variants.
+    const NAMES: [&str; 4] = ["timestamp", "bytes", "reference", "geopoint"];
+
     pub(super) fn name(self) -> &'static str {
-        match self {
-            Typed::Timestamp => "timestamp",
-            Typed::Bytes => "bytes",
-            Typed::Reference => "reference",
-            Typed::GeoPoint => "geopoint",
-        }
+        Typed::NAMES.get(self as usize).copied().unwrap_or_default()
     }
 }

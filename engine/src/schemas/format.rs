@@ -20,13 +20,11 @@ impl Format {
     pub(super) const ALL: [Format; 4] =
         [Format::DateTime, Format::Email, Format::Uuid, Format::Uri];
 
+    /// In the order of the variants.
+    pub(super) const NAMES: [&str; 4] = ["date-time", "email", "uuid", "uri"];
+
     pub(super) fn name(self) -> &'static str {
-        match self {
-            Format::DateTime => "date-time",
-            Format::Email => "email",
-            Format::Uuid => "uuid",
-            Format::Uri => "uri",
-        }
+        Format::NAMES.get(self as usize).copied().unwrap_or_default()
     }
 
     pub(super) fn matches(self, text: &str) -> bool {

@@ -16,6 +16,7 @@ mod compile;
 mod format;
 mod multiple;
 
+use crate::settings::{Field, Kind, Setting};
 use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::{SCHEMA_NESTING, SCHEMA_STEPS};
 use blaze_schema::value::{Map, Number};
@@ -39,15 +40,29 @@ impl PartialEq for Schema {
 }
 
 impl Schema {
+    /// The description of a schema as a setting.
+    pub const KIND: Kind = Kind::Other("a JSON Schema (an object or a boolean)");
+
+    /// The keywords of a schema that is an object.
+    pub const KEYWORDS: &[Field] = compile::KEYWORDS;
+
     /// Reads a schema.
     ///
     /// # Errors
-    /// `invalid-argument` with the place as a JSON pointer, such as `#/properties/age: minimum: not a number`: a word
-    /// that is no keyword known here, a value that the keyword does not take, a reference that leads nowhere or back to
-    /// itself, a limit exceeded.
+    /// `invalid-argument` naming the place, such as `schema: properties.age.minimum: a string, not a number`: a word that is
+    /// no keyword known here, a value that the keyword does not take, a reference that leads nowhere or back to itself, a
+    /// limit exceeded.
     pub fn compile(schema: &Value) -> Result<Self, Error> {
+        Schema::read(&Setting::new("schema", schema, Schema::KIND))
+    }
+
+    /// Reads a setting of [`Schema::KIND`].
+    ///
+    /// # Errors
+    /// As [`Schema::compile`].
+    pub(crate) fn read(schema: &Setting<'_>) -> Result<Self, Error> {
         let nodes = compile::compile(schema)?;
-        Ok(Schema { source: schema.clone(), nodes })
+        Ok(Schema { source: schema.value().clone(), nodes })
     }
 
     /// Checks a document's data, in canonical form.

@@ -141,46 +141,55 @@ fn typed_values_are_objects_and_have_types_of_their_own() {
 #[test]
 fn what_is_not_understood_is_refused_with_its_place() {
     for (value, start) in [
-        (json!(1), "#: not a schema"),
-        (json!({"properties": {"a": {"minimun": 1}}}), "#/properties/a/minimun: no keyword"),
-        (json!({"unevaluatedProperties": false}), "#/unevaluatedProperties: no keyword"),
-        (json!({"$anchor": "a"}), "#/$anchor: no keyword"),
-        (json!({"definitions": {}}), "#/definitions: no keyword"),
-        (json!({"format": "ipv4"}), "#/format: \"ipv4\" is none of date-time, email, uuid, uri"),
-        (json!({"type": "int"}), "#/type: \"int\" is none of null"),
-        (json!({"type": []}), "#/type: [] is none of"),
-        (json!({"x-blaze-type": "date"}), "#/x-blaze-type: \"date\" is none of timestamp"),
-        (json!({"enum": 1}), "#/enum: not a list"),
-        (json!({"required": [1]}), "#/required: not a list of strings"),
-        (json!({"minLength": -1}), "#/minLength: not an integer"),
-        (json!({"minLength": 1.5}), "#/minLength: not an integer"),
-        (json!({"minContains": "1"}), "#/minContains: not an integer"),
-        (json!({"minimum": "1"}), "#/minimum: not a number"),
-        (json!({"minimum": {"$number": "NaN"}}), "#/minimum: not a number"),
-        (json!({"multipleOf": 0}), "#/multipleOf: not more than 0"),
-        (json!({"uniqueItems": 1}), "#/uniqueItems: neither"),
-        (json!({"pattern": "("}), "#/pattern: \"(\": "),
-        (json!({"patternProperties": {"(?=a)": true}}), "#/patternProperties: \"(?=a)\": "),
-        (json!({"allOf": []}), "#/allOf: an empty list"),
-        (json!({"allOf": [true, 1]}), "#/allOf/1: not a schema"),
-        (json!({"items": [true]}), "#/items: not a schema"),
-        (json!({"then": 1}), "#/then: not a schema"),
-        (json!({"properties": []}), "#/properties: not an object"),
-        (json!({"$defs": {"a/b": {"not": 1}}}), "#/$defs/a~1b/not: not a schema"),
-        (json!({"dependentRequired": {"a": 1}}), "#/dependentRequired/a: not a list"),
-        (json!({"not": {"$id": "a"}}), "#/not/$id: it stands only"),
+        (json!(1), ": 1, not a JSON Schema"),
+        (json!({"properties": {"a": {"minimun": 1}}}), ": properties.a.minimun: unknown key"),
+        (json!({"unevaluatedProperties": false}), ": unevaluatedProperties: unknown key"),
+        (json!({"$anchor": "a"}), ": $anchor: unknown key; known: $schema, $id"),
+        (json!({"definitions": {}}), ": definitions: unknown key"),
+        (json!({"format": "ipv4"}), ": format: \"ipv4\", not one of date-time, email, uuid, uri"),
+        (json!({"type": "int"}), ": type: \"int\", not one of null"),
+        (json!({"type": []}), ": type: an array of 0, not one of null"),
+        (json!({"type": ["null", 1]}), ": type[1]: 1, not one of null"),
+        (json!({"x-blaze-type": "date"}), ": x-blaze-type: \"date\", not one of timestamp"),
+        (json!({"enum": 1}), ": enum: 1, not an array"),
+        (json!({"required": [1]}), ": required[0]: 1, not a string"),
+        (json!({"minLength": -1}), ": minLength: -1, not an integer of 0 or more"),
+        (json!({"minLength": 1.5}), ": minLength: 1.5, not an integer"),
+        (json!({"minContains": "1"}), ": minContains: a string, not an integer"),
+        (json!({"minimum": "1"}), ": minimum: a string, not a number"),
+        (json!({"minimum": {"$number": "NaN"}}), ": minimum: a typed value, not a number"),
+        (json!({"multipleOf": 0}), ": multipleOf: not more than 0"),
+        (json!({"uniqueItems": 1}), ": uniqueItems: 1, not a boolean"),
+        (json!({"pattern": "("}), ": pattern: \"(\": "),
+        (json!({"patternProperties": {"(?=a)": true}}), ": patternProperties: \"(?=a)\": "),
+        (json!({"allOf": []}), ": allOf: an array of 0, not an array of 1 or more"),
+        (json!({"allOf": [true, 1]}), ": allOf[1]: 1, not a JSON Schema"),
+        (json!({"items": [true]}), ": items: an array, not a JSON Schema"),
+        (json!({"then": 1}), ": then: 1, not a JSON Schema"),
+        (json!({"properties": []}), ": properties: an array, not an object"),
+        (json!({"$defs": {"a/b": {"not": 1}}}), ": $defs[\"a/b\"].not: 1, not a JSON Schema"),
+        (json!({"dependentRequired": {"a": 1}}), ": dependentRequired.a: 1, not an array"),
+        (json!({"not": {"$id": "a"}}), ": not.$id: it stands only"),
         (
             json!({"$schema": "http://json-schema.org/draft-07/schema#"}),
-            "#/$schema: schemas are of",
+            ": $schema: \"http://json-schema.org/draft-07/schema#\", not one of",
         ),
-        (json!({"$ref": "#/$defs/a"}), "$ref: \"#/$defs/a\" is no schema"),
-        (json!({"$ref": "#/required", "required": []}), "$ref: \"#/required\" is no schema"),
-        (json!({"$ref": "other.json"}), "$ref: \"other.json\" is no schema"),
-        (json!({"$ref": "#a"}), "$ref: \"#a\" is no schema"),
-        (json!({"$ref": 1}), "#/$ref: not a string"),
+        (json!({"$ref": "#/$defs/a"}), ": $ref: \"#/$defs/a\" is no schema"),
+        (json!({"$ref": "#/required", "required": []}), ": $ref: \"#/required\" is no schema"),
+        (json!({"$ref": "other.json"}), ": $ref: \"other.json\" is no schema"),
+        (json!({"not": {"$ref": "#a"}}), ": not.$ref: \"#a\" is no schema"),
+        (json!({"$ref": 1}), ": $ref: 1, not a string"),
     ] {
         let detail = refusal(value);
-        assert!(detail.starts_with(start), "{detail}");
+        assert!(detail.starts_with(&format!("schema{start}")), "{detail}");
+    }
+}
+
+#[test]
+fn a_keyword_whose_value_matters_refuses_null() {
+    for field in Schema::KEYWORDS {
+        let matters = !matches!(field.kind, Kind::Other("any value"));
+        assert_eq!(Schema::compile(&json!({ field.key: null })).is_err(), matters, "{}", field.key);
     }
 }
 
@@ -193,7 +202,7 @@ fn references_that_never_go_into_a_value_are_refused() {
         json!({"properties": {"a": {"if": {"$ref": "#/properties/a"}}}}),
         json!({"dependentSchemas": {"a": {"$ref": "#"}}}),
     ] {
-        assert!(refusal(endless).starts_with("$ref: references that lead back"));
+        assert!(refusal(endless).starts_with("schema: $ref leads back"));
     }
     // These end where the document does. The same schema twice at one value is no cycle.
     let tree = schema(json!({
@@ -246,8 +255,8 @@ fn a_patterns_size_is_limited_and_its_cost_grows_with_it() {
     let fits = |count: usize| Schema::compile(&json!({"pattern": format!("a{{{count}}}")})).is_ok();
     let most = (1..PATTERN_BYTES / 16).rev().step_by(16).find(|count| fits(*count)).unwrap();
     assert!(fits(most) && !fits(most + 16) && most > PATTERN_BYTES / 128, "{most}");
-    assert!(refusal(json!({"pattern": "(a{1000}){1000}"})).starts_with("#/pattern: "));
-    assert!(refusal(json!({"pattern": "(".repeat(10_000)})).starts_with("#/pattern: "));
+    assert!(refusal(json!({"pattern": "(a{1000}){1000}"})).starts_with("schema: pattern: "));
+    assert!(refusal(json!({"pattern": "(".repeat(10_000)})).starts_with("schema: pattern: "));
 }
 
 #[test]

@@ -6,8 +6,8 @@ mod model;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use blaze_engine::access::snapshot::Snapshot;
-use blaze_engine::access::{Access, Effect, Event, issuers};
-use blaze_engine::auth::OWN_ISSUER;
+use blaze_engine::access::{Access, Effect, Event};
+use blaze_engine::auth::{Issuers, OWN_ISSUER};
 use blaze_engine::store::memory::MemoryStore;
 use blaze_engine::store::{Range, Store};
 use blaze_schema::error::{Code, Error};
@@ -27,12 +27,20 @@ const ACTOR: &str = "key:root";
 const ISSUER: &str = "https://issuer.example";
 const OTHER: &str = "https://other.example";
 
-fn settings() -> BTreeMap<String, String> {
-    issuers(&json!({"issuers": [
-        {"issuer": ISSUER, "audience": "a", "jwks": "https://issuer.example/keys"},
-        {"issuer": OTHER, "audience": "a", "jwks": "https://other.example/keys"},
-        {"issuer": "no-keys-to-fetch", "keys": []},
-    ]}))
+/// Issuers that publish keys, each with its URL, and one that does not.
+fn issuers(published: &[(&str, &str)]) -> Issuers {
+    let issuer =
+        |(issuer, url): &(&str, &str)| json!({"issuer": issuer, "audience": "a", "jwks": url});
+    let configured = json!({"issuer": "no-keys-to-fetch", "audience": "a",
+        "keys": [{"algorithm": "HS256", "secret": "SECRET"}]});
+    let all: Vec<Value> = published.iter().map(issuer).chain([configured]).collect();
+    Issuers::from_json(&all.into()).unwrap()
+}
+
+fn access() -> Access {
+    let published =
+        [(ISSUER, "https://issuer.example/keys"), (OTHER, "https://other.example/keys")];
+    Access::new(&issuers(&published))
 }
 
 /// An access object over a store, at a time that goes on.
@@ -45,11 +53,11 @@ struct Subject<S> {
 
 impl<S: Store> Subject<S> {
     fn over(store: S) -> Self {
-        Subject { access: Access::new(settings()), store, now: 1_000_000_000, random: 0 }
+        Subject { access: access(), store, now: 1_000_000_000, random: 0 }
     }
 
     fn forget(&mut self) {
-        self.access = Access::new(settings());
+        self.access = access();
     }
 
     fn handle(&mut self, event: Event) -> Vec<Effect> {
@@ -520,10 +528,7 @@ fn keys_go_with_the_setting_that_fetched_them() {
     subject.ask(jwks(ISSUER, &[jwk("1")])).unwrap();
     subject.ask(jwks(OTHER, &[jwk("2")])).unwrap();
     let version = subject.version();
-    let mut changed = settings();
-    changed.remove(ISSUER);
-    changed.insert(OTHER.to_owned(), "https://elsewhere.example/keys".to_owned());
-    subject.access = Access::new(changed);
+    subject.access = Access::new(&issuers(&[(OTHER, "https://elsewhere.example/keys")]));
     assert!(subject.snapshot().jwks.is_empty() && subject.version() > version);
     assert_eq!(subject.store.records(), 0);
 }
@@ -700,15 +705,6 @@ fn an_entry_of_the_audit_log_has_a_size() {
     // Not within a character.
     let short = "x".repeat(AUDIT_TEXT_BYTES - 1);
     assert_eq!(what(short.clone() + "é"), short);
-}
-
-#[test]
-fn settings_that_are_no_settings_name_no_issuers() {
-    for odd in
-        [json!(null), json!({}), json!({"issuers": {}}), json!({"issuers": [1, {"issuer": 2}]})]
-    {
-        assert!(issuers(&odd).is_empty(), "{odd}");
-    }
 }
 
 /// Events that change something, and one that reads.

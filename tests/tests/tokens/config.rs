@@ -56,57 +56,64 @@ fn the_examples_of_the_documentation_are_taken() {
 
 #[test]
 fn settings_that_are_wrong_are_named() {
-    let list = "issuers[0].algorithms: not a list of RS256, ES256 and EdDSA";
-    let audience = "issuers[0].audience: neither a name nor a list of names";
-    let text = "not a string, or empty";
+    let audience = "not a non-empty string, or an array of 1 or more";
+    let text = "not a non-empty string";
+    let name = "not one of RS256, ES256, EdDSA";
+    let names = format!("not an array of 1 or more, each {}", &name[4..]);
+    let not_one = "not exactly one of jwks and keys";
+    let own = |keys: Value| json!([{"issuer": "b", "audience": "app", "keys": keys}]);
     for (issuers, detail) in [
-        (json!({}), "issuers: not an array".to_owned()),
-        (json!(null), "issuers: not an array".to_owned()),
-        (json!([1]), "issuers[0]: not a JSON object".to_owned()),
-        (but(remote(), "isuer", json!("a")), "issuers[0].isuer: no such setting".to_owned()),
-        (but(remote(), "issuer", json!(null)), "issuers[0].issuer: is missing".to_owned()),
-        (but(remote(), "issuer", json!("")), format!("issuers[0].issuer: {text}")),
-        (but(remote(), "issuer", json!(["a"])), format!("issuers[0].issuer: {text}")),
+        (json!({}), ": an object, not an array of at most 32, each an object".to_owned()),
+        (json!(null), ": null, not an array of at most 32, each an object".to_owned()),
+        (json!([1]), "[0]: 1, not an object".to_owned()),
+        (
+            but(remote(), "isuer", json!("a")),
+            "[0].isuer: unknown key; known: issuer, audience, jwks, algorithms, keys, roles, admins"
+                .to_owned(),
+        ),
+        (
+            but(remote(), "issuer", json!(null)),
+            "[0].issuer: missing; it must be a non-empty string".to_owned(),
+        ),
+        (but(remote(), "issuer", json!("")), format!("[0].issuer: an empty string, {text}")),
+        (but(remote(), "issuer", json!(["a"])), format!("[0].issuer: an array, {text}")),
         (
             but(remote(), "issuer", json!("blaze")),
-            "issuers[0].issuer: there is one of this name already".to_owned(),
+            "[0].issuer: there is one of this name already".to_owned(),
         ),
         (
             json!([remote(), remote()]),
-            "issuers[1].issuer: there is one of this name already".to_owned(),
-        ),
-        (but(remote(), "audience", json!(null)), "issuers[0].audience: is missing".to_owned()),
-        (but(remote(), "audience", json!([])), audience.to_owned()),
-        (but(remote(), "audience", json!("")), audience.to_owned()),
-        (but(remote(), "audience", json!(["a", 1])), audience.to_owned()),
-        (but(remote(), "admins", json!("true")), "issuers[0].admins: not a boolean".to_owned()),
-        (but(remote(), "roles", json!(["a"])), format!("issuers[0].roles: {text}")),
-        (but(remote(), "algorithms", json!("RS256")), list.to_owned()),
-        (but(remote(), "algorithms", json!([])), list.to_owned()),
-        (but(remote(), "algorithms", json!(["RS256", "HS256"])), list.to_owned()),
-        (but(remote(), "algorithms", json!(["none"])), list.to_owned()),
-        (
-            but(remote(), "jwks", json!(null)),
-            "issuers[0]: not exactly one of `jwks` and `keys`".to_owned(),
+            "[1].issuer: there is one of this name already".to_owned(),
         ),
         (
-            but(remote(), "keys", json!([])),
-            "issuers[0]: not exactly one of `jwks` and `keys`".to_owned(),
+            but(remote(), "audience", json!(null)),
+            format!("[0].audience: missing; it must be {}", &audience[4..]),
+        ),
+        (but(remote(), "audience", json!([])), format!("[0].audience: an array of 0, {audience}")),
+        (but(remote(), "audience", json!("")), format!("[0].audience: an empty string, {text}")),
+        (but(remote(), "audience", json!(["a", 1])), format!("[0].audience[1]: 1, {text}")),
+        (but(remote(), "admins", json!("true")), "[0].admins: a string, not a boolean".to_owned()),
+        (but(remote(), "roles", json!(["a"])), format!("[0].roles: an array, {text}")),
+        (but(remote(), "algorithms", json!("RS256")), format!("[0].algorithms: a string, {names}")),
+        (but(remote(), "algorithms", json!([])), format!("[0].algorithms: an array of 0, {names}")),
+        (
+            but(remote(), "algorithms", json!(["RS256", "HS256"])),
+            format!("[0].algorithms[1]: \"HS256\", {name}"),
         ),
         (
-            json!([{"issuer": "b", "audience": "app", "keys": []}]),
-            "issuers[0].keys: not 1 to 64".to_owned(),
+            but(remote(), "algorithms", json!(["none"])),
+            format!("[0].algorithms[0]: \"none\", {name}"),
         ),
-        (
-            json!([{"issuer": "b", "audience": "app", "keys": {}}]),
-            "issuers[0].keys: not an array".to_owned(),
-        ),
+        (but(remote(), "jwks", json!(null)), format!("[0]: {not_one}")),
+        (but(remote(), "keys", json!([])), format!("[0]: {not_one}")),
+        (own(json!([])), "[0].keys: an array of 0, not an array of 1 to 64, each an object".to_owned()),
+        (own(json!({})), "[0].keys: an object, not an array of 1 to 64, each an object".to_owned()),
         (
             json!([{"issuer": "b", "audience": "app", "keys": [], "algorithms": ["RS256"]}]),
-            "issuers[0].algorithms: each of the keys names its own".to_owned(),
+            "[0].algorithms: each of the keys names its own".to_owned(),
         ),
     ] {
-        assert_eq!(wrong(&issuers), detail, "{issuers}");
+        assert_eq!(wrong(&issuers), format!("access.json: issuers{detail}"), "{issuers}");
     }
 }
 
@@ -136,7 +143,7 @@ fn keys_are_fetched_where_nobody_can_change_them() {
         "file:///etc/passwd",
     ] {
         let found = wrong(&but(remote(), "jwks", json!(url)));
-        assert_eq!(found, "issuers[0].jwks: not an https URL", "{url}");
+        assert!(found.starts_with("access.json: issuers[0].jwks: "), "{url}: {found}");
     }
 }
 
@@ -155,19 +162,28 @@ fn keys_that_are_wrong_are_named() {
     small["x"] = "A".repeat(43).into();
     let mut other = pair(Algorithm::EdDSA, 0).jwk;
     other["kid"] = "other".into();
-    let not = "not HS256, RS256, ES256 or EdDSA";
-    let secret = ": HS256 has a `secret`, and nothing else";
-    let public = ": it has a `jwk` or a `pem`, and not both";
+    let not = "not one of HS256, RS256, ES256, EdDSA";
+    let secret = ": HS256 has a secret, and neither jwk nor pem";
+    let public = ": not exactly one of jwk and pem, without a secret";
     let pem = ".pem: not a public key of the algorithm, in PEM";
-    let text = "not a string, or empty";
+    let text = "not a non-empty string";
     for (key, detail) in [
-        (json!(1), ": not a JSON object".to_owned()),
-        (with(Algorithm::HS256, "secrets", json!("x")), ".secrets: no such setting".to_owned()),
-        (with(Algorithm::HS256, "kid", json!(1)), format!(".kid: {text}")),
-        (with(Algorithm::HS256, "kid", json!("")), format!(".kid: {text}")),
-        (json!({"secret": "SECRET"}), ".algorithm: is missing".to_owned()),
-        (with(Algorithm::HS256, "algorithm", json!("none")), format!(".algorithm: {not}")),
-        (with(Algorithm::HS256, "algorithm", json!("HS512")), format!(".algorithm: {not}")),
+        (json!(1), ": 1, not an object".to_owned()),
+        (
+            with(Algorithm::HS256, "secrets", json!("x")),
+            ".secrets: unknown key; known: kid, algorithm, secret, jwk, pem".to_owned(),
+        ),
+        (with(Algorithm::HS256, "kid", json!(1)), format!(".kid: 1, {text}")),
+        (with(Algorithm::HS256, "kid", json!("")), format!(".kid: an empty string, {text}")),
+        (json!({"secret": "SECRET"}), format!(".algorithm: missing; it must be {}", &not[4..])),
+        (
+            with(Algorithm::HS256, "algorithm", json!("none")),
+            format!(".algorithm: \"none\", {not}"),
+        ),
+        (
+            with(Algorithm::HS256, "algorithm", json!("HS512")),
+            format!(".algorithm: \"HS512\", {not}"),
+        ),
         (with(Algorithm::HS256, "algorithm", json!("RS256")), public.to_owned()),
         (with(Algorithm::HS256, "pem", json!(rsa_pem)), secret.to_owned()),
         (with(Algorithm::RS256, "algorithm", json!("HS256")), secret.to_owned()),
@@ -180,7 +196,10 @@ fn keys_that_are_wrong_are_named() {
             with(Algorithm::EdDSA, "algorithm", json!("ES256")),
             ".algorithm: not that of the key".to_owned(),
         ),
-        (with(Algorithm::EdDSA, "jwk", json!("x")), ".jwk: not a JSON object".to_owned()),
+        (
+            with(Algorithm::EdDSA, "jwk", json!("x")),
+            ".jwk: a string, not an object: a public key as a JSON Web Key (RFC 7517)".to_owned(),
+        ),
         (with(Algorithm::EdDSA, "jwk", private), ".jwk: not a public key".to_owned()),
         (with(Algorithm::EdDSA, "jwk", small), ".jwk: an Ed25519 key of small order".to_owned()),
         (with(Algorithm::EdDSA, "jwk", other), ".kid: not that of the key".to_owned()),
@@ -190,7 +209,7 @@ fn keys_that_are_wrong_are_named() {
         (with(Algorithm::ES256, "algorithm", json!("EdDSA")), pem.to_owned()),
     ] {
         let found = wrong(&with_key(&key));
-        assert_eq!(found, format!("issuers[1].keys[0]{detail}"), "{key}");
+        assert_eq!(found, format!("access.json: issuers[1].keys[0]{detail}"), "{key}");
     }
 }
 
@@ -219,7 +238,7 @@ fn secrets_are_there_and_long_enough() {
     assert_eq!(secret("SECRET").unwrap().len(), SECRET_MIN_BYTES);
     assert_eq!(secret("SHORT").unwrap().len(), SECRET_MIN_BYTES - 1);
     assert_eq!(resolve("SECRET"), Ok(()));
-    let place = "issuers[1].keys[0].secret:";
+    let place = "access.json: issuers[1].keys[0].secret:";
     assert_eq!(resolve("SHORT"), Err(format!("{place} \"SHORT\": shorter than 32 bytes")));
     assert_eq!(resolve("NONE"), Err(format!("{place} \"NONE\": there is no such secret")));
 }
@@ -267,11 +286,14 @@ fn there_are_only_so_many() {
         Value::from((0..count).map(issuer).collect::<Vec<_>>())
     };
     assert!(Issuers::from_json(&issuers(ISSUERS)).is_ok());
-    assert_eq!(wrong(&issuers(ISSUERS + 1)), "issuers: more than 32");
+    let most = "access.json: issuers: an array of 33, not an array of at most 32, each an object";
+    assert_eq!(wrong(&issuers(ISSUERS + 1)), most);
     let keys = |count: usize| {
         let key = configured(&pair(Algorithm::HS256, 0), None);
         json!([{"issuer": "b", "audience": "app", "keys": vec![key; count]}])
     };
     assert!(Issuers::from_json(&keys(JWKS_KEYS)).is_ok());
-    assert_eq!(wrong(&keys(JWKS_KEYS + 1)), "issuers[0].keys: not 1 to 64");
+    let most =
+        "access.json: issuers[0].keys: an array of 65, not an array of 1 to 64, each an object";
+    assert_eq!(wrong(&keys(JWKS_KEYS + 1)), most);
 }
