@@ -98,7 +98,7 @@ impl Settings {
     /// Reads the `accounts` of `access.json`.
     ///
     /// # Errors
-    /// As [`Settings::read`].
+    /// `invalid-argument` naming the place, such as `access.json: accounts.redirects[0]: …`.
     pub fn from_json(value: &Value) -> Result<Self, Error> {
         Settings::read(&Setting::new("access.json: accounts", value, Settings::KIND))
     }

@@ -121,7 +121,7 @@ impl Issuers {
     /// Reads the array `issuers` of `access.json`.
     ///
     /// # Errors
-    /// As [`Issuers::read`].
+    /// `invalid-argument` naming the place, such as `access.json: issuers[1].keys[0].algorithm: …`.
     pub fn from_json(value: &Value) -> Result<Self, Error> {
         Issuers::read(&Setting::new("access.json: issuers", value, Issuers::KIND))
     }
