@@ -310,6 +310,7 @@ fn broken() -> impl Strategy<Value = String> {
 /// Texts and bytes with escapes, whole and broken.
 fn literals() -> impl Strategy<Value = String> {
     let parts = vec![
+        "\\a\\b\\f\\r\\t\\v",
         "\\",
         "\\\\",
         "\\n",
