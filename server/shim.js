@@ -294,7 +294,8 @@ export class Document extends durableObject("Document") {
   }
   async #prepare() {
     if (!isFresh()) await refresh(env);
-    if (this.isCurrent()) return;
+    // Names of over 1,024 bytes are not kept by the runtime: such objects have no alarms.
+    if (this.isCurrent() || this.ctx.id.name === undefined) return;
     const alarm = await this.ctx.storage.getAlarm();
     // While its handler is at work an alarm is not seen.
     if (!this.isCurrent() && !this.#isRinging) guarded(() => this.current().waking(alarm ?? undefined));

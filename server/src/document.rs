@@ -241,10 +241,10 @@ impl Document {
         sockets: &Array,
     ) -> Result<(), JsValue> {
         if told {
-            if let Some(socket) = &socket {
-                self.deliver(socket.unchecked_ref(), &frames)?;
+            if let Some(frame) = broadcast {
+                self.broadcast(&frame, sockets)?;
             }
-            return broadcast.map_or(Ok(()), |frame| self.broadcast(&frame, sockets));
+            return socket.map_or(Ok(()), |socket| self.deliver(socket.unchecked_ref(), &frames));
         }
         for socket in sockets.iter().chain(socket) {
             if let Some(attachment) = attachment_of(&socket)? {

@@ -1,5 +1,6 @@
 //! The Worker: finds the route of a request, and passes it on or answers it.
 
+use crate::access::settings;
 use crate::bridge;
 use crate::collections::collections;
 use crate::document::read_lookups;
@@ -108,9 +109,14 @@ pub fn unavailable(thrown: &JsValue) -> Result<Response, JsValue> {
         return response(&reply);
     }
     worker::console_error!("{}", bridge::message(thrown));
-    let detail = "an object that answers it is not available; repeat the request, with its Idempotency-Key if it has one";
-    let mut reply = Reply::from(Error::new(Code::Unavailable, detail));
-    reply.headers.push(("retry-after", "1".to_owned()));
+    let wrong = settings().err().or_else(|| collections().err());
+    let mut reply = Reply::from(wrong.unwrap_or_else(|| {
+        let detail = "an object that answers it is not available; repeat the request, with its Idempotency-Key if it has one";
+        Error::new(Code::Unavailable, detail)
+    }));
+    if reply.status == 503 {
+        reply.headers.push(("retry-after", "1".to_owned()));
+    }
     security::add(&mut reply, security::ANSWER);
     response(&reply)
 }

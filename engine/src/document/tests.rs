@@ -1,7 +1,7 @@
 use super::*;
 use crate::store::memory::MemoryStore;
 use crate::store::{Change as StoreChange, Range, Row, StoreError};
-use blaze_schema::limits::ENTRIES;
+use blaze_schema::limits::{ENTRIES, OUTBOX_MICROS};
 use blaze_schema::write::Versions;
 use serde_json::json;
 
@@ -396,6 +396,7 @@ fn told(effects: &[Effect]) -> String {
 fn a_change_goes_to_the_index_before_it_is_answered_and_an_alarm_looks_after_it() {
     let mut bench = Bench::with_outbox();
     assert_eq!(told(&bench.set(json!({"n": 1}))), "alarm 10, index 1, answer, broadcast");
+    assert_eq!(10, bench.now / 1_000_000 + OUTBOX_MICROS / 1_000_000);
     assert_eq!(
         told(&bench.set(json!({"n": 2}))),
         "index 2, answer, broadcast",

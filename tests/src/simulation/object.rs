@@ -94,7 +94,7 @@ impl Object {
         self.indexed = 0;
         self.starts_known += 1;
         // Now and then something happens before it is known whether an alarm is set.
-        if self.starts_known % 4 != 0 && self.ringing.is_none() {
+        if !self.starts_known.is_multiple_of(4) && self.ringing.is_none() {
             let at = self.alarm.map(|(_, at)| Timestamp::from_micros(at + self.clock));
             let known = mem::replace(&mut self.document, Document::new(self.path.clone()));
             self.document = known.with_alarm(at);

@@ -164,11 +164,7 @@ impl World {
                 (Effect::Await { .. }, _) => waits = true,
                 (Effect::Answer(answer), Origin::Request { fetch, request }) => {
                     let (fetch, request) = (*fetch, Rc::clone(request));
-                    self.note_first_answer(object, &request, &answer);
-                    if request.method == Method::Get {
-                        let reply = self.reply(object, &request, answer.clone());
-                        self.objects[object].history.check_read(&reply);
-                    }
+                    self.note_answer(object, &request, &answer);
                     held.push(Held::Answer { fetch, request, answer });
                 }
                 (Effect::Answer(_), _) => {}
@@ -183,7 +179,8 @@ impl World {
                 }
                 (Effect::Send(frame), _) => panic!("{frame} to nobody"),
                 (Effect::Broadcast(frame), _) => {
-                    frames.push((self.objects[object].sockets.iter().copied().collect(), frame));
+                    let sockets = self.objects[object].sockets.iter().copied().collect();
+                    frames.insert(0, (sockets, frame));
                 }
                 (
                     effect @ (Effect::Admit { .. }
@@ -205,17 +202,13 @@ impl World {
             };
             self.start_telling(object, version, row, alarm);
         }
-        if self.sabotage == Some(Sabotage::BroadcastAhead) {
+        if !waits || self.sabotage == Some(Sabotage::BroadcastAhead) {
             self.show(object, std::mem::take(&mut frames), promise.as_ref());
         }
-        match waits {
-            true => self.wait_for_indexes(object, held, frames, promise),
-            false => {
-                for held in held {
-                    self.release(object, held, promise.as_ref());
-                }
-                self.show(object, frames, promise.as_ref());
-            }
+        if waits {
+            self.wait_for_indexes(object, held, frames, promise);
+        } else {
+            held.into_iter().for_each(|held| self.release(object, held, promise.as_ref()));
         }
         ended
     }
@@ -319,8 +312,12 @@ impl World {
         }
     }
 
-    /// A repetition gets the first answer.
-    fn note_first_answer(&mut self, object: usize, request: &Request, answer: &Answer) {
+    /// A repetition gets the first answer, and a read the present state.
+    fn note_answer(&mut self, object: usize, request: &Request, answer: &Answer) {
+        if request.method == Method::Get {
+            let reply = self.reply(object, request, answer.clone());
+            self.objects[object].history.check_read(&reply);
+        }
         let is_kept = match answer {
             Answer::Refused(error) => error.code != Code::Internal,
             _ => true,
@@ -559,7 +556,7 @@ impl World {
     }
 
     pub(super) fn alarm_rings(&mut self, object: usize, number: u64) {
-        if !self.objects[object].alarm.is_some_and(|(set, _)| set == number) {
+        if self.objects[object].alarm.is_none_or(|(set, _)| set != number) {
             return;
         }
         if self.objects[object].ringing.is_some() {

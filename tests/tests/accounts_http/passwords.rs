@@ -9,6 +9,7 @@ use blaze_tests::identity_provider::verify_elsewhere;
 use blaze_tests::server::TestServer;
 use blaze_tests::socket::Socket;
 use serde_json::{Value, json};
+use std::panic::catch_unwind;
 use std::thread;
 use std::time::Duration;
 
@@ -302,10 +303,13 @@ fn accounts_are_off_until_access_json_has_them() {
     let detail = world.post("signUp", &credentials("a@b.c")).problem(403, "permission-denied");
     assert!(detail.contains("accounts.signUp"), "{detail}");
     refused(&world.post("signIn", &credentials("a@b.c")));
-    // A mistake in the file is the server's, and says where.
-    let server = TestServer::start_closed(&json!({"accounts": {"pasword": true}}), &[]);
-    let reply = server.client().post("/v1/accounts/signIn", &credentials("a@b.c")).send();
-    assert!(reply.problem(500, "internal").contains("accounts.pasword"));
+    // With a mistake in the file no server starts, and it is said where.
+    let access = json!({"accounts": {"pasword": true}});
+    let started = catch_unwind(|| TestServer::start_closed(&access, &[]));
+    let panic = started.err().expect("the server starts");
+    let said = panic.downcast::<String>().expect("a text");
+    assert!(said.contains("/health answered 500"), "{said}");
+    assert!(said.contains("access.json: accounts.pasword: unknown key"), "{said}");
 }
 
 #[test]

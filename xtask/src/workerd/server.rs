@@ -181,7 +181,13 @@ impl Server {
             }
         }
         let Some(path) = self.options.health_path.clone() else { return Ok(()) };
-        while !matches!(health::is_up(reachable(self.address), &path), Ok(true)) {
+        loop {
+            match health::status(reachable(self.address), &path) {
+                Ok(200) => return Ok(()),
+                // Its settings are wrong: that does not pass.
+                Ok(500) => bail!("{}{path} answered 500.{}", self.base_url(), self.printed()),
+                _ => {}
+            }
             if let Some(status) = self.exited()? {
                 bail!("workerd ended while starting ({status}).{}", self.printed());
             }
@@ -190,7 +196,6 @@ impl Server {
             }
             thread::sleep(Duration::from_millis(20));
         }
-        Ok(())
     }
 
     fn printed(&self) -> String {
