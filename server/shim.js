@@ -453,33 +453,34 @@ export const Account = accountClass(durableObject, guarded, wasm);
 
 export class Index extends durableObject("Index") {
   fetch(request) {
-    return this.#settle(() => this.current().fetch(request));
+    const name = new URL(request.url).searchParams.get("name");
+    return this.#settle(name, () => this.current().fetch(request));
   }
   update(name, row) {
-    return this.#settle(() => this.current().update(name, row));
+    return this.#settle(name, () => this.current().update(name, row));
   }
   ask(name, question) {
-    return this.#settle(() => this.current().ask(name, question));
+    return this.#settle(name, () => this.current().ask(name, question));
   }
   /** Answers a message of another object of this class, or of an administrator. */
   tell(name, message) {
-    return this.#settle(() => {
+    return this.#settle(name, () => {
       const outcome = this.current().tell(name, message);
       // In the same turn as the step, and the alarm with it: nothing comes between.
       return outcome?.erase ? this.ctx.storage.deleteAll().then(() => "") : outcome;
     });
   }
-  /** Takes a step, and repeats it while it lacks something that other objects must be told first. */
-  #settle(step, rounds = ROUNDS) {
+  /** Takes a step, and repeats it while it lacks messages to other objects. The runtime does not keep long names. */
+  #settle(name, step, rounds = ROUNDS) {
     const outcome = guarded(step);
     if (outcome?.calls === undefined) return outcome;
     if (rounds === 0) throw new Error("an index that asks for ever more");
-    return this.#call(outcome.calls).then(() => this.#settle(step, rounds - 1));
+    return this.#call(name, outcome.calls).then(() => this.#settle(name, step, rounds - 1));
   }
-  /** Sends messages to objects, `calls` being names and messages in turn, and passes their answers on. */
-  async #call(calls) {
+  /** Sends objects their messages, names and messages in turn, and passes their answers on. */
+  async #call(name, calls) {
     const answers = await tellAll(this.env, calls);
-    guarded(() => this.current().told(this.ctx.id.name, calls, answers));
+    guarded(() => this.current().told(name, calls, answers));
   }
   webSocketMessage(socket, message) {
     guarded(() => this.current().webSocketMessage(socket, message));
@@ -494,7 +495,7 @@ export class Index extends durableObject("Index") {
     const outcome = guarded(() => this.current().alarm(name));
     if (outcome === undefined) return;
     try {
-      await this.#call(outcome.calls);
+      await this.#call(name, outcome.calls);
     } catch (error) {
       console.error("index: " + error);
       guarded(() => this.current().told(name, outcome.calls, undefined));

@@ -87,6 +87,10 @@ fn path_bytes() {
     let resource = client().put(&path(PATH_BYTES), &json!({})).send().expect(201).json();
     assert_eq!(resource["path"].as_str().map(str::len), Some(PATH_BYTES));
     assert_eq!(client().data(&path(PATH_BYTES)), json!({}));
+    let whole = resource["path"].as_str().expect("a path");
+    let (collection, _) = whole.rsplit_once('/').expect("a document's path");
+    let found = client().query(&json!({"from": collection}));
+    assert_eq!(found["documents"][0]["path"], whole, "queries know of it too");
     let refused = client().put(&path(PATH_BYTES + 1), &json!({})).send();
     refused.problem(400, "invalid-argument");
 }
