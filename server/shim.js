@@ -326,11 +326,12 @@ export class Document extends durableObject("Document") {
    */
   #settle(outcome, otherwise) {
     if (outcome?.version === undefined) return outcome;
-    const { result, version, names, row, socket, frames, broadcast, sockets } = outcome;
+    const { result, version, names, row, socket, frames, broadcast, bytes, sockets } = outcome;
     if (row !== undefined) this.#tell(version, names, row);
     const { told } = this.#telling;
     if (broadcast !== undefined || frames.length > 0) {
-      const release = (counts) => guarded(() => this.current().release(counts !== undefined, socket, frames, broadcast, sockets));
+      const release = (counts) =>
+        guarded(() => this.current().release(counts !== undefined, socket, frames, broadcast, bytes, sockets));
       this.#line = this.#line.then(() => told).then(release).catch((error) => {
         console.error("document: " + error);
         // They resume, and miss nothing.
@@ -439,6 +440,10 @@ export class Document extends durableObject("Document") {
     try {
       await this.#ready();
       await this.#settle(guarded(() => this.current().alarm(name)), () => {});
+    } catch (error) {
+      // The runtime would try a few times and then give up.
+      console.error("alarm: " + error);
+      await this.ctx.storage.setAlarm(Date.now() + INDEX_WAIT);
     } finally {
       this.#isRinging = false;
     }

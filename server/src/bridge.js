@@ -35,8 +35,8 @@ export function summarize(request, credential) {
 }
 
 /** `result`, and what is to be done before it is passed on: see `Document` in `server/shim.js`. */
-export function afterIndex(result, version, names, row, socket, frames, broadcast, sockets) {
-  return { result, version, names, row, socket, frames, broadcast, sockets };
+export function afterIndex(result, version, names, row, socket, frames, broadcast, bytes, sockets) {
+  return { result, version, names, row, socket, frames, broadcast, bytes, sockets };
 }
 
 /** Asks to look documents up before the same call is repeated with them: paths with `//` between them. */

@@ -26,6 +26,7 @@ extern "C" {
         socket: &JsValue,
         frames: &Array,
         broadcast: Option<&str>,
+        bytes: f64,
         sockets: &Array,
     ) -> Result<JsValue, JsValue>;
 

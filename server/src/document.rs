@@ -230,20 +230,19 @@ impl Document {
         self.after_index(&path, &answer.into(), done, None)
     }
 
-    /// Sends what waited for the indexes: `frames` to `socket`, `broadcast` to `sockets`. If they were not `told`, the sockets are
+    /// Sends what waited for the indexes: `frames` to `socket`, and `broadcast`, a text of so many `bytes`, to `sockets`. If they were not `told`, the sockets are
     /// closed instead.
     pub fn release(
         &self,
         told: bool,
         socket: Option<JsValue>,
         frames: Vec<String>,
-        broadcast: Option<String>,
+        broadcast: &JsValue,
+        bytes: f64,
         sockets: &Array,
     ) -> Result<(), JsValue> {
         if told {
-            if let Some(frame) = broadcast {
-                self.broadcast(&frame, sockets)?;
-            }
+            self.broadcast(broadcast, bytes as usize, sockets)?;
             return socket.map_or(Ok(()), |socket| self.deliver(socket.unchecked_ref(), &frames));
         }
         for socket in sockets.iter().chain(socket) {
@@ -421,6 +420,7 @@ impl Document {
             Some(_) => self.listeners()?,
             None => Array::new(),
         };
+        let broadcast = done.broadcast.as_deref().filter(|_| sockets.length() > 0);
         bridge::after_index(
             result,
             version as f64,
@@ -428,7 +428,8 @@ impl Document {
             row.as_deref(),
             socket.unwrap_or(&JsValue::UNDEFINED),
             &done.frames.iter().map(JsValue::from).collect(),
-            done.broadcast.as_deref(),
+            broadcast,
+            broadcast.map_or(0, str::len) as f64,
             &sockets,
         )
     }
@@ -588,13 +589,13 @@ impl Document {
     }
 
     /// Sends a frame to sockets; closes those of peers that do not read.
-    fn broadcast(&self, frame: &str, sockets: &Array) -> Result<(), JsValue> {
+    fn broadcast(&self, text: &JsValue, bytes: usize, sockets: &Array) -> Result<(), JsValue> {
         let Some(state) = self.state.as_ref().filter(|_| sockets.length() > 0) else {
             return Ok(());
         };
-        let (now, text) = (bridge::now(), JsValue::from(frame));
+        let now = bridge::now();
         for socket in sockets.iter() {
-            let message = (&text, frame.len());
+            let message = (text, bytes);
             let socket: &Socket = socket.unchecked_ref();
             if self.readers.send(state, socket, now, message, false)?
                 && let Some(attachment) = attachment_of(socket)?
@@ -699,7 +700,10 @@ impl Document {
                 }
                 Effect::Broadcast(text) => match done.index {
                     Some(_) => done.broadcast = Some(text),
-                    None => self.broadcast(&text, &self.listeners()?)?,
+                    None => {
+                        let (bytes, text) = (text.len(), JsValue::from(text));
+                        self.broadcast(&text, bytes, &self.listeners()?)?;
+                    }
                 },
                 Effect::Audit { actor, act } => {
                     worker::console_log!("audit {}", audit_line(&actor, act, path));
