@@ -17,8 +17,9 @@
 //! ```text
 //!   replica ──▶ session  the socket of one document: resume, gaps
 //!          ╰──▶ view     what listeners see: the server's state and the pending writes over it
-//!   queries ──▶ query_view        the same for a query: the server's result and the pending writes over it
-//!          │    document_changes  what changed between two results
+//!   queries  the socket of all queries and writes
+//!          ├──▶ targets ──▶ query_view  the same for a query: the server's result and the pending writes over it
+//!          │                document_changes  what changed between two results
 //!          ╰──▶ outbox   the client's writes: in order, repeated, by frames or by HTTP
 //!   reach   whether the server is within reach: what one socket or request finds out, all are told
 //!   link    a socket's life: open, ping, give up, come back

@@ -18,6 +18,7 @@ pub mod replica;
 pub mod row;
 pub mod session;
 pub mod state;
+pub mod targets;
 pub mod view;
 
 pub(crate) mod json;

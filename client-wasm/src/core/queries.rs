@@ -1,47 +1,34 @@
-//! A client's socket on `/v1/listen`: the queries that it listens to, each with a [`QueryView`], and its writes, in an
-//! [`Outbox`].
+//! A client's socket on `/v1/listen`, which the queries that it listens to ([`Targets`]) share with its writes
+//! ([`Outbox`]).
 //!
-//! In scope: every decision about listening to queries and about sending writes. Out of scope: sockets, timers, the clock, randomness and
-//! callbacks. It is driven as a [`Replica`](crate::core::replica::Replica) is: tell [`Queries::handle`] what happened, then do
-//! the effects, in order.
+//! In scope: every decision about the socket, and whom an event concerns. Out of scope: sockets, timers, the clock,
+//! randomness and callbacks. It is driven as a [`Replica`](crate::core::replica::Replica) is: tell [`Queries::handle`]
+//! what happened, then do the effects, in order.
 //!
-//! Every query goes on after a lost socket from the last frame that it had. A frame that does not fit gives the socket
-//! up, and its query starts anew. An error ends the one query that it names, or delays it where it may pass.
-//!
-//! A query is asked after the writes that were made before it: rules may let it pass because of them. The socket is open
-//! as long as there are queries, and as long as several writes wait; writes need none, and never wait for it to open.
+//! A frame that does not fit gives the socket up. A query is asked after the writes that were made before it: rules may
+//! let it pass because of them. The socket is open as long as there are queries, and as long as several writes wait;
+//! writes need none, and never wait for it to open.
 
-use crate::core::backoff::Backoff;
 use crate::core::error::may_pass;
-use crate::core::event::ConnectionState;
 use crate::core::link::{Link, LinkEffect};
 use crate::core::outbox::Outbox;
 use crate::core::query_event::{Patience, QueryEffect, QueryEvent, QueryTimer, Settled};
-use crate::core::query_view::QueryView;
 use crate::core::row::Rows;
-use blaze_schema::changes::{Changes, QueryMessage, join_parts, listen_text, unlisten_text};
+use crate::core::targets::{Framed, Targets};
+use blaze_schema::changes::QueryMessage;
 use blaze_schema::error::{Code, Error};
-use blaze_schema::limits::BODY_BYTES;
-use blaze_schema::message::{PING, ping_text};
-use blaze_schema::path::DocumentPath;
-use blaze_schema::query::Query;
+use blaze_schema::message::PING;
 use blaze_schema::timestamp::Timestamp;
-use blaze_schema::write::Operation;
 use std::mem;
-use std::rc::Rc;
-
-/// So long after an own write was answered, in milliseconds, a ping finds out whether all its frames are here. Mostly they
-/// come by themselves before that.
-pub const PING_AFTER_MS: u32 = 500;
 
 /// A socket that no query needs stays open for so long after the last write, in milliseconds.
 pub const LINGER_MS: u32 = 10_000;
 
-/// The queries and the writes of a client.
+/// The socket.
 #[derive(Debug, Default)]
 pub struct Queries {
     link: Link,
-    targets: Vec<Target>,
+    targets: Targets,
     outbox: Outbox,
     /// True after the server refused the socket: writes do without one until a query is listened to or there is another
     /// token.
@@ -50,62 +37,13 @@ pub struct Queries {
     replaced: bool,
     /// True while the timer [`QueryTimer::Linger`] runs.
     lingering: bool,
-    /// The writes that were not answered: a query that is listened to later shows them too.
-    unanswered: Vec<Unanswered>,
-    /// Whether the timer [`QueryTimer::Retry`] runs.
-    retrying: bool,
-    /// True if the timer [`QueryTimer::Ping`] runs.
-    pinging: bool,
-    /// The number of the last ping that passes everything behind the socket.
-    ping: i64,
-    /// True if it was not answered yet.
-    pinged: bool,
-}
-
-/// A query that is listened to.
-#[derive(Debug)]
-struct Target {
-    number: u64,
-    /// What the server is asked for: JSON.
-    asked: String,
-    view: QueryView,
-    /// Where to go on from.
-    resume: Option<String>,
-    /// The first frames of a result whose last one is not here yet.
-    parts: Option<Changes>,
-    stage: Stage,
-    /// The last write that was made before it.
-    after: u64,
-    /// How often in a row the server refused it for the moment.
-    backoff: Backoff,
-    /// True if that is so now.
-    delayed: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    /// This socket's server does not know of it.
-    Unlisted,
-    /// The server refused it for the moment; the timer [`QueryTimer::Retry`] runs.
-    Delayed,
-    /// It was told.
-    Listed,
-    /// And answered.
-    Live,
-}
-
-#[derive(Debug)]
-struct Unanswered {
-    path: Rc<DocumentPath>,
-    operation: Rc<Operation>,
-    at: Timestamp,
 }
 
 impl Queries {
     /// What the listeners of a query see; `None` before its first frame, and when it is not listened to. It is the same
-    /// [`Rc`] until something changes.
+    /// [`Rc`](std::rc::Rc) until something changes.
     pub fn rows(&mut self, target: u64) -> Option<Rows> {
-        self.targets.iter_mut().find(|other| other.number == target)?.view.rows()
+        self.targets.rows(target)
     }
 
     /// Takes one event. `now` is the local clock; all bits of `random` are.
@@ -113,9 +51,18 @@ impl Queries {
         let mut effects = Vec::new();
         match event {
             QueryEvent::Listen { target, query, asked } => {
-                self.listen(target, *query, asked, &mut effects);
+                match self.targets.add(target, *query, asked, self.outbox.last()) {
+                    Ok(()) => {
+                        self.shunned = false;
+                        self.link(&mut effects, Link::start);
+                    }
+                    Err(error) => effects.push(QueryEffect::Fail { target, error }),
+                }
             }
-            QueryEvent::Unlisten { target } => self.unlisten(target, &mut effects),
+            QueryEvent::Unlisten { target } => {
+                let removed = self.targets.remove(target, &mut effects);
+                self.ended(removed, &mut effects);
+            }
             QueryEvent::Opened => {
                 let mut opened = false;
                 self.link(&mut effects, |link, asked| opened = link.opened(false, asked));
@@ -131,24 +78,17 @@ impl Queries {
             QueryEvent::Timer(QueryTimer::Socket) => {
                 self.link(&mut effects, |link, asked| link.timer(random, asked));
             }
-            QueryEvent::Timer(QueryTimer::Retry) => {
-                self.retrying = false;
-                let delayed = self.targets.iter_mut().filter(|one| one.stage == Stage::Delayed);
-                delayed.for_each(|target| target.stage = Stage::Unlisted);
-            }
+            QueryEvent::Timer(QueryTimer::Retry) => self.targets.retry(),
             QueryEvent::Timer(QueryTimer::Ping) => {
-                self.pinging = false;
-                self.send_ping(&mut effects);
+                if self.targets.send_ping(self.link.is_open(), &mut effects) {
+                    self.link(&mut effects, Link::expect);
+                }
             }
             QueryEvent::Write { path, operation } => {
-                for target in &mut self.targets {
-                    target.view.write(&path, &operation, now);
-                }
-                self.unanswered.push(Unanswered { path, operation, at: now });
-                effects.push(QueryEffect::Changed);
+                self.targets.write(path, operation, now, &mut effects);
             }
             QueryEvent::Settled { path, version } => {
-                self.settled(&path, version, &mut effects);
+                self.targets.settled(&path, version, &mut effects);
             }
             QueryEvent::Close => {
                 self.targets.clear();
@@ -235,60 +175,25 @@ impl Queries {
         effects.extend(settled.map(QueryEffect::Written));
     }
 
-    fn listen(&mut self, number: u64, query: Query, asked: String, effects: &mut Vec<QueryEffect>) {
-        let bytes = listen_text(number, &asked, None).len();
-        if bytes > BODY_BYTES {
-            // It names no target in an error that the server would give.
-            let detail = format!("query: {bytes} bytes, of {BODY_BYTES} at most");
-            let error = Error::new(Code::ResourceExhausted, detail);
-            effects.push(QueryEffect::Fail { target: number, error });
-            return;
+    /// Takes the end of a query, if it ended; `ended` says whether it was delayed.
+    fn ended(&mut self, ended: Option<bool>, effects: &mut Vec<QueryEffect>) {
+        if let Some(was_delayed) = ended {
+            self.undelayed(was_delayed, effects);
+            self.stop(effects);
         }
-        let mut view = QueryView::new(query);
-        for write in &self.unanswered {
-            view.write(&write.path, &write.operation, write.at);
-        }
-        self.targets.push(Target {
-            number,
-            asked,
-            view,
-            resume: None,
-            parts: None,
-            stage: Stage::Unlisted,
-            after: self.outbox.last(),
-            backoff: Backoff::default(),
-            delayed: false,
-        });
-        self.shunned = false;
-        self.link(effects, Link::start);
     }
 
-    fn unlisten(&mut self, number: u64, effects: &mut Vec<QueryEffect>) {
-        let Some(index) = self.targets.iter().position(|target| target.number == number) else {
-            return;
-        };
-        let target = self.targets.remove(index);
-        if matches!(target.stage, Stage::Listed | Stage::Live) {
-            effects.push(QueryEffect::Send(unlisten_text(number)));
+    fn undelayed(&self, was_delayed: bool, effects: &mut Vec<QueryEffect>) {
+        if self.link.is_open() {
+            self.targets.undelayed(was_delayed, effects);
         }
-        self.undelayed(target.delayed, effects);
-        self.stop(effects);
     }
 
     /// Tells the server of the queries that it does not know of, and that are not to wait.
     fn list(&mut self, effects: &mut Vec<QueryEffect>) {
-        if !self.link.is_open() || self.replaced {
-            return;
-        }
-        for target in &mut self.targets {
-            let waits = self.outbox.holds_up(target.after, Patience::UntilItIsHopeless);
-            if target.stage == Stage::Unlisted && !waits {
-                target.stage = Stage::Listed;
-                target.parts = None;
-                target.view.relistened();
-                let resume = target.resume.as_deref();
-                effects.push(QueryEffect::Send(listen_text(target.number, &target.asked, resume)));
-            }
+        if self.link.is_open() && !self.replaced {
+            let waits = |after| self.outbox.holds_up(after, Patience::UntilItIsHopeless);
+            self.targets.list(waits, effects);
         }
     }
 
@@ -303,11 +208,23 @@ impl Queries {
         }
         match frame {
             Ok(QueryMessage::Changes { target, changes }) => {
-                self.changes(target, changes, random, effects);
+                match self.targets.frame(target, changes) {
+                    Framed::Ignored => {}
+                    Framed::Moved { was_delayed } => {
+                        self.link(effects, Link::worked);
+                        self.undelayed(was_delayed, effects);
+                        effects.push(QueryEffect::Changed);
+                    }
+                    Framed::Broken => {
+                        let why = Error::new(Code::Internal, "a frame does not fit");
+                        self.link(effects, |link, asked| link.broke(why, random, asked));
+                    }
+                }
             }
             Ok(QueryMessage::Error { target: Some(target), error }) => {
                 self.link(effects, Link::worked);
-                self.refused(target, error, random, effects);
+                let refused = self.targets.refused(target, error, random, effects);
+                self.ended(refused, effects);
             }
             Ok(QueryMessage::Error { target: None, error }) if !may_pass(&error) => {
                 self.fail_all(&error, random, effects);
@@ -324,132 +241,21 @@ impl Queries {
             }
             Ok(QueryMessage::Pong(number)) => {
                 self.link(effects, Link::worked);
-                if self.pinged && number == self.ping {
-                    self.passed(effects);
-                }
+                self.targets.ponged(number, effects);
             }
             Err(error) => {
                 // Whichever query it was for: what it has may miss something.
-                self.targets.iter_mut().for_each(|target| target.resume = None);
+                self.targets.forget_places();
                 self.link(effects, |link, asked| link.broke(error, random, asked));
             }
         }
     }
 
-    fn changes(
-        &mut self,
-        number: u64,
-        changes: Changes,
-        random: u128,
-        effects: &mut Vec<QueryEffect>,
-    ) {
-        // A frame of a query that was unlistened to meanwhile is nothing.
-        let listed = |target: &&mut Target| {
-            target.number == number && matches!(target.stage, Stage::Listed | Stage::Live)
-        };
-        let Some(target) = self.targets.iter_mut().find(listed) else { return };
-        let Some(changes) = join_parts(&mut target.parts, changes) else { return };
-        let resume = changes.resume.clone();
-        if target.view.frame(changes) {
-            target.resume = Some(resume);
-            target.stage = Stage::Live;
-            target.backoff.succeed();
-            let was_delayed = mem::take(&mut target.delayed);
-            self.link(effects, Link::worked);
-            self.undelayed(was_delayed, effects);
-            effects.push(QueryEffect::Changed);
-        } else {
-            target.resume = None;
-            let why = Error::new(Code::Internal, "a frame does not fit");
-            self.link(effects, |link, asked| link.broke(why, random, asked));
-        }
-    }
-
-    /// The server ended a query.
-    fn refused(&mut self, number: u64, error: Error, random: u128, effects: &mut Vec<QueryEffect>) {
-        let Some(index) = self.targets.iter().position(|target| target.number == number) else {
-            return;
-        };
-        if may_pass(&error) {
-            let target = &mut self.targets[index];
-            target.stage = Stage::Delayed;
-            target.delayed = true;
-            let after_ms = target.backoff.fail(random);
-            // One timer for all of them: a second one may be tried too early once.
-            if !mem::replace(&mut self.retrying, true) {
-                effects.push(QueryEffect::StartTimer { timer: QueryTimer::Retry, after_ms });
-            }
-            let state = ConnectionState::Offline { retry_in_ms: after_ms, error: Some(error) };
-            effects.push(QueryEffect::Connection(state));
-        } else {
-            let target = self.targets.remove(index);
-            effects.push(QueryEffect::Fail { target: number, error });
-            self.undelayed(target.delayed, effects);
-            self.stop(effects);
-        }
-    }
-
-    /// A query that the server refused for the moment is heard again, or is none any more.
-    fn undelayed(&mut self, was_delayed: bool, effects: &mut Vec<QueryEffect>) {
-        if was_delayed && !self.targets.iter().any(|target| target.delayed) && self.link.is_open() {
-            effects.push(QueryEffect::Connection(ConnectionState::Connected));
-        }
-    }
-
     fn fail_all(&mut self, error: &Error, random: u128, effects: &mut Vec<QueryEffect>) {
-        for target in mem::take(&mut self.targets) {
-            effects.push(QueryEffect::Fail { target: target.number, error: error.clone() });
-        }
+        self.targets.fail_all(error, effects);
         self.shunned = true;
         self.outbox.closed(random, effects);
         self.end(effects);
-    }
-
-    fn settled(
-        &mut self,
-        path: &Rc<DocumentPath>,
-        version: Option<u64>,
-        effects: &mut Vec<QueryEffect>,
-    ) {
-        if let Some(first) = self.unanswered.iter().position(|write| write.path == *path) {
-            self.unanswered.remove(first);
-        }
-        for target in &mut self.targets {
-            target.view.settled(path, version);
-        }
-        self.ping_later(effects);
-        effects.push(QueryEffect::Changed);
-    }
-
-    /// Own writes may be left that nothing is going to confirm.
-    fn ping_later(&mut self, effects: &mut Vec<QueryEffect>) {
-        let is_needed = self.targets.iter_mut().any(|target| target.view.needs_ping());
-        if is_needed && !self.pinged && !mem::replace(&mut self.pinging, true) {
-            let (timer, after_ms) = (QueryTimer::Ping, PING_AFTER_MS);
-            effects.push(QueryEffect::StartTimer { timer, after_ms });
-        }
-    }
-
-    /// Without a socket there is nothing to find out: the first frames on the next one hold what was answered before.
-    fn send_ping(&mut self, effects: &mut Vec<QueryEffect>) {
-        let is_needed = self.targets.iter_mut().any(|target| target.view.needs_ping());
-        if !is_needed || self.pinged || !self.link.is_open() {
-            return;
-        }
-        self.targets.iter_mut().for_each(|target| target.view.pinged());
-        self.ping += 1;
-        self.pinged = true;
-        effects.push(QueryEffect::Send(ping_text(self.ping)));
-        self.link(effects, Link::expect);
-    }
-
-    fn passed(&mut self, effects: &mut Vec<QueryEffect>) {
-        self.pinged = false;
-        for target in &mut self.targets {
-            target.view.passed(target.stage == Stage::Live);
-        }
-        self.ping_later(effects);
-        effects.push(QueryEffect::Changed);
     }
 
     /// Without a query and a write there is no socket and no timer.
@@ -462,9 +268,7 @@ impl Queries {
     fn end(&mut self, effects: &mut Vec<QueryEffect>) {
         if self.link.is_started() {
             self.link(effects, Link::stop);
-            (self.retrying, self.pinging) = (false, false);
-            effects.push(QueryEffect::StopTimer(QueryTimer::Retry));
-            effects.push(QueryEffect::StopTimer(QueryTimer::Ping));
+            self.targets.stop(effects);
         }
     }
 
@@ -484,10 +288,7 @@ impl Queries {
             effects.push(match effect {
                 LinkEffect::Open => QueryEffect::OpenSocket,
                 LinkEffect::Close => {
-                    self.pinged = false;
-                    for target in &mut self.targets {
-                        (target.stage, target.delayed) = (Stage::Unlisted, false);
-                    }
+                    self.targets.lost();
                     QueryEffect::CloseSocket
                 }
                 LinkEffect::Ping => QueryEffect::Send(PING.to_owned()),
@@ -505,10 +306,14 @@ impl Queries {
 mod tests {
     use super::*;
     use crate::core::event::ConnectionState;
-    use blaze_schema::changes::{changes_text, targeted};
-    use blaze_schema::error::Code;
+    use blaze_schema::changes::{changes_text, listen_text, targeted};
+    use blaze_schema::limits::BODY_BYTES;
     use blaze_schema::message::{PONG, TOO_MANY, error_text};
+    use blaze_schema::path::DocumentPath;
+    use blaze_schema::query::Query;
+    use blaze_schema::write::Operation;
     use serde_json::json;
+    use std::rc::Rc;
 
     const LATEST: u128 = u128::MAX;
 
