@@ -12,11 +12,11 @@
 //!    frames are.
 //! 5. In the end listeners see the server's result, without pending writes.
 
-use blaze_client::document_changes::{ChangeKind, document_changes};
-use blaze_client::queries::Queries;
-use blaze_client::query_event::{QueryEffect, QueryEvent, QueryTimer};
-use blaze_client::query_json::asked;
-use blaze_client::row::{Row, Rows};
+use blaze_client::core::document_changes::{ChangeKind, document_changes};
+use blaze_client::core::queries::Queries;
+use blaze_client::core::query_event::{QueryEffect, QueryEvent, QueryTimer};
+use blaze_client::core::query_json::asked;
+use blaze_client::core::row::{Row, Rows};
 use blaze_client::{Map, Value, increment};
 use blaze_schema::changes::{
     QueryMessage, added_text, changes_text, modified_text, removed_text, replaced_text, targeted,

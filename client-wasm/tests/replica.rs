@@ -6,14 +6,13 @@
 //! 2. Every one of this client's increments is shown from the moment it is made, and never twice.
 //! 3. In the end listeners see the server's state, and every write has an answer, a version only where the server gave it.
 
-use blaze_client::change::Change;
-use blaze_client::event::{Effect, Event};
-use blaze_client::http::Answer;
-use blaze_client::outbox::Settled;
-use blaze_client::queries::Queries;
-use blaze_client::query_event::{Patience, QueryEffect, QueryEvent, QueryTimer};
-use blaze_client::replica::Replica;
-use blaze_client::view::Visible;
+use blaze_client::core::change::Change;
+use blaze_client::core::event::{Effect, Event};
+use blaze_client::core::http::Answer;
+use blaze_client::core::queries::Queries;
+use blaze_client::core::query_event::{Patience, QueryEffect, QueryEvent, QueryTimer, Settled};
+use blaze_client::core::replica::Replica;
+use blaze_client::core::view::Visible;
 use blaze_client::{Map, ServerMessage, Value, increment};
 use blaze_schema::error::{Code, Error};
 use blaze_schema::message::{delete_text, patch_text, snapshot_text};

@@ -8,11 +8,10 @@
 //! 3. In the end all are settled.
 //! 4. Of one document only one write is under way.
 
-use blaze_client::change::Change;
-use blaze_client::http::{Answer, Outgoing};
-use blaze_client::outbox::Settled;
-use blaze_client::queries::Queries;
-use blaze_client::query_event::{QueryEffect, QueryEvent, QueryTimer};
+use blaze_client::core::change::Change;
+use blaze_client::core::http::{Answer, Outgoing};
+use blaze_client::core::queries::Queries;
+use blaze_client::core::query_event::{QueryEffect, QueryEvent, QueryTimer, Settled};
 use blaze_schema::changes::QueryMessage;
 use blaze_schema::error::{Code, Error};
 use blaze_schema::message::written_text;

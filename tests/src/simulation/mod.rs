@@ -1,5 +1,5 @@
 //! A world in one process: clients, a network, documents' objects. Everything real but the world: the client's
-//! [`Replica`](blaze_client::replica::Replica) with its requests and answers, the engine's HTTP and
+//! [`Replica`](blaze_client::core::replica::Replica) with its requests and answers, the engine's HTTP and
 //! [`Document`](blaze_engine::document::Document). Time, chance and every order of events come from a seed, so the same
 //! seed is the same run, and a failure can be looked at again and again.
 //!

@@ -7,11 +7,11 @@ use super::object::{Arrived, Upgrade};
 use super::sabotage::Sabotage;
 use super::steps::Origin;
 use super::world::{Happening, Report, World};
-use blaze_client::event::Event;
-use blaze_client::http::{
+use blaze_client::core::event::Event;
+use blaze_client::core::http::{
     Answer, Request, Response, read_answer, read_request, socket_target, write_answer,
 };
-use blaze_client::query_event::QueryEvent;
+use blaze_client::core::query_event::QueryEvent;
 use blaze_engine::document::Event as ObjectEvent;
 use blaze_engine::http::reply::Reply;
 use blaze_engine::http::route::{Route, route};

@@ -3,7 +3,7 @@
 use super::history::History;
 use super::steps::InLine;
 use crate::disk::Disk;
-use blaze_client::http;
+use blaze_client::core::http;
 use blaze_engine::document::{Document, Effect, Event};
 use blaze_engine::http::{Headers, Request};
 use blaze_engine::index::settings::Settings;

@@ -2,9 +2,9 @@
 
 use super::history::{Fate, History};
 use super::writes::ledger_tokens;
-use blaze_client::event::ConnectionState;
-use blaze_client::replica::Replica;
-use blaze_client::view::Visible;
+use blaze_client::core::event::ConnectionState;
+use blaze_client::core::replica::Replica;
+use blaze_client::core::view::Visible;
 use blaze_schema::error::{Code, Error};
 use blaze_schema::path::DocumentPath;
 use blaze_schema::timestamp::Timestamp;

@@ -4,7 +4,7 @@ use super::faults::Faults;
 use super::object::Arrived;
 use super::sabotage::Sabotage;
 use super::world::{Happening, Report, World};
-use blaze_client::http::{Method, Request};
+use blaze_client::core::http::{Method, Request};
 use blaze_engine::document::{Answer, Effect, Event, unindexed};
 use blaze_engine::http::reply::Reply;
 use blaze_engine::index::shard;

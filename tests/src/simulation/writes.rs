@@ -2,7 +2,7 @@
 //! anything.
 
 use crate::random::Random;
-use blaze_client::change::Change;
+use blaze_client::core::change::Change;
 use blaze_engine::document::Event;
 use blaze_schema::value::Map;
 use blaze_schema::write::Operation;

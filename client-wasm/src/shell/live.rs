@@ -1,0 +1,310 @@
+//! One document that is listened to or written to: the shell around its [`Replica`].
+
+use crate::api::client::Inner;
+use crate::api::snapshot::DocumentSnapshot;
+use crate::core::change::Change;
+use crate::core::event::{ConnectionState, Effect, Event};
+use crate::core::http::{read_answer, read_request, socket_target};
+use crate::core::identity::Token;
+use crate::core::query_event::{Patience, QueryEvent};
+use crate::core::replica::Replica;
+use crate::shell::audience::Audience;
+use crate::shell::callbacks::{Callbacks, Subscription};
+use crate::shell::fetch;
+use crate::shell::platform::{Alarm, now, random, spawn};
+use crate::shell::port::{Heard, Port};
+use crate::shell::slot::Slot;
+use crate::shell::work::{Effects, Soon};
+use blaze_schema::error::{Code, Error};
+use blaze_schema::message::{PING, ServerMessage};
+use blaze_schema::path::DocumentPath;
+use futures_channel::oneshot;
+use std::cell::{Cell, RefCell};
+use std::rc::{Rc, Weak};
+
+/// What answers a call of the application.
+type Promise<T> = oneshot::Sender<Result<T, Error>>;
+/// Calls that wait for their answers, by number. They are few.
+type Calls<T> = RefCell<Vec<(u64, Promise<T>)>>;
+type MessageCallback = Box<dyn Fn(&ServerMessage)>;
+
+/// The document. It stays registered with its client as long as somebody listens or a write is pending, and so keeps
+/// itself and the client alive.
+pub(crate) struct Live {
+    client: Rc<Inner>,
+    path: Rc<DocumentPath>,
+    replica: RefCell<Replica>,
+    effects: Effects<Effect>,
+    port: Rc<Port>,
+    /// Held from the first socket to the last.
+    slot: RefCell<Option<Slot>>,
+    alarm: Alarm,
+    connection: RefCell<ConnectionState>,
+    audience: Audience<DocumentSnapshot>,
+    listening: Cell<bool>,
+    messages: Callbacks<MessageCallback>,
+    telling: Soon,
+    writes: Calls<u64>,
+}
+
+impl Live {
+    pub(crate) fn new(client: Rc<Inner>, path: DocumentPath) -> Rc<Self> {
+        Rc::new_cyclic(|live: &Weak<Live>| {
+            let alarm = {
+                let live = live.clone();
+                Alarm::new(move || {
+                    if let Some(live) = live.upgrade() {
+                        live.handle(Event::Timer);
+                    }
+                })
+            };
+            Live {
+                port: Port::new(Rc::clone(&client.credentials), {
+                    let live = live.clone();
+                    Box::new(move |heard| {
+                        if let Some(live) = live.upgrade() {
+                            live.hear(heard);
+                        }
+                    })
+                }),
+                client,
+                slot: RefCell::default(),
+                replica: RefCell::new(Replica::new(path.clone())),
+                path: Rc::new(path),
+                effects: Effects::new(),
+                alarm,
+                connection: RefCell::new(ConnectionState::Idle),
+                audience: Audience::new(),
+                listening: Cell::new(false),
+                messages: Callbacks::new(),
+                telling: Soon::default(),
+                writes: RefCell::default(),
+            }
+        })
+    }
+
+    pub(crate) fn path(&self) -> &DocumentPath {
+        &self.path
+    }
+
+    pub(crate) fn connection(&self) -> ConnectionState {
+        self.connection.borrow().clone()
+    }
+
+    /// Takes an event, and does what follows from it.
+    pub(crate) fn handle(self: &Rc<Self>, event: Event) {
+        let effects = self.replica.borrow_mut().handle(now(), random(), event);
+        if self.effects.run(effects, |effect| self.perform(effect)) {
+            self.retire_if_idle();
+        }
+    }
+
+    fn perform(self: &Rc<Self>, effect: Effect) {
+        match effect {
+            Effect::OpenSocket { since } => self.open_socket(since),
+            Effect::CloseSocket => self.port.close(),
+            Effect::SendPing => self.port.send(PING),
+            Effect::StartTimer { after_ms } => self.alarm.start(after_ms),
+            Effect::StopTimer => self.alarm.stop(),
+            Effect::Send { id, write } => {
+                let path = Rc::clone(&self.path);
+                self.client.queries.handle(QueryEvent::Send { id, path, write });
+            }
+            Effect::Settled { id, result } => {
+                let (path, version) = (Rc::clone(&self.path), result.as_ref().ok().copied());
+                self.client.queries.handle(QueryEvent::Settled { path, version });
+                answer(&self.writes, id, result);
+            }
+            Effect::Wait => {
+                let live = Rc::clone(self);
+                let ready = move || live.handle(Event::Ready);
+                self.client.queries.after_writes(None, Patience::UntilItIsHopeless, ready);
+            }
+            Effect::Show(visible) => {
+                self.audience.show(DocumentSnapshot::of_view(Rc::clone(&self.path), visible));
+                self.tell_soon();
+            }
+            Effect::Fail(error) => {
+                self.listening.set(false);
+                self.audience.fail(&error);
+                self.tell_soon();
+            }
+            Effect::Connection(state) => {
+                if state == ConnectionState::Idle {
+                    self.slot.take();
+                }
+                let is_offline = matches!(state, ConnectionState::Offline { .. });
+                self.connection.replace(state);
+                self.client.connection_changed();
+                if is_offline {
+                    self.client.doubt();
+                }
+            }
+        }
+    }
+
+    fn open_socket(self: &Rc<Self>, since: Option<(u64, Rc<str>)>) {
+        if self.slot.borrow().is_none() {
+            match Slot::take(&self.path) {
+                Ok(slot) => drop(self.slot.replace(Some(slot))),
+                Err(error) => {
+                    let live = Rc::clone(self);
+                    // Not while effects are being done.
+                    return spawn(async move { live.handle(Event::Refused(error)) });
+                }
+            }
+        }
+        let since = since.as_ref().map(|(version, epoch)| (*version, &**epoch));
+        let url = format!("{}{}", self.client.socket_origin, socket_target(&self.path, since));
+        self.port.open(url);
+    }
+
+    fn hear(self: &Rc<Self>, heard: Heard) {
+        match heard {
+            Heard::Opened => self.handle(Event::Opened),
+            Heard::Closed(why) => self.handle(Event::Closed(why)),
+            Heard::Refused(error) => self.handle(Event::Refused(error)),
+            Heard::Ended(error) => {
+                self.receive(Ok(ServerMessage::Error(error)));
+                self.handle(Event::Closed(None));
+            }
+            Heard::Frame(frame) => {
+                let frame = frame.and_then(ServerMessage::from_json);
+                if let Ok(message) = &frame {
+                    self.messages.each(|callback| callback(message));
+                }
+                self.receive(frame);
+            }
+        }
+    }
+
+    fn receive(self: &Rc<Self>, frame: Result<ServerMessage, Error>) {
+        match &frame {
+            Ok(ServerMessage::Error(error)) if self.port.may_come_again(error) => {
+                self.handle(Event::Closed(Some(error.clone())));
+                return;
+            }
+            Ok(ServerMessage::Error(_)) | Err(_) => {}
+            Ok(_) => self.port.works(),
+        }
+        self.handle(Event::Received(frame));
+    }
+
+    /// Whether there is a socket.
+    pub(crate) fn has_socket(&self) -> bool {
+        self.port.is_used()
+    }
+
+    /// The socket says who this is from now on.
+    pub(crate) fn tell_token(&self, token: &Token) {
+        self.port.tell_token(token);
+    }
+
+    /// Begins a write. The answer comes by the receiver, whatever becomes of the receiver.
+    pub(crate) fn write(self: &Rc<Self>, change: Change) -> oneshot::Receiver<Result<u64, Error>> {
+        let (promise, answer) = oneshot::channel();
+        let id = self.client.new_id();
+        self.writes.borrow_mut().push((id, promise));
+        let (path, operation) = (Rc::clone(&self.path), Rc::new(change.operation().clone()));
+        self.client.queries.handle(QueryEvent::Write { path, operation });
+        self.handle(Event::Write { id, change });
+        answer
+    }
+
+    /// Begins a read.
+    pub(crate) fn read(self: &Rc<Self>) -> oneshot::Receiver<Result<DocumentSnapshot, Error>> {
+        let (promise, answer) = oneshot::channel();
+        let live = Rc::clone(self);
+        let read = move || {
+            spawn(async move {
+                let response = fetch::send(&live.client, &read_request(&live.path)).await;
+                let read = read_answer(&live.path, response)
+                    .map(|read| DocumentSnapshot::of_read(Rc::clone(&live.path), read));
+                // Whoever called may have lost interest.
+                let _ = promise.send(read);
+                live.retire_if_idle();
+            });
+        };
+        let path = Some(Rc::clone(&self.path));
+        self.client.queries.after_writes(path, Patience::UntilItFails, read);
+        answer
+    }
+
+    /// Adds a listener. It is told the present state, if there is one, and every later one; not from here.
+    pub(crate) fn listen(
+        self: &Rc<Self>,
+        metadata: bool,
+        next: Box<dyn Fn(DocumentSnapshot)>,
+        error: Box<dyn Fn(Error)>,
+    ) -> Subscription {
+        let entry = self.audience.add(metadata, next, error);
+        if self.listening.replace(true) {
+            self.tell_soon();
+        } else {
+            self.handle(Event::Listen);
+        }
+        let live = Rc::clone(self);
+        Subscription::new(move || {
+            live.audience.remove(&entry);
+            live.tell_soon();
+        })
+    }
+
+    /// Adds a callback for the frames of the socket.
+    pub(crate) fn watch_messages(self: &Rc<Self>, callback: MessageCallback) -> Subscription {
+        let entry = self.messages.add(callback);
+        let live = Rc::clone(self);
+        Subscription::new(move || {
+            live.messages.remove(&entry);
+            live.retire_if_idle();
+        })
+    }
+
+    /// Ends everything: listeners hear no more, calls are answered.
+    pub(crate) fn close(self: &Rc<Self>) {
+        self.audience.dismiss();
+        self.messages.take();
+        self.listening.set(false);
+        self.handle(Event::Close);
+    }
+
+    /// Calls the callbacks soon.
+    fn tell_soon(self: &Rc<Self>) {
+        let live = Rc::clone(self);
+        self.telling.run(move || live.tell());
+    }
+
+    fn tell(self: &Rc<Self>) {
+        self.audience.tell();
+        if self.audience.is_empty() && self.listening.replace(false) {
+            self.audience.hide();
+            self.handle(Event::Unlisten);
+        }
+        self.retire_if_idle();
+    }
+
+    fn retire_if_idle(&self) {
+        let idle = self.audience.is_empty()
+            && !self.listening.get()
+            && self.messages.is_empty()
+            && self.replica.borrow().is_settled();
+        if idle {
+            self.client.retire(self);
+        }
+    }
+}
+
+/// Answers a call.
+fn answer<T>(calls: &Calls<T>, id: u64, result: Result<T, Error>) {
+    let position = calls.borrow().iter().position(|(call, _)| *call == id);
+    if let Some(position) = position {
+        let (_, promise) = calls.borrow_mut().swap_remove(position);
+        // Whoever called may have lost interest.
+        let _ = promise.send(result);
+    }
+}
+
+/// The error of a call that the end of the client left without an answer.
+pub(crate) fn closed() -> Error {
+    Error::new(Code::Aborted, "the client is closed")
+}
