@@ -1,14 +1,14 @@
 //! Whether somebody may do something: the rules in force, and who asks.
 
-use crate::auth::Auth;
 use crate::record::Record;
-use crate::rules::explain::{Explanation, Values, told};
-use crate::rules::{Basis, Lookups, Method, QueryRequest, Request, Resource, Rules, Verdict};
-use crate::store::StoreError;
+use blaze_rules::auth::Auth;
+use blaze_rules::explain::{Explanation, Values, told};
+use blaze_rules::{Basis, Lookups, Method, QueryRequest, Request, Resource, Rules, Verdict};
 use blaze_schema::error::{Code, Error};
 use blaze_schema::path::DocumentPath;
 use blaze_schema::query::{Query, Source};
 use blaze_schema::timestamp::Timestamp;
+use blaze_store::StoreError;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 

@@ -4,8 +4,8 @@
 //! ones of its slot forgotten, by rewriting that row: always one row written, and none to clean up later.
 
 use crate::document::Answer;
-use crate::hash;
 use blaze_schema::error::{Code, Error};
+use blaze_schema::hash::hash;
 use blaze_schema::limits::{IDEMPOTENCY_MICROS, ROW_BYTES};
 use blaze_schema::timestamp::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -5,6 +5,9 @@
 //! server and an optimistic client compute the same thing. Out of scope: where a document is stored, who is told of
 //! a change (`blaze-engine`), and how bytes move (`blaze-server`, `blaze-client`).
 //!
+//! The server's crates also share, from here, the reader of settings ([`settings`]), a digest ([`hash`]) and a form of
+//! times ([`micros`]); none of it is in the client's wasm, which does not call it.
+//!
 //! Everything is total: no input makes it panic, because on the server a panic takes down every document of an
 //! isolate.
 #![deny(
@@ -24,13 +27,16 @@ pub mod commit;
 pub mod document;
 pub mod error;
 pub mod field_path;
+pub mod hash;
 pub mod id;
 pub mod limits;
 pub mod message;
+pub mod micros;
 pub mod order;
 pub mod patch;
 pub mod path;
 pub mod query;
+pub mod settings;
 pub mod spent;
 pub mod timestamp;
 pub mod transform;

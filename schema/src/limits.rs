@@ -136,7 +136,7 @@ pub const LOOKUP_MICROS: i64 = 10 * 1_000_000;
 pub const STEP_LOOKUPS: usize = 20;
 /// Bytes of a credential: a bearer token or an API key. Headers of most servers end there too.
 pub const TOKEN_BYTES: usize = 8 * 1_024;
-/// Bytes of who somebody is, as JSON (`Auth` of the engine: the claims of a token, the uid, the roles): it is kept with
+/// Bytes of who somebody is, as JSON (`Auth` of `blaze-rules`: the claims of a token, the uid, the roles): it is kept with
 /// their socket, beside its path or query, where the platform has room for 16 KiB.
 pub const AUTH_BYTES: usize = 6 * 1_024;
 /// Levels of maps and arrays in a token's claims, the claims themselves being the first.

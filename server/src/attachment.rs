@@ -3,7 +3,7 @@
 //! Lines of text: `on` or `waiting`, the listener, `version epoch`, its identity as JSON, its address, and the
 //! document's path, which may have line breaks in it.
 
-use blaze_engine::auth::Auth;
+use blaze_rules::auth::Auth;
 use blaze_schema::error::{Code, Error};
 use blaze_schema::path::DocumentPath;
 use std::rc::Rc;

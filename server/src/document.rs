@@ -13,7 +13,6 @@ use crate::incoming::Incoming;
 use crate::readers::Readers;
 use crate::respond::{allow_origin, count_rows, internal, reply_in_parts, response};
 use crate::sqlite::SqliteStore;
-use blaze_engine::auth::Auth;
 use blaze_engine::document::{Answer, Document as Engine, Effect, Event, unindexed};
 use blaze_engine::guard::Caller;
 use blaze_engine::http::commit_request;
@@ -21,8 +20,9 @@ use blaze_engine::http::document_request::is_upgrade;
 use blaze_engine::http::reply::Reply;
 use blaze_engine::http::{Headers, document_request, security};
 use blaze_engine::index::shard;
-use blaze_engine::rules::Lookups;
 use blaze_engine::unread::UNREAD_REASON;
+use blaze_rules::Lookups;
+use blaze_rules::auth::Auth;
 use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::{BODY_BYTES, SUBPROTOCOL_BYTES};
 use blaze_schema::message::{

@@ -4,11 +4,12 @@
 use crate::access::settings;
 use crate::bridge;
 use crate::incoming::Incoming;
-use blaze_engine::access::snapshot::Snapshot;
-use blaze_engine::auth::{ApiKey, Auth, Identified, Identities, Issuers, OWN_ISSUER};
 use blaze_engine::guard::{Explain, Guard};
 use blaze_engine::http::credential::credential;
-use blaze_engine::rules::Rules;
+use blaze_identity::access::snapshot::Snapshot;
+use blaze_identity::auth::{ApiKey, Identified, Identities, Issuers, OWN_ISSUER};
+use blaze_rules::Rules;
+use blaze_rules::auth::Auth;
 use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::EXPLANATIONS;
 use std::cell::{Cell, RefCell};

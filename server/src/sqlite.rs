@@ -1,8 +1,8 @@
 //! The engine's store over the Durable Object's SQLite.
 
 use crate::bridge::{self, Cursor, Sql};
-use blaze_engine::store::sql::{self, Reads};
-use blaze_engine::store::{Change, Range, Row, Store, StoreError, number};
+use blaze_store::sql::{self, Reads};
+use blaze_store::{Change, Range, Row, Store, StoreError, number};
 use js_sys::{Array, Float64Array, Uint8Array};
 use std::cell::Cell;
 use wasm_bindgen::prelude::*;

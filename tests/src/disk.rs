@@ -1,7 +1,7 @@
 //! A store that may be full.
 
-use blaze_engine::store::memory::MemoryStore;
-use blaze_engine::store::{Change, Range, Row, Store, StoreError};
+use blaze_store::memory::MemoryStore;
+use blaze_store::{Change, Range, Row, Store, StoreError};
 
 /// A store in memory that takes no changes while it is full.
 #[derive(Debug, Default)]

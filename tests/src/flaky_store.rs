@@ -1,6 +1,6 @@
 //! A store whose operations fail when they are told to.
 
-use blaze_engine::store::{Change, Range, Row, Store, StoreError};
+use blaze_store::{Change, Range, Row, Store, StoreError};
 use std::cell::Cell;
 
 /// A store that fails once, at an operation that is chosen before.

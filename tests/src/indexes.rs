@@ -5,10 +5,10 @@ use blaze_engine::index::aggregate::{Aggregation, read_partial};
 use blaze_engine::index::page::{Page, for_shard};
 use blaze_engine::index::settings::Collections;
 use blaze_engine::index::{Effect, Event, Index, shard};
-use blaze_engine::store::Store;
 use blaze_schema::error::Error;
 use blaze_schema::query::Query;
 use blaze_schema::timestamp::Timestamp;
+use blaze_store::Store;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 

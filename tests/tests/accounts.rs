@@ -1,18 +1,18 @@
 //! Accounts against what they will meet: a real provider of identities, and owners and thieves who do things in any
 //! order. Objects are made anew for every step, over the SQLite that the Durable Objects have.
 
-use blaze_engine::accounts::oidc::{Fetch, Fetched};
-use blaze_engine::accounts::session::GRACE_MICROS;
-use blaze_engine::accounts::settings::Settings;
-use blaze_engine::accounts::{
-    Action, Answer, Effect, Event, Object, Refusal, Secret, subject_object,
-};
 use blaze_engine::http::account_request::{Ask, read};
 use blaze_engine::http::{Headers, Request, query_value};
-use blaze_engine::store::Store;
+use blaze_identity::accounts::oidc::{Fetch, Fetched};
+use blaze_identity::accounts::session::GRACE_MICROS;
+use blaze_identity::accounts::settings::Settings;
+use blaze_identity::accounts::{
+    Action, Answer, Effect, Event, Object, Refusal, Secret, subject_object,
+};
 use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::{SESSIONS, SIGN_IN_FAILURES};
 use blaze_schema::timestamp::Timestamp;
+use blaze_store::Store;
 use blaze_tests::identity_provider::{Browser, IdentityProvider, REDIRECT, SECRET, agent};
 use blaze_tests::rusqlite_store::RusqliteStore;
 use proptest::prelude::*;

@@ -1,11 +1,11 @@
 //! docs/configuration.md and the code have the same settings: every key with its values and its default, and every
 //! variable. Each key that is described is read, too.
 
-use blaze_engine::access::settings::Settings;
 use blaze_engine::index::settings::Collections;
-use blaze_engine::schemas::Schema;
-use blaze_engine::settings::{Default, Kind};
+use blaze_engine::settings::Settings;
+use blaze_json_schema::Schema;
 use blaze_schema::error::Error;
+use blaze_schema::settings::{Default, Kind};
 use blaze_tests::source::code_of;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;

@@ -3,12 +3,12 @@
 
 use blaze_engine::document::{Document, Effect, Event};
 use blaze_engine::idempotency::Idempotency;
-use blaze_engine::store::memory::MemoryStore;
 use blaze_schema::Error;
 use blaze_schema::message::ServerMessage;
 use blaze_schema::path::DocumentPath;
 use blaze_schema::timestamp::Timestamp;
 use blaze_schema::write::{Operation, Precondition};
+use blaze_store::memory::MemoryStore;
 use blaze_tests::client::{Call, JSON, Reply};
 use blaze_tests::server::TestServer;
 use serde_json::{Map, Value, json};

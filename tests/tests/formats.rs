@@ -4,13 +4,13 @@
 use blaze_engine::document::{Document, Effect, Event};
 use blaze_engine::http::{Headers, Request, document_request};
 use blaze_engine::idempotency::Idempotency;
-use blaze_engine::store::memory::MemoryStore;
-use blaze_engine::store::{Store, sql};
 use blaze_schema::error::{Code, Error};
 use blaze_schema::message::{PING, PONG, SUBPROTOCOL, error_text, pong_text, written_text};
 use blaze_schema::path::{CollectionPath, DocumentPath};
 use blaze_schema::timestamp::Timestamp;
 use blaze_schema::write::{Operation, Precondition};
+use blaze_store::memory::MemoryStore;
+use blaze_store::{Store, sql};
 use serde_json::json;
 
 /// A document at 2026-11-21T10:00:00.000001Z.

@@ -1,13 +1,13 @@
 //! Other people's test cases: RFC 6902's suite, RFC 7396's appendix, Firestore's conformance tests.
 
 use blaze_engine::document::{Answer, Document, Effect, Event};
-use blaze_engine::store::memory::MemoryStore;
 use blaze_schema::error::Code;
 use blaze_schema::path::DocumentPath;
 use blaze_schema::timestamp::Timestamp;
 use blaze_schema::value::Map;
 use blaze_schema::write::{Operation, Write};
 use blaze_schema::{Error, patch};
+use blaze_store::memory::MemoryStore;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::path::PathBuf;

@@ -4,13 +4,12 @@
 //! What is read by hand is described by hand: so whatever the code takes, the description must take; and what the code
 //! refuses, the description must refuse, but for what no JSON Schema can say.
 
-use blaze_engine::access::{Access, Effect};
-use blaze_engine::accounts::settings::Settings;
-use blaze_engine::auth::Issuers;
 use blaze_engine::http::route::{Route, route};
 use blaze_engine::http::{Headers, Request, account_request, admin_request, openapi};
 use blaze_engine::index::aggregate::Aggregation;
-use blaze_engine::store::memory::MemoryStore;
+use blaze_identity::access::{Access, Effect};
+use blaze_identity::accounts::settings::Settings;
+use blaze_identity::auth::Issuers;
 use blaze_schema::commit;
 use blaze_schema::error::Error;
 use blaze_schema::limits::{
@@ -20,6 +19,7 @@ use blaze_schema::limits::{
 use blaze_schema::path::CollectionPath;
 use blaze_schema::query::{Operator, Query};
 use blaze_schema::timestamp::Timestamp;
+use blaze_store::memory::MemoryStore;
 use blaze_tests::damage::damaged;
 use blaze_tests::described::{resolve, validator};
 use blaze_tests::generate;

@@ -1,9 +1,9 @@
 //! The rules and settings that come with Blaze, or that its README and docs show, are what they should be.
 
-use blaze_engine::access::settings::Settings;
 use blaze_engine::http::security;
 use blaze_engine::index::settings::Collections;
-use blaze_engine::rules::{Rules, cases};
+use blaze_engine::settings::Settings;
+use blaze_rules::{Rules, cases};
 use std::fs;
 use std::path::{Path, PathBuf};
 use xtask::workerd::Service;

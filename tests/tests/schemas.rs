@@ -1,6 +1,6 @@
 //! Collections' JSON Schemas against the official suite of draft 2020-12, and against another implementation.
 
-use blaze_engine::schemas::Schema;
+use blaze_json_schema::Schema;
 use blaze_schema::limits::SCHEMA_NESTING;
 use proptest::prelude::*;
 use serde::Deserialize;

@@ -2,12 +2,12 @@
 
 use blaze_engine::document::{Document, Effect, Event};
 use blaze_engine::idempotency::Idempotency;
-use blaze_engine::store::memory::MemoryStore;
-use blaze_engine::store::{Change, Range, Row, Store, StoreError, suite};
 use blaze_schema::id::ulid;
 use blaze_schema::path::DocumentPath;
 use blaze_schema::timestamp::Timestamp;
 use blaze_schema::write::Operation;
+use blaze_store::memory::MemoryStore;
+use blaze_store::{Change, Range, Row, Store, StoreError, suite};
 use blaze_tests::random::Random;
 use blaze_tests::rusqlite_store::RusqliteStore;
 use rusqlite::{Connection, OpenFlags};

@@ -8,16 +8,26 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 /// Which crate of the workspace may depend on which: the table of ARCHITECTURE.md.
-const EDGES: [(&str, &[&str]); 8] = [
+const EDGES: [(&str, &[&str]); 12] = [
     ("schema", &[]),
-    ("engine", &["schema"]),
-    ("server", &["engine", "schema"]),
+    ("store", &["schema"]),
+    ("json-schema", &["schema"]),
+    ("rules", &["schema"]),
+    ("identity", &["schema", "store", "rules"]),
+    ("engine", &["schema", "store", "json-schema", "rules", "identity"]),
+    ("server", &["schema", "store", "rules", "identity", "engine"]),
     ("client-wasm", &["schema"]),
     ("demo-web", &["client-wasm"]),
-    ("tests", &["schema", "engine", "client-wasm", "xtask"]),
-    ("xtask", &["schema", "engine"]),
+    (
+        "tests",
+        &["schema", "store", "json-schema", "rules", "identity", "engine", "client-wasm", "xtask"],
+    ),
+    ("xtask", &["schema", "store", "rules", "identity", "engine"]),
     ("xtask/start", &[]),
 ];
+
+/// The crates that do nothing but compute.
+const PURE: [&str; 6] = ["schema", "store", "json-schema", "rules", "identity", "engine"];
 
 /// Words that have no place in a state machine.
 const IMPURE: [&str; 16] = [
@@ -156,9 +166,9 @@ fn has_static_item(code: &str) -> bool {
 }
 
 #[test]
-fn schema_and_engine_do_nothing_but_compute() {
-    for folder in ["schema/src", "engine/src"] {
-        for (path, source) in rust_files(folder) {
+fn the_pure_crates_do_nothing_but_compute() {
+    for folder in PURE {
+        for (path, source) in rust_files(&format!("{folder}/src")) {
             let (code, _) = split_tests(&code_of(&source));
             assert_eq!(impurities(&code), Vec::<&str>::new(), "{}", path.display());
         }
@@ -166,6 +176,26 @@ fn schema_and_engine_do_nothing_but_compute() {
     assert_eq!(impurities("async fn a(x: &'static str) {}"), ["async"]);
     assert_eq!(impurities("use std :: fs; static A: u8 = 1;"), ["static", "std::fs"]);
     assert_eq!(impurities("#[cfg(target_arch = \"x\")]"), ["cfg(target"]);
+}
+
+/// The lints that a crate's root denies.
+fn denied(folder: &str) -> String {
+    let source = fs::read_to_string(root().join(folder).join("src/lib.rs")).unwrap();
+    let (_, block) = source.split_once("#![deny(").unwrap_or_else(|| panic!("{folder}: no lints"));
+    block.split(")]").next().unwrap().to_owned()
+}
+
+#[test]
+fn the_pure_crates_deny_what_could_panic() {
+    let all = denied("schema");
+    for lint in
+        ["unwrap_used", "expect_used", "panic", "indexing_slicing", "arithmetic_side_effects"]
+    {
+        assert!(all.contains(lint), "{lint}");
+    }
+    for folder in PURE {
+        assert_eq!(denied(folder), all, "{folder}");
+    }
 }
 
 #[test]
@@ -180,8 +210,8 @@ fn every_limit_is_in_a_test() {
     for (_, source) in rust_files("tests/tests") {
         tests.push_str(&code_of(&source));
     }
-    for folder in ["schema/src", "engine/src"] {
-        for (path, source) in rust_files(folder) {
+    for folder in PURE {
+        for (path, source) in rust_files(&format!("{folder}/src")) {
             let code = code_of(&source);
             let is_test = path.to_string_lossy().ends_with("tests.rs");
             tests.push_str(&if is_test { code } else { split_tests(&code).1 });

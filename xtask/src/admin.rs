@@ -228,12 +228,12 @@ mod tests {
     use std::net::{TcpListener, TcpStream};
     use std::thread::{self, JoinHandle};
 
-    use blaze_engine::access::{Access, Effect};
-    use blaze_engine::auth::Issuers;
     use blaze_engine::http::{Headers, Request, admin_request};
-    use blaze_engine::store::memory::MemoryStore;
+    use blaze_identity::access::{Access, Effect};
+    use blaze_identity::auth::Issuers;
     use blaze_schema::error::{Code, Error};
     use blaze_schema::timestamp::Timestamp;
+    use blaze_store::memory::MemoryStore;
     use serde_json::json;
     use tempfile::TempDir;
 

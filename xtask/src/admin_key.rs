@@ -7,7 +7,8 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, anyhow};
-use blaze_engine::auth::{ADMIN, ApiKey};
+use blaze_identity::auth::ApiKey;
+use blaze_rules::auth::ADMIN;
 use blaze_schema::timestamp::Timestamp;
 
 /// The variable that tells a server the key's hash.

@@ -1,5 +1,5 @@
 //! What `cargo xtask serve`, the tests and the benchmark share: a `workerd` to run things under, and, with the feature
-//! `store`, the engine's store over SQLite as a library.
+//! `store`, Blaze's store over SQLite as a library.
 //!
 //! Without the feature `cli` this library is all there is of the crate, and it depends on little.
 

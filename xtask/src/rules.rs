@@ -5,8 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
-use blaze_engine::rules;
-use blaze_engine::rules::cases::Failure;
+use blaze_rules::cases::{self, Failure};
 use clap::Subcommand;
 
 use crate::admin::Server;
@@ -108,8 +107,8 @@ pub(crate) fn run(command: &Rules) -> Result<()> {
 }
 
 /// Decides the cases of a table.
-fn run_cases(file: &Path, rules: &rules::Rules, cases: &str) -> Result<String> {
-    let report = rules::cases::run(rules, cases).map_err(|error| anyhow!(error.detail))?;
+fn run_cases(file: &Path, rules: &blaze_rules::Rules, cases: &str) -> Result<String> {
+    let report = cases::run(rules, cases).map_err(|error| anyhow!(error.detail))?;
     for failure in &report.failures {
         eprint!("{}", shown(file, failure));
     }
@@ -153,8 +152,8 @@ fn read(file: &Path) -> Result<String> {
     fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))
 }
 
-fn compile(file: &Path, text: &str) -> Result<rules::Rules> {
-    rules::Rules::compile(text).map_err(|diagnostics| {
+fn compile(file: &Path, text: &str) -> Result<blaze_rules::Rules> {
+    blaze_rules::Rules::compile(text).map_err(|diagnostics| {
         for wrong in &diagnostics {
             eprintln!("{}:{}:{}: {}", file.display(), wrong.line, wrong.column, wrong.message);
         }
@@ -189,9 +188,9 @@ mod tests {
     #[test]
     fn a_case_that_fails_says_which_condition_decided() {
         let text = "match /a/{b} {\n  allow get: if resource.data.owner == request.auth.uid;\n}\n";
-        let rules = rules::Rules::compile(text).unwrap();
+        let rules = blaze_rules::Rules::compile(text).unwrap();
         let cases = r#"[{"method": "get", "path": "a/b", "auth": {"uid": "ann"}, "allow": true}]"#;
-        let report = rules::cases::run(&rules, cases).unwrap();
+        let report = cases::run(&rules, cases).unwrap();
         assert_eq!(
             shown(Path::new("a.rules"), &report.failures[0]),
             "case 1 (get a/b): expected allowed, was denied\n    \

@@ -1,7 +1,7 @@
 //! The engine's store over SQLite as a library: the same SQL as in the Durable Object, on this machine's disk.
 
-use blaze_engine::store::sql::{self, Reads};
-use blaze_engine::store::{Change, Range, Row, Store, StoreError, number};
+use blaze_store::sql::{self, Reads};
+use blaze_store::{Change, Range, Row, Store, StoreError, number};
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 use std::cell::Cell;

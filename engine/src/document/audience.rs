@@ -1,9 +1,9 @@
 //! The listeners of a document, and the time until which they may listen.
 
-use crate::auth::Auth;
 use crate::guard::{Caller, Guard, Stop};
 use crate::record::Record;
-use crate::rules::{Basis, Lookups, Method};
+use blaze_rules::auth::Auth;
+use blaze_rules::{Basis, Lookups, Method};
 use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::{IDENTITY_SOCKETS, LOOKUP_MICROS, SOCKETS};
 use blaze_schema::message::TOO_MANY;
@@ -43,7 +43,7 @@ pub(super) struct Review {
 pub(super) fn listener_of(auth: Option<&Auth>) -> String {
     let Some(auth) = auth else { return String::new() };
     let text = serde_json::to_vec(auth).unwrap_or_default();
-    let digest = crate::hash(&[&text]);
+    let digest = blaze_schema::hash::hash(&[&text]);
     digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect()
 }
 

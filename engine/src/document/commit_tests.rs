@@ -2,10 +2,10 @@
 
 use super::*;
 use crate::guard::Explain;
-use crate::rules::{Lookups, Rules};
-use crate::store::memory::MemoryStore;
+use blaze_rules::{Lookups, Rules};
 use blaze_schema::commit;
 use blaze_schema::message::ServerMessage;
+use blaze_store::memory::MemoryStore;
 use proptest::prelude::*;
 use serde_json::json;
 

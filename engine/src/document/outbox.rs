@@ -10,9 +10,9 @@
 
 use super::{Effect, Step, resource};
 use crate::index::row;
-use crate::store::Store;
 use blaze_schema::limits::OUTBOX_MICROS;
 use blaze_schema::timestamp::Timestamp;
+use blaze_store::Store;
 
 /// What memory knows of that.
 #[derive(Clone, Copy, Debug, Default)]

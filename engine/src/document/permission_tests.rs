@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::guard::Explain;
-use crate::rules::{Lookups, Rules};
-use crate::store::memory::MemoryStore;
+use blaze_rules::{Lookups, Rules};
 use blaze_schema::limits::{IDENTITY_SOCKETS, LOOKUP_MICROS, SOCKETS, STEP_LOOKUPS};
+use blaze_store::memory::MemoryStore;
 use serde_json::json;
 use std::collections::BTreeMap;
 

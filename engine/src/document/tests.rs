@@ -1,8 +1,8 @@
 use super::*;
-use crate::store::memory::MemoryStore;
-use crate::store::{Change as StoreChange, Range, Row, StoreError};
 use blaze_schema::limits::{ENTRIES, OUTBOX_MICROS};
 use blaze_schema::write::Versions;
+use blaze_store::memory::MemoryStore;
+use blaze_store::{Change as StoreChange, Range, Row, StoreError};
 use serde_json::json;
 
 /// A document, its store, and a clock that ticks with every step.

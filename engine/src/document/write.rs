@@ -6,11 +6,11 @@ use super::{Answer, ROW, Step};
 use crate::guard::Stop;
 use crate::idempotency::{Idempotency, Slot};
 use crate::record::Record;
-use crate::rules::Method;
-use crate::store::Store;
+use blaze_rules::Method;
 use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::STEP_LOOKUPS;
 use blaze_schema::write::{Operation, Precondition, Write};
+use blaze_store::Store;
 
 /// Writes of this document that are one change.
 pub(super) struct Request {

@@ -5,13 +5,13 @@ use super::Request;
 use super::conditional::no_preconditions;
 use super::document_request::check_json;
 use super::reply::Reply;
-use crate::accounts::session::RefreshToken;
-use crate::accounts::settings::{PASSWORD, Settings};
-use crate::accounts::{
-    Action, Answer, Refusal, Secret, email, email_object, password, provider_of, sign_in_object,
-};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use blaze_identity::accounts::session::RefreshToken;
+use blaze_identity::accounts::settings::{PASSWORD, Settings};
+use blaze_identity::accounts::{
+    Action, Answer, Refusal, Secret, email, email_object, password, provider_of, sign_in_object,
+};
 use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::ACCOUNT_REQUEST_BYTES;
 use serde_json::{Map, Value, json};

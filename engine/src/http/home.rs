@@ -74,7 +74,7 @@ fn escaped(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::guard::Explain;
-    use crate::rules::Rules;
+    use blaze_rules::Rules;
     use std::rc::Rc;
 
     fn rules() -> Guard {

@@ -5,10 +5,10 @@ use super::plan::{Plan, Stream, StreamOrder};
 use super::request::Request;
 use super::row;
 use super::run::{Most, Run};
-use crate::store::{Range, Row, Store};
 use blaze_schema::error::Error;
 use blaze_schema::path::DocumentPath;
 use blaze_schema::value::Map;
+use blaze_store::{Range, Row, Store};
 use std::borrow::Cow;
 use std::collections::VecDeque;
 

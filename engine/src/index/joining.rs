@@ -13,8 +13,8 @@
 
 use super::registry::{self, Page, Question, Seen};
 use super::settings::Settings;
-use crate::store::{Change, Store};
 use blaze_schema::error::{Code, Error};
+use blaze_store::{Change, Store};
 use serde::{Deserialize, Serialize};
 
 /// The row that keeps the progress.

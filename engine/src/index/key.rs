@@ -12,7 +12,7 @@
 //! [`INDEXED_BYTES`] is cut. Such an encoding is *inexact*: several values share it, and who reads the entries must look
 //! at the documents to tell them apart.
 
-use crate::hash;
+use blaze_schema::hash::hash;
 use blaze_schema::limits::INDEXED_BYTES;
 use blaze_schema::order::type_order;
 use blaze_schema::query::Field;

@@ -7,8 +7,8 @@
 use super::entries::{DOCUMENT, META};
 use super::settings::Settings;
 use super::update;
-use crate::store::{Change, Range, Store};
 use blaze_schema::error::{Code, Error};
+use blaze_store::{Change, Range, Store};
 use serde::{Deserialize, Serialize};
 
 /// The state of an index's rows.

@@ -28,12 +28,12 @@ mod update;
 
 pub use entries::count as count_entries;
 
-use crate::store::{Change, Store};
 use aggregate::Aggregation;
 use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::REBUILD_DOCUMENTS;
 use blaze_schema::query::{Query, Source};
 use blaze_schema::timestamp::Timestamp;
+use blaze_store::{Change, Store};
 use live::{Frame, Live, Subscription};
 use meta::Meta;
 use page::Page;

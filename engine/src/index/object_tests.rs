@@ -4,14 +4,14 @@ use super::joining::{Pull, Pulled, State};
 use super::object::{JOIN, Object, Reaction};
 use super::settings::Collections;
 use super::{Effect, Event, registry, row, shard};
-use crate::store::Store;
-use crate::store::memory::MemoryStore;
 use blaze_schema::document::document_text;
 use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::{JOINING_BYTES, JOINING_DOCUMENTS, REGISTRIES};
 use blaze_schema::path::DocumentPath;
 use blaze_schema::query::{Query, Source};
 use blaze_schema::timestamp::Timestamp;
+use blaze_store::Store;
+use blaze_store::memory::MemoryStore;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -417,7 +417,7 @@ proptest! {
         // Nothing is left of what was forgotten meanwhile.
         let empty = Place::default();
         let group = world.places.get("g/0/m").unwrap_or(&empty);
-        let rows = group.store.count(&crate::store::Range::from_within(b'd', &[]), u64::MAX);
+        let rows = group.store.count(&blaze_store::Range::from_within(b'd', &[]), u64::MAX);
         prop_assert_eq!(rows, Ok(world.of_group("m").len() as u64));
     }
 }

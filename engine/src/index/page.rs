@@ -5,12 +5,12 @@ use super::plan::plan;
 use super::request::Request;
 use super::settings::Settings;
 use super::token;
-use crate::store::Store;
 use blaze_schema::document::{Document, push_json_string};
 use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::ANSWER_BYTES;
 use blaze_schema::query::{Limit, Query, project};
 use blaze_schema::timestamp::Timestamp;
+use blaze_store::Store;
 use serde::{Deserialize, Serialize};
 
 /// Documents of a query, in its order.

@@ -10,12 +10,12 @@ use super::entries::{self, DOCUMENT, ELEMENT, FIELD};
 use super::key::{Precision, after_prefix, push_ended_name};
 use super::request::Request;
 use super::settings::{Column, Composite, Settings};
-use crate::store::Range;
 use blaze_schema::error::Error;
 use blaze_schema::field_path::FieldPath;
 use blaze_schema::limits::QUERY_DISJUNCTIONS;
 use blaze_schema::order::compare;
 use blaze_schema::query::{Cursor, Direction, Field, FieldFilter, Operator, Order};
+use blaze_store::Range;
 use serde_json::Value;
 use std::cmp::Ordering;
 

@@ -14,9 +14,9 @@
 //! The first four name a record, whose number stands in the first two keys: the index's name.
 
 use super::shard::of_few;
-use crate::store::{Change, Range, Store, number};
 use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::{REGISTRIES, REGISTRY_PAGE};
+use blaze_store::{Change, Range, Store, number};
 use serde::{Deserialize, Serialize};
 
 /// A question to a registry.
@@ -162,7 +162,7 @@ impl Page {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::memory::MemoryStore;
+    use blaze_store::memory::MemoryStore;
 
     fn ask(store: &mut MemoryStore, question: &Question) -> String {
         answer(store, &serde_json::to_string(question).unwrap()).unwrap()

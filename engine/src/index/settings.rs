@@ -1,11 +1,11 @@
 //! What `collections.json` says about a collection: shards, composite indexes, exemptions, its group, its schema.
 
-use crate::hash;
-use crate::schemas::Schema;
-use crate::settings::{self, ANY, Field, Kind, Setting};
+use blaze_json_schema::Schema;
 use blaze_schema::error::Error;
 use blaze_schema::field_path::FieldPath;
+use blaze_schema::hash::hash;
 use blaze_schema::limits::{COMPOSITE_COLUMNS, COMPOSITES, SHARDS};
+use blaze_schema::settings::{self, ANY, Field, Kind, Setting};
 use serde_json::{Map, Value};
 use std::rc::Rc;
 

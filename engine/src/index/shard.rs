@@ -3,8 +3,8 @@
 //! `c/<shard>/<collection path>` is a shard of a collection's index, `g/<shard>/<collection id>` one of a group's.
 
 use super::settings::{Collections, Settings};
-use crate::hash;
 use blaze_schema::error::{Code, Error};
+use blaze_schema::hash::hash;
 use blaze_schema::path::{CollectionPath, DocumentPath};
 use blaze_schema::query::Source;
 

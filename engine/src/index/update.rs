@@ -3,11 +3,11 @@
 use super::entries::{DOCUMENT, TOMBSTONE, entries, named};
 use super::row::Parsed;
 use super::settings::Settings;
-use crate::store::{Change, Range, Row, Store, number};
 use blaze_schema::error::Error;
 use blaze_schema::limits::TOMBSTONE_MICROS;
 use blaze_schema::timestamp::Timestamp;
 use blaze_schema::value::Map;
+use blaze_store::{Change, Range, Row, Store, number};
 use std::collections::BTreeSet;
 
 /// What an index has of a document before a change.
@@ -176,10 +176,10 @@ pub(crate) fn rebuild(
 mod tests {
     use super::*;
     use crate::index::row;
-    use crate::store::memory::MemoryStore;
     use blaze_schema::document::document_text;
     use blaze_schema::limits::REBUILD_DOCUMENTS;
     use blaze_schema::path::DocumentPath;
+    use blaze_store::memory::MemoryStore;
     use serde_json::json;
 
     fn row_of(id: &str, time: Timestamp, data: Option<&str>) -> String {

@@ -14,14 +14,14 @@ mod permission;
 mod pings;
 mod writes;
 
-use crate::auth::Auth;
 use crate::guard::Guard;
 use crate::index::live::Subscription;
 use crate::index::page::for_shard;
 use crate::index::settings::Collections;
 use crate::index::shard;
-use crate::rules::Lookups;
 use crate::unread::{UNREAD_REASON, Unread};
+use blaze_rules::Lookups;
+use blaze_rules::auth::Auth;
 use blaze_schema::changes::{is_part_text, targeted};
 use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::{

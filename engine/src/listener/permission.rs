@@ -2,9 +2,9 @@
 //! client's token or the documents that the rules looked at may have changed.
 
 use super::{Effect, Listener, auth_text};
-use crate::auth::Auth;
 use crate::guard::{Caller, Explained, Stop};
-use crate::rules::{Basis, Lookups};
+use blaze_rules::auth::Auth;
+use blaze_rules::{Basis, Lookups};
 use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::STEP_LOOKUPS;
 use blaze_schema::message::{close_code, error_text};

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::guard::Explain;
-use crate::rules::Rules;
+use blaze_rules::Rules;
 use serde_json::json;
 
 const RULES: &str = r#"

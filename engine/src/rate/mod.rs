@@ -16,11 +16,11 @@ pub use bucket::{Bucket, Grant};
 pub use buckets::Buckets;
 pub use lessee::{Lessee, Taken};
 
-use crate::hash;
 use crate::http::reply::Reply;
-use crate::settings::{self, Field, Setting};
 use blaze_schema::error::{Code, Error};
+use blaze_schema::hash::hash;
 use blaze_schema::limits::{RATE_NAME_BYTES, RATE_REQUESTS, RATE_SECONDS};
+use blaze_schema::settings::{self, Field, Setting};
 use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 use serde_json::Value;
 

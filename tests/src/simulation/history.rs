@@ -3,11 +3,11 @@
 use blaze_engine::document::{Answer, Document, Effect, Event};
 use blaze_engine::http::reply::Reply;
 use blaze_engine::record::Record;
-use blaze_engine::store::Store;
-use blaze_engine::store::memory::MemoryStore;
 use blaze_schema::message::ServerMessage;
 use blaze_schema::path::DocumentPath;
 use blaze_schema::timestamp::Timestamp;
+use blaze_store::Store;
+use blaze_store::memory::MemoryStore;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;

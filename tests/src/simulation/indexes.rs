@@ -9,13 +9,13 @@ use crate::disk::Disk;
 use blaze_engine::http::query_request::{Question, event};
 use blaze_engine::index::settings::{Collections, Settings};
 use blaze_engine::index::{Effect, Event, Index, shard};
-use blaze_engine::store::memory::MemoryStore;
-use blaze_engine::store::{Change, Store};
 use blaze_schema::document::Document;
 use blaze_schema::error::Error;
 use blaze_schema::path::DocumentPath;
 use blaze_schema::query::{Query, Source};
 use blaze_schema::timestamp::Timestamp;
+use blaze_store::memory::MemoryStore;
+use blaze_store::{Change, Store};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 

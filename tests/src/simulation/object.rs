@@ -7,9 +7,9 @@ use blaze_client::core::http;
 use blaze_engine::document::{Document, Effect, Event};
 use blaze_engine::http::{Headers, Request};
 use blaze_engine::index::settings::Settings;
-use blaze_engine::store::memory::MemoryStore;
 use blaze_schema::path::DocumentPath;
 use blaze_schema::timestamp::Timestamp;
+use blaze_store::memory::MemoryStore;
 use std::collections::{BTreeSet, VecDeque};
 use std::mem;
 

@@ -5,11 +5,9 @@ mod model;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use blaze_engine::access::snapshot::Snapshot;
-use blaze_engine::access::{Access, Effect, Event};
-use blaze_engine::auth::{Issuers, OWN_ISSUER};
-use blaze_engine::store::memory::MemoryStore;
-use blaze_engine::store::{Range, Store};
+use blaze_identity::access::snapshot::Snapshot;
+use blaze_identity::access::{Access, Effect, Event};
+use blaze_identity::auth::{Issuers, OWN_ISSUER};
 use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::{
     API_KEY_NAME_BYTES, API_KEY_ROLES, API_KEYS, AUDIT_ENTRIES, AUDIT_PAGE, AUDIT_TEXT_BYTES,
@@ -17,6 +15,8 @@ use blaze_schema::limits::{
     OWN_KEY_GRACE_MICROS, OWN_KEY_LEAD_MICROS, OWN_KEYS, RULES_VERSIONS,
 };
 use blaze_schema::timestamp::Timestamp;
+use blaze_store::memory::MemoryStore;
+use blaze_store::{Range, Store};
 use blaze_tests::flaky_store::FlakyStore;
 use blaze_tests::rusqlite_store::RusqliteStore;
 use proptest::prelude::*;

@@ -2,7 +2,7 @@
 
 use crate::operations::OPERATIONS;
 use crate::world::{LONG, PLACES, Place, SECRETS, access, data, new_key, put_rules, token};
-use blaze_engine::auth::ApiKey;
+use blaze_identity::auth::ApiKey;
 use blaze_schema::timestamp::Timestamp;
 use blaze_tests::client::Reply;
 use blaze_tests::server::TestServer;

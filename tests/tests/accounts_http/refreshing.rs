@@ -1,7 +1,7 @@
 //! Refresh tokens: each is used once, and what is used twice has been stolen or was lost on the way.
 
 use super::{Session, World, refused};
-use blaze_engine::accounts::session::GRACE_MICROS;
+use blaze_identity::accounts::session::GRACE_MICROS;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -3,12 +3,12 @@
 use blaze_engine::index::live::Subscription;
 use blaze_engine::index::settings::Settings;
 use blaze_engine::index::{Effect, Event, Index, row};
-use blaze_engine::store::memory::MemoryStore;
 use blaze_schema::document::document_text;
 use blaze_schema::error::Error;
 use blaze_schema::path::DocumentPath;
 use blaze_schema::query::Query;
 use blaze_schema::timestamp::Timestamp;
+use blaze_store::memory::MemoryStore;
 use blaze_tests::flaky_store::FlakyStore;
 use blaze_tests::live_client::{LiveClient, Received};
 use serde_json::{Value, json};

@@ -3,7 +3,6 @@
 use blaze_engine::index::live::Subscription;
 use blaze_engine::index::settings::{Collections, Settings};
 use blaze_engine::index::{Effect, Event, Index, row, shard};
-use blaze_engine::store::memory::MemoryStore;
 use blaze_schema::document::document_text;
 use blaze_schema::error::Error;
 use blaze_schema::limits::LIVE_QUERY_BYTES;
@@ -11,6 +10,7 @@ use blaze_schema::path::DocumentPath;
 use blaze_schema::query::{Query, Source};
 use blaze_schema::timestamp::Timestamp;
 use blaze_schema::value::Map;
+use blaze_store::memory::MemoryStore;
 use blaze_tests::flaky_store::FlakyStore;
 use blaze_tests::generate_queries::World as Collection;
 use blaze_tests::live_client::{LiveClient, Received};

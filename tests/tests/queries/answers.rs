@@ -1,10 +1,10 @@
 //! Random queries of random collections against the oracle.
 
 use blaze_engine::index::aggregate::Aggregation;
-use blaze_engine::store::Store;
-use blaze_engine::store::memory::MemoryStore;
 use blaze_schema::query::{Limit, Query};
 use blaze_schema::value::Map;
+use blaze_store::Store;
+use blaze_store::memory::MemoryStore;
 use blaze_tests::generate_queries::World;
 use blaze_tests::indexes::{Indexes, now};
 use blaze_tests::query_oracle::{State, answer, documents_text, is_aggregate};

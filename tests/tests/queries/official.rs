@@ -1,9 +1,9 @@
 //! Firestore's own cases of queries (`data/firestore_queries.json`), asked of an index.
 
-use blaze_engine::store::memory::MemoryStore;
 use blaze_schema::path::DocumentPath;
 use blaze_schema::query::Query;
 use blaze_schema::value::{Transforms, check_data};
+use blaze_store::memory::MemoryStore;
 use blaze_tests::indexes::{Indexes, now};
 use blaze_tests::query_oracle::State;
 use serde_json::{Value, json};

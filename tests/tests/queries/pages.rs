@@ -1,11 +1,11 @@
 //! Pages that end because an answer has room for no more, and tokens that are of another query.
 
-use blaze_engine::store::memory::MemoryStore;
 use blaze_schema::error::Code;
 use blaze_schema::limits::ANSWER_BYTES;
 use blaze_schema::path::DocumentPath;
 use blaze_schema::query::Query;
 use blaze_schema::value::Map;
+use blaze_store::memory::MemoryStore;
 use blaze_tests::indexes::{Indexes, now};
 use blaze_tests::query_oracle::State;
 use serde_json::{Value, json};

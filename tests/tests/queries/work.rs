@@ -1,9 +1,9 @@
 //! Work grows with the size of the answer, not of the collection: entries scanned, counted.
 
-use blaze_engine::store::memory::MemoryStore;
 use blaze_schema::path::DocumentPath;
 use blaze_schema::query::Query;
 use blaze_schema::value::{Map, Transforms, check_data};
+use blaze_store::memory::MemoryStore;
 use blaze_tests::indexes::{Indexes, now};
 use blaze_tests::query_oracle::State;
 use blaze_tests::random::Random;

@@ -2,11 +2,11 @@
 
 use blaze_engine::index::settings::Collections;
 use blaze_engine::index::{Effect, Event, Index};
-use blaze_engine::store::memory::MemoryStore;
 use blaze_schema::path::DocumentPath;
 use blaze_schema::query::Query;
 use blaze_schema::timestamp::Timestamp;
 use blaze_schema::value::Map;
+use blaze_store::memory::MemoryStore;
 use blaze_tests::flaky_store::FlakyStore;
 use blaze_tests::generate_queries::World;
 use blaze_tests::indexes::now;

@@ -4,7 +4,7 @@ use super::keys::{
     ALL, NOW, at, backend, claims, configured, header, identities, name, pair, refusal, secret,
     sign, token, uid,
 };
-use blaze_engine::auth::{Identities, Issuers};
+use blaze_identity::auth::{Identities, Issuers};
 use blaze_schema::limits::{
     AUTH_BYTES, CLAIMS_DEPTH, CLOCK_LEEWAY_MICROS, ROLE_BYTES, ROLES, SUBJECT_BYTES,
 };

@@ -3,7 +3,7 @@
 use super::keys::{configured, pair, pem, secret};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use blaze_engine::auth::{Identities, Issuers};
+use blaze_identity::auth::{Identities, Issuers};
 use blaze_schema::error::Code;
 use blaze_schema::limits::{ISSUERS, JWKS_KEYS, RSA_MAX_BITS, RSA_MIN_BITS, SECRET_MIN_BYTES};
 use jsonwebtoken::Algorithm;

@@ -1,7 +1,7 @@
 //! What knowing somebody costs. Ignored: `cargo test --release -p blaze-tests --test tokens -- --ignored --nocapture`.
 
 use super::keys::{ALL, NOW, at, backend, claims, token};
-use blaze_engine::auth::{ApiKey, Signer};
+use blaze_identity::auth::{ApiKey, Signer};
 use std::collections::{BTreeMap, BTreeSet};
 use std::hint::black_box;
 use std::time::Instant;

@@ -3,7 +3,7 @@
 use super::keys::{ALL, at, backend, claims, header, identities, name, pair, sign, token};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use blaze_engine::auth::{Identified, Identities, Issuers, jwks::Jwks};
+use blaze_identity::auth::{Identified, Identities, Issuers, jwks::Jwks};
 use blaze_schema::timestamp::Timestamp;
 use jsonwebtoken::Algorithm;
 use proptest::prelude::*;
@@ -140,7 +140,7 @@ proptest! {
             || json!({"issuer": "a", "audience": "b", "jwks": "https://c"})),
         any in any_json(),
     ) {
-        let algorithms = blaze_engine::auth::Algorithm::PUBLIC.into_iter().collect();
+        let algorithms = blaze_identity::auth::Algorithm::PUBLIC.into_iter().collect();
         let _ = Jwks::parse(&json!({"keys": keys}).to_string(), &algorithms);
         let _ = Jwks::parse(&any.to_string(), &algorithms);
         let _ = Issuers::from_json(&any);

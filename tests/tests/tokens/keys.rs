@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use blaze_engine::auth::{Identified, Identities, Issuers};
+use blaze_identity::auth::{Identified, Identities, Issuers};
 use blaze_schema::error::Code;
 use blaze_schema::timestamp::Timestamp;
 use ed25519_dalek::pkcs8::EncodePrivateKey as _;

@@ -8,7 +8,8 @@ mod fuzz;
 mod keys;
 mod rotation;
 
-use blaze_engine::auth::{ApiKey, Auth, Identified, Signer, access_claims};
+use blaze_identity::auth::{ApiKey, Identified, Signer, access_claims};
+use blaze_rules::auth::Auth;
 use blaze_schema::timestamp::Timestamp;
 use jsonwebtoken::Header;
 use keys::{ALL, NOW, at, backend, backend_with, claims, name, pair, refusal, token, uid};

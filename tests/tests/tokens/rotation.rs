@@ -1,7 +1,7 @@
 //! Keys that issuers publish: fetched when they are needed, replaced while Blaze runs.
 
 use super::keys::{ALL, NOW, at, claims, identities, name, pair, refusal, sign, token, uid};
-use blaze_engine::auth::{Algorithm as Ours, Identified, Identities, jwks::Jwks};
+use blaze_identity::auth::{Algorithm as Ours, Identified, Identities, jwks::Jwks};
 use blaze_schema::error::Code;
 use blaze_schema::limits::{JWKS_BYTES, JWKS_KEYS, KEYS_TRIED};
 use jsonwebtoken::Algorithm;

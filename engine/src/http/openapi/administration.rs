@@ -1,4 +1,4 @@
-//! Rules, API keys and the audit log: what [`super::super::admin_request`] reads, and what `crate::access` answers.
+//! Rules, API keys and the audit log: what [`super::super::admin_request`] reads, and what `blaze_identity::access` answers.
 
 use super::refusals::{for_everybody, problem, with_problems};
 use super::{answer, body, header, parameter, path_parameter, reference, with};

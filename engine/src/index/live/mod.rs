@@ -19,10 +19,10 @@ pub(crate) use window::{check_size, state_of};
 
 use super::row::Parsed;
 use super::settings::Settings;
-use crate::store::Store;
 use blaze_schema::changes::changes_texts;
 use blaze_schema::error::Error;
 use blaze_schema::message::error_text;
+use blaze_store::Store;
 use difference::Difference;
 use log::Log;
 use matcher::{Id, Matcher};

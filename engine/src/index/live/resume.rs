@@ -7,8 +7,8 @@ use super::subscription::Subscription;
 use super::window::{Item, Window, state_of};
 use crate::index::row::Parsed;
 use crate::index::settings::Settings;
-use crate::store::Store;
 use blaze_schema::error::{Code, Error};
+use blaze_store::Store;
 use std::collections::HashMap;
 use std::fmt;
 

@@ -5,16 +5,16 @@ use super::difference::Difference;
 use super::reading::Reading;
 use super::steps::Step;
 use super::window::{Applied, Item, Window};
-use crate::hash;
 use crate::index::page::shown;
 use crate::index::request::Request;
 use crate::index::settings::Settings;
-use crate::store::Store;
 use blaze_schema::changes::{added_text, removed_text};
 use blaze_schema::error::{Code, Error};
+use blaze_schema::hash::hash;
 use blaze_schema::limits::LIVE_QUERY_BYTES;
 use blaze_schema::path::DocumentPath;
 use blaze_schema::query::{Query, Source};
+use blaze_store::Store;
 use serde_json::Value;
 
 /// One live query.

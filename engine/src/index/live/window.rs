@@ -1,10 +1,10 @@
 //! The result of a live query, as its listeners have it.
 
 use super::steps::{Entry, Step};
-use crate::hash;
 use crate::index::request::Request;
 use crate::index::row::Parsed;
 use blaze_schema::error::{Code, Error};
+use blaze_schema::hash::hash;
 use blaze_schema::limits::{ANSWER_BYTES, LIVE_DOCUMENTS};
 
 /// The documents of a result in the order in which they are found: with those that an offset leaves out, and, for a
