@@ -9,8 +9,8 @@
 //!
 //! ```text
 //!   core/    decisions and data; no socket, no clock, no callback
-//!   shell/   does what the core says: sockets, `fetch`, timers, callbacks
-//!   api/     what an application in Rust calls: [`Blaze`] and its references, queries and snapshots
+//!   shell/   does what the core says: sockets, fetch, timers, callbacks
+//!   api/     what an application in Rust calls: Blaze and its references, queries and snapshots
 //!   js/      what the npm package calls
 //! ```
 //!
