@@ -140,7 +140,7 @@ impl DocumentReference {
     /// Replaces the document, or creates it.
     ///
     /// # Errors
-    /// `invalid-argument` for what is no data; the server's refusals; `aborted` after [`Blaze::close`].
+    /// `invalid-argument` for what is no data; the server's refusals; `aborted` after [`Blaze::close`](crate::Blaze::close).
     pub fn set(&self, data: Value) -> impl Future<Output = Result<WriteResult, Error>> + use<> {
         self.write(Change::set(data))
     }
