@@ -9,8 +9,8 @@
 //!
 //! ```text
 //!   core/    decisions and data; no socket, no clock, no callback
-//!   shell/   does what the core says: sockets, `fetch`, timers, callbacks
-//!   api/     what an application in Rust calls: [`Blaze`] and its references, queries and snapshots
+//!   shell/   does what the core says: sockets, fetch, timers, callbacks
+//!   api/     what an application in Rust calls: Blaze and its references, queries and snapshots
 //!   js/      what the npm package calls
 //! ```
 //!
@@ -46,11 +46,12 @@ mod shell;
 pub use crate::core::document_changes::ChangeKind;
 pub use crate::core::event::ConnectionState;
 pub use api::aggregate::{Aggregate, average, count, sum};
-pub use api::client::{Blaze, ConnectOptions};
+pub use api::blaze::{Blaze, ConnectOptions};
 pub use api::filter::{Filter, and, or, where_};
+pub use api::listen_options::ListenOptions;
 pub use api::query::snapshot::{DocumentChange, QuerySnapshot};
 pub use api::query::{DOCUMENT_ID, Position, Query};
-pub use api::reference::{CollectionReference, DocumentReference, ListenOptions, WriteResult};
+pub use api::reference::{CollectionReference, DocumentReference, WriteResult};
 pub use api::snapshot::DocumentSnapshot;
 pub use api::transforms::{
     array_remove, array_union, delete_field, increment, maximum, minimum, server_timestamp,

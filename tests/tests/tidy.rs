@@ -1,5 +1,5 @@
-//! The rules of the code that a compiler does not hold: which crate may know which, what the pure crates do without,
-//! how long things are, what no file may name.
+//! The rules of the code that a compiler does not hold: which crate and which module of the client may know which, what the
+//! pure ones do without, how long things are, what no file may name.
 
 use blaze_tests::source::{code_of, functions, split_tests, words};
 use std::collections::{BTreeMap, BTreeSet};
@@ -195,6 +195,89 @@ fn the_pure_crates_deny_what_could_panic() {
     }
     for folder in PURE {
         assert_eq!(denied(folder), all, "{folder}");
+    }
+}
+
+/// The folders of the client's modules: each may use those before it.
+const RINGS: [&str; 4] = ["core", "shell", "api", "js"];
+
+/// The client's modules and the code of each outside of tests. A module is named by its path: `core/http`.
+fn client_modules() -> BTreeMap<String, String> {
+    const FOLDER: &str = "client-wasm/src";
+    let mut modules = BTreeMap::new();
+    for (path, source) in rust_files(FOLDER) {
+        let name = path.strip_prefix(FOLDER).unwrap().with_extension("");
+        let name = name.to_string_lossy();
+        let name = name.strip_suffix("/mod").unwrap_or(&name);
+        // The root re-exports.
+        if name != "lib" && !name.ends_with("/tests") {
+            modules.insert(name.to_owned(), split_tests(&code_of(&source)).0);
+        }
+    }
+    modules
+}
+
+/// The modules of which a module's code says `crate::…`, other than those above and below it.
+fn uses(name: &str, code: &str, modules: &BTreeMap<String, String>) -> BTreeSet<String> {
+    let is_part = |part: &str, whole: &str| part.starts_with(&format!("{whole}/"));
+    let mut used = BTreeSet::new();
+    for (at, _) in code.match_indices("crate::") {
+        let path = &code[at + "crate::".len()..];
+        let end = path.find(|c: char| !c.is_alphanumeric() && !"_:".contains(c));
+        let mut path = path[..end.unwrap_or(path.len())].replace("::", "/");
+        while !modules.contains_key(&path) {
+            let parent = path.rfind('/').unwrap_or_else(|| panic!("{name}: no module is {path}"));
+            path.truncate(parent);
+        }
+        assert!(!["core", "shell", "api"].contains(&&*path), "{name}: one `use` for each module");
+        if path != name && !is_part(&path, name) && !is_part(name, &path) {
+            used.insert(path);
+        }
+    }
+    used
+}
+
+/// The modules that are in a circle, or use one that is.
+fn circles(mut edges: BTreeMap<String, BTreeSet<String>>) -> BTreeSet<String> {
+    loop {
+        let left: BTreeSet<String> = edges.keys().cloned().collect();
+        edges.retain(|_, used| !used.is_disjoint(&left));
+        if edges.len() == left.len() {
+            return left;
+        }
+    }
+}
+
+#[test]
+fn the_clients_modules_use_only_those_within_and_not_each_other() {
+    let modules = client_modules();
+    let edges: BTreeMap<String, BTreeSet<String>> =
+        modules.iter().map(|(name, code)| (name.clone(), uses(name, code, &modules))).collect();
+    let ring = |name: &str| {
+        let folder = name.split('/').next().unwrap();
+        RINGS.iter().position(|ring| *ring == folder).unwrap_or_else(|| panic!("{name}: no ring"))
+    };
+    for (name, used) in &edges {
+        let outside: Vec<_> = used.iter().filter(|used| ring(used) > ring(name)).collect();
+        assert!(outside.is_empty(), "{name} uses {outside:?}, of a ring around its own");
+    }
+    assert!(edges["shell/fetch"].contains("core/http"), "{:?}", edges["shell/fetch"]);
+    assert_eq!(circles(edges), BTreeSet::new());
+    let edges = |edges: &[(&str, &str)]| {
+        let edges = edges.iter().map(|(a, b)| ((*a).to_owned(), BTreeSet::from([(*b).to_owned()])));
+        circles(edges.collect()).into_iter().collect::<String>()
+    };
+    assert_eq!(edges(&[("a", "b"), ("b", "c"), ("d", "c")]), "");
+    assert_eq!(edges(&[("a", "b"), ("b", "a"), ("c", "d"), ("d", "e")]), "ab");
+}
+
+#[test]
+fn the_clients_core_does_nothing_but_compute() {
+    for (name, code) in client_modules() {
+        // Numbers are read and printed by JavaScript.
+        if name.starts_with("core/") && name != "core/json" {
+            assert_eq!(impurities(&code), Vec::<&str>::new(), "{name}");
+        }
     }
 }
 

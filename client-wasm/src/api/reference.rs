@@ -1,11 +1,12 @@
 //! Where a document or a collection is, and what can be done there.
 
-use crate::api::client::Blaze;
+use crate::api::listen_options::ListenOptions;
 use crate::api::query::Query;
 use crate::api::snapshot::DocumentSnapshot;
 use crate::core::change::Change;
+use crate::core::error::closed;
 use crate::shell::callbacks::Subscription;
-use crate::shell::live::closed;
+use crate::shell::client::Client;
 use crate::shell::platform::{now, random, spawn};
 use blaze_schema::Error;
 use blaze_schema::field_path::FieldPath;
@@ -15,6 +16,7 @@ use blaze_schema::path::{CollectionPath, DocumentPath};
 use serde_json::Value;
 use std::fmt;
 use std::ops::Deref;
+use std::rc::Rc;
 
 /// What a write did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,17 +25,10 @@ pub struct WriteResult {
     pub version: u64,
 }
 
-/// Options of listening.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ListenOptions {
-    /// Also tells of changes of metadata alone: the version, and whether writes are pending.
-    pub include_metadata_changes: bool,
-}
-
 /// A collection, and the query for all that is in it. Cloning is cheap.
 #[derive(Clone)]
 pub struct CollectionReference {
-    blaze: Blaze,
+    client: Rc<Client>,
     path: CollectionPath,
     query: Query,
 }
@@ -53,14 +48,14 @@ impl Deref for CollectionReference {
 /// the server cannot be reached. Dropping the future only drops the answer.
 #[derive(Clone)]
 pub struct DocumentReference {
-    blaze: Blaze,
+    client: Rc<Client>,
     path: DocumentPath,
 }
 
 impl CollectionReference {
-    pub(crate) fn new(blaze: Blaze, path: CollectionPath) -> Self {
-        let query = Query::of_collection(blaze.clone(), &path);
-        CollectionReference { blaze, path, query }
+    pub(crate) fn new(client: Rc<Client>, path: CollectionPath) -> Self {
+        let query = Query::of_collection(Rc::clone(&client), &path);
+        CollectionReference { client, path, query }
     }
 
     /// The last segment of the path.
@@ -78,7 +73,7 @@ impl CollectionReference {
     /// # Errors
     /// `invalid-argument` for what is no id.
     pub fn doc(&self, id: &str) -> Result<DocumentReference, Error> {
-        self.path.child(id).map(|path| DocumentReference::new(self.blaze.clone(), path))
+        self.path.child(id).map(|path| DocumentReference::new(Rc::clone(&self.client), path))
     }
 
     /// A document with a new id, a ULID. It does not exist until it is written.
@@ -107,8 +102,8 @@ impl CollectionReference {
 }
 
 impl DocumentReference {
-    pub(crate) fn new(blaze: Blaze, path: DocumentPath) -> Self {
-        DocumentReference { blaze, path }
+    pub(crate) fn new(client: Rc<Client>, path: DocumentPath) -> Self {
+        DocumentReference { client, path }
     }
 
     /// The last segment of the path.
@@ -126,7 +121,7 @@ impl DocumentReference {
     /// # Errors
     /// `invalid-argument` for what is no id.
     pub fn collection(&self, id: &str) -> Result<CollectionReference, Error> {
-        self.path.child(id).map(|path| CollectionReference::new(self.blaze.clone(), path))
+        self.path.child(id).map(|path| CollectionReference::new(Rc::clone(&self.client), path))
     }
 
     /// Reads the document from the server, after the writes of this client that were begun before.
@@ -134,14 +129,18 @@ impl DocumentReference {
     /// # Errors
     /// The server's, and `unavailable` when it cannot be reached: a read is not repeated.
     pub fn get(&self) -> impl Future<Output = Result<DocumentSnapshot, Error>> + use<> {
-        let begun = self.blaze.inner.live(&self.path).map(|live| live.read());
-        async move { begun?.await.unwrap_or_else(|_| Err(closed())) }
+        let begun = self.client.live(&self.path).map(|live| live.read());
+        let path = Rc::new(self.path.clone());
+        async move {
+            let read = begun?.await.unwrap_or_else(|_| Err(closed()))?;
+            Ok(DocumentSnapshot::of_read(path, read))
+        }
     }
 
     /// Replaces the document, or creates it.
     ///
     /// # Errors
-    /// `invalid-argument` for what is no data; the server's refusals; `aborted` after [`Blaze::close`].
+    /// `invalid-argument` for what is no data; the server's refusals; `aborted` after [`Blaze::close`](crate::Blaze::close).
     pub fn set(&self, data: Value) -> impl Future<Output = Result<WriteResult, Error>> + use<> {
         self.write(Change::set(data))
     }
@@ -205,7 +204,7 @@ impl DocumentReference {
         &self,
         change: Result<Change, Error>,
     ) -> impl Future<Output = Result<WriteResult, Error>> + use<> {
-        let begun = change.and_then(|change| Ok(self.blaze.inner.live(&self.path)?.write(change)));
+        let begun = change.and_then(|change| Ok(self.client.live(&self.path)?.write(change)));
         async move {
             let version = begun?.await.unwrap_or_else(|_| Err(closed()))?;
             Ok(WriteResult { version })
@@ -232,8 +231,14 @@ impl DocumentReference {
         error: impl Fn(Error) + 'static,
     ) -> Subscription {
         let metadata = options.include_metadata_changes;
-        match self.blaze.inner.live(&self.path) {
-            Ok(live) => live.listen(metadata, Box::new(next), Box::new(error)),
+        match self.client.live(&self.path) {
+            Ok(live) => {
+                let path = Rc::new(self.path.clone());
+                let next = move |visible| {
+                    next(DocumentSnapshot::of_view(Rc::clone(&path), visible));
+                };
+                live.listen(metadata, Box::new(next), Box::new(error))
+            }
             Err(closed) => {
                 spawn(async move { error(closed) });
                 Subscription::new(|| {})
@@ -244,7 +249,7 @@ impl DocumentReference {
     /// Calls `callback` with every message that arrives on the document's socket, before it takes effect: for a log. It
     /// opens no socket; [`DocumentReference::on_update`] does.
     pub fn on_message(&self, callback: impl Fn(&ServerMessage) + 'static) -> Subscription {
-        match self.blaze.inner.live(&self.path) {
+        match self.client.live(&self.path) {
             Ok(live) => live.watch_messages(Box::new(callback)),
             Err(_) => Subscription::new(|| {}),
         }

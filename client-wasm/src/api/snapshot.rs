@@ -3,7 +3,6 @@
 use crate::core::http::Read;
 use crate::core::row::{Row, Times};
 use crate::core::view::Visible;
-use crate::shell::audience::Snapshot;
 use blaze_schema::field_path::FieldPath;
 use blaze_schema::path::DocumentPath;
 use blaze_schema::value::Map;
@@ -99,12 +98,6 @@ impl DocumentSnapshot {
     /// When it last changed, RFC 3339. Known as [`DocumentSnapshot::create_time`] is.
     pub fn update_time(&self) -> Option<&str> {
         self.times.as_deref().map(|times| times.updated.as_str())
-    }
-}
-
-impl Snapshot for DocumentSnapshot {
-    fn has_content_of(&self, other: &Self) -> bool {
-        self.visible.data == other.visible.data
     }
 }
 

@@ -1,4 +1,4 @@
-//! Errors of the server: those of a closed socket, and which may pass.
+//! Errors: those of what is closed, and which may pass.
 
 use blaze_schema::error::{Code, Error};
 use blaze_schema::message::TOO_MANY;
@@ -30,6 +30,11 @@ pub fn may_pass(error: &Error) -> bool {
         | Code::FailedPrecondition
         | Code::Unimplemented => false,
     }
+}
+
+/// The error of a call that the end of the client left without an answer.
+pub fn closed() -> Error {
+    Error::new(Code::Aborted, "the client is closed")
 }
 
 #[cfg(test)]

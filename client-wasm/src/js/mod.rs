@@ -4,8 +4,9 @@
 pub mod query;
 mod spelling;
 
-use crate::api::client::{Blaze, ConnectOptions};
-use crate::api::reference::{ListenOptions, field_paths};
+use crate::api::blaze::{Blaze, ConnectOptions};
+use crate::api::listen_options::ListenOptions;
+use crate::api::reference::field_paths;
 use crate::api::snapshot::DocumentSnapshot;
 use crate::core::change::Change;
 use crate::core::event::ConnectionState;

@@ -1,8 +1,8 @@
 //! What the npm package's `index.js` calls for queries, which cross as JSON text. Documents cross as in [`crate::js`].
 
+use crate::api::listen_options::ListenOptions;
 use crate::api::query::snapshot::QuerySnapshot;
 use crate::api::query::{Query, cursor};
-use crate::api::reference::ListenOptions;
 use crate::api::snapshot::DocumentSnapshot;
 use crate::core::document_changes::{ChangeKind, document_changes, metadata_changes};
 use crate::core::json;
@@ -76,7 +76,7 @@ impl Client {
     }
 
     fn query(&self, text: &str) -> Result<Query, Error> {
-        Ok(Query::of_json(self.blaze.clone(), json::parse_object(text)?))
+        Ok(Query::of_json(Rc::clone(&self.blaze.client), json::parse_object(text)?))
     }
 }
 

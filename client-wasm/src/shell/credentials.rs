@@ -1,9 +1,8 @@
 //! The token of a client: the shell around its [`Identity`].
 
-use crate::api::client::Inner;
-use crate::core::error::may_pass;
+use crate::core::error::{closed, may_pass};
 use crate::core::identity::{Effect, Identity, Source, Token};
-use crate::shell::live::closed;
+use crate::shell::hub::Hub;
 use crate::shell::platform::{Alarm, now, spawn};
 use blaze_schema::Error;
 use futures_channel::oneshot;
@@ -75,7 +74,7 @@ impl fmt::Debug for TokenCallback {
 
 /// The token of one client, and who waits for it.
 pub(crate) struct Credentials {
-    client: Weak<Inner>,
+    client: Weak<dyn Hub>,
     identity: RefCell<Identity>,
     callback: RefCell<Option<Callback>>,
     alarm: Alarm,
@@ -85,7 +84,7 @@ pub(crate) struct Credentials {
 }
 
 impl Credentials {
-    pub(crate) fn new(client: Weak<Inner>) -> Rc<Self> {
+    pub(crate) fn new(client: Weak<dyn Hub>) -> Rc<Self> {
         Rc::new_cyclic(|credentials: &Weak<Credentials>| {
             let credentials = credentials.clone();
             Credentials {
@@ -159,10 +158,6 @@ impl Credentials {
     /// Tells the identity something that has no effects.
     pub(crate) fn with<T>(&self, tell: impl FnOnce(&mut Identity) -> T) -> T {
         tell(&mut self.identity.borrow_mut())
-    }
-
-    pub(crate) fn client(&self) -> Option<Rc<Inner>> {
-        self.client.upgrade()
     }
 
     pub(crate) fn knows_server(&self) -> bool {

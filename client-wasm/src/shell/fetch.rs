@@ -1,11 +1,13 @@
 //! HTTP requests by `fetch`.
 
-use crate::api::client::Inner;
+use crate::core::error::closed;
 use crate::core::http::{
     Method, Reply, Request, Response, error_of, pause_ms, refuses_token, socket_failure,
 };
 use crate::core::json;
 use crate::core::link::SLOWEST_LINE;
+use crate::shell::credentials::Credentials;
+use crate::shell::hub::Hub;
 use crate::shell::platform::{random, sleep};
 use blaze_schema::error::{Code, Error};
 use blaze_schema::value::Map;
@@ -13,6 +15,7 @@ use gloo_net::http::Headers;
 use js_sys::{JSON, Promise, Reflect};
 use serde_json::Value;
 use std::mem;
+use std::rc::{Rc, Weak};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::AbortSignal;
@@ -30,67 +33,82 @@ extern "C" {
     fn fetch(url: &str, init: &JsValue) -> Result<Promise, JsValue>;
 }
 
-/// Sends `request` to the server.
-///
-/// A request whose token is refused is sent once more with another one, if there is one; one that the server has no
-/// room for, when the server says.
-pub(crate) async fn send(client: &Inner, request: &Request) -> Reply {
-    let method = match request.method {
-        Method::Get => "GET",
-        Method::Post => "POST",
-    };
-    let url = format!("{}{}", client.origin, request.target);
-    exchange(client, &url, method, &request.headers, request.body.as_deref()).await
+/// The server of a database, for one client.
+pub(crate) struct Server {
+    /// `http://host:port`, and perhaps a path; no `/` at the end.
+    pub(crate) origin: String,
+    /// The same for sockets.
+    pub(crate) socket_origin: String,
+    pub(crate) credentials: Rc<Credentials>,
+    /// The client that is told whether the server is reached.
+    pub(crate) hub: Weak<dyn Hub>,
 }
 
-/// The same with JSON by `POST`, of what may be asked twice.
-pub(crate) async fn post(client: &Inner, target: &str, body: &str) -> Reply {
-    let headers = [("Content-Type", "application/json".to_owned())];
-    exchange(client, &format!("{}{target}", client.origin), "POST", &headers, Some(body)).await
-}
-
-/// Why no socket can be opened.
-pub(crate) async fn look_for_sockets(client: &Inner) -> Error {
-    let url = format!("{}/v1/listen", client.origin);
-    socket_failure(exchange(client, &url, "GET", &[], None).await)
-}
-
-async fn exchange(
-    client: &Inner,
-    url: &str,
-    method: &str,
-    headers: &[(&str, String)],
-    body: Option<&str>,
-) -> Reply {
-    let (mut renewed, mut pauses) = (false, 0);
-    loop {
-        let token = client.credentials.token().await?;
-        let response = once(url, method, token.as_deref(), headers, body).await;
-        let Some(response) = response else {
-            client.doubt();
-            let detail = format!("the server cannot be reached: no answer from {url}");
-            return Err(Error::new(Code::Unavailable, detail));
+impl Server {
+    /// Sends `request` to the server.
+    ///
+    /// A request whose token is refused is sent once more with another one, if there is one; one that the server has no
+    /// room for, when the server says.
+    pub(crate) async fn send(&self, request: &Request) -> Reply {
+        let method = match request.method {
+            Method::Get => "GET",
+            Method::Post => "POST",
         };
-        client.reached();
-        if refuses_token(&response) {
-            let another = client.credentials.refused(&token);
-            if another && !mem::replace(&mut renewed, true) {
-                continue;
+        let url = format!("{}{}", self.origin, request.target);
+        self.exchange(&url, method, &request.headers, request.body.as_deref()).await
+    }
+
+    /// The same with JSON by `POST`, of what may be asked twice.
+    pub(crate) async fn post(&self, target: &str, body: &str) -> Reply {
+        let headers = [("Content-Type", "application/json".to_owned())];
+        self.exchange(&format!("{}{target}", self.origin), "POST", &headers, Some(body)).await
+    }
+
+    /// Why no socket can be opened.
+    pub(crate) async fn look_for_sockets(&self) -> Error {
+        let url = format!("{}/v1/listen", self.origin);
+        socket_failure(self.exchange(&url, "GET", &[], None).await)
+    }
+
+    async fn exchange(
+        &self,
+        url: &str,
+        method: &str,
+        headers: &[(&str, String)],
+        body: Option<&str>,
+    ) -> Reply {
+        // Keeps the client as long as the request.
+        let Some(client) = self.hub.upgrade() else { return Err(closed()) };
+        let (mut renewed, mut pauses) = (false, 0);
+        loop {
+            let token = self.credentials.token().await?;
+            let response = once(url, method, token.as_deref(), headers, body).await;
+            let Some(response) = response else {
+                client.doubt();
+                let detail = format!("the server cannot be reached: no answer from {url}");
+                return Err(Error::new(Code::Unavailable, detail));
+            };
+            client.reached();
+            if refuses_token(&response) {
+                let another = self.credentials.refused(&token);
+                if another && !mem::replace(&mut renewed, true) {
+                    continue;
+                }
+                return Ok(response);
             }
-            return Ok(response);
-        }
-        if response.status < 500 {
-            client.credentials.accepted(&token);
-        }
-        let Some(after_ms) = pause_ms(&response, pauses, random()) else {
-            return Ok(response);
-        };
-        pauses += 1;
-        client.pause(after_ms, error_of(&response));
-        sleep(after_ms).await;
-        client.go_on();
-        if client.is_closed() {
-            return Ok(response);
+            if response.status < 500 {
+                self.credentials.accepted(&token);
+            }
+            let Some(after_ms) = pause_ms(&response, pauses, random()) else {
+                return Ok(response);
+            };
+            pauses += 1;
+            client.pause(after_ms, error_of(&response));
+            sleep(after_ms).await;
+            client.go_on();
+            if client.is_closed() {
+                return Ok(response);
+            }
         }
     }
 }

@@ -1,21 +1,22 @@
 //! One document that is listened to or written to: the shell around its [`Replica`].
 
-use crate::api::client::Inner;
-use crate::api::snapshot::DocumentSnapshot;
 use crate::core::change::Change;
 use crate::core::event::{ConnectionState, Effect, Event};
-use crate::core::http::{read_answer, read_request, socket_target};
+use crate::core::http::{Read, read_answer, read_request, socket_target};
 use crate::core::identity::Token;
 use crate::core::query_event::{Patience, QueryEvent};
 use crate::core::replica::Replica;
-use crate::shell::audience::Audience;
+use crate::core::view::Visible;
+use crate::shell::audience::{Audience, Snapshot};
 use crate::shell::callbacks::{Callbacks, Subscription};
-use crate::shell::fetch;
+use crate::shell::fetch::Server;
+use crate::shell::hub::Hub;
+use crate::shell::live_queries::LiveQueries;
 use crate::shell::platform::{Alarm, now, random, spawn};
 use crate::shell::port::{Heard, Port};
 use crate::shell::slot::Slot;
 use crate::shell::work::{Effects, Soon};
-use blaze_schema::error::{Code, Error};
+use blaze_schema::Error;
 use blaze_schema::message::{PING, ServerMessage};
 use blaze_schema::path::DocumentPath;
 use futures_channel::oneshot;
@@ -28,10 +29,21 @@ type Promise<T> = oneshot::Sender<Result<T, Error>>;
 type Calls<T> = RefCell<Vec<(u64, Promise<T>)>>;
 type MessageCallback = Box<dyn Fn(&ServerMessage)>;
 
+impl Snapshot for Visible {
+    fn has_content_of(&self, other: &Self) -> bool {
+        self.data == other.data
+    }
+}
+
 /// The document. It stays registered with its client as long as somebody listens or a write is pending, and so keeps
 /// itself and the client alive.
 pub(crate) struct Live {
-    client: Rc<Inner>,
+    client: Rc<dyn Hub>,
+    server: Rc<Server>,
+    /// Its writes go by the socket of the queries.
+    queries: Rc<LiveQueries>,
+    /// Unregisters it.
+    retire: Box<dyn Fn(&Live)>,
     path: Rc<DocumentPath>,
     replica: RefCell<Replica>,
     effects: Effects<Effect>,
@@ -40,7 +52,7 @@ pub(crate) struct Live {
     slot: RefCell<Option<Slot>>,
     alarm: Alarm,
     connection: RefCell<ConnectionState>,
-    audience: Audience<DocumentSnapshot>,
+    audience: Audience<Visible>,
     listening: Cell<bool>,
     messages: Callbacks<MessageCallback>,
     telling: Soon,
@@ -48,7 +60,14 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    pub(crate) fn new(client: Rc<Inner>, path: DocumentPath) -> Rc<Self> {
+    /// `retire` is called when it is not in use any more, perhaps more than once.
+    pub(crate) fn new(
+        client: Rc<dyn Hub>,
+        server: Rc<Server>,
+        queries: Rc<LiveQueries>,
+        path: DocumentPath,
+        retire: Box<dyn Fn(&Live)>,
+    ) -> Rc<Self> {
         Rc::new_cyclic(|live: &Weak<Live>| {
             let alarm = {
                 let live = live.clone();
@@ -59,7 +78,7 @@ impl Live {
                 })
             };
             Live {
-                port: Port::new(Rc::clone(&client.credentials), {
+                port: Port::new(Rc::clone(&server), {
                     let live = live.clone();
                     Box::new(move |heard| {
                         if let Some(live) = live.upgrade() {
@@ -68,6 +87,9 @@ impl Live {
                     })
                 }),
                 client,
+                server,
+                queries,
+                retire,
                 slot: RefCell::default(),
                 replica: RefCell::new(Replica::new(path.clone())),
                 path: Rc::new(path),
@@ -108,20 +130,20 @@ impl Live {
             Effect::StopTimer => self.alarm.stop(),
             Effect::Send { id, write } => {
                 let path = Rc::clone(&self.path);
-                self.client.queries.handle(QueryEvent::Send { id, path, write });
+                self.queries.handle(QueryEvent::Send { id, path, write });
             }
             Effect::Settled { id, result } => {
                 let (path, version) = (Rc::clone(&self.path), result.as_ref().ok().copied());
-                self.client.queries.handle(QueryEvent::Settled { path, version });
+                self.queries.handle(QueryEvent::Settled { path, version });
                 answer(&self.writes, id, result);
             }
             Effect::Wait => {
                 let live = Rc::clone(self);
                 let ready = move || live.handle(Event::Ready);
-                self.client.queries.after_writes(None, Patience::UntilItIsHopeless, ready);
+                self.queries.after_writes(None, Patience::UntilItIsHopeless, ready);
             }
             Effect::Show(visible) => {
-                self.audience.show(DocumentSnapshot::of_view(Rc::clone(&self.path), visible));
+                self.audience.show(visible);
                 self.tell_soon();
             }
             Effect::Fail(error) => {
@@ -155,7 +177,7 @@ impl Live {
             }
         }
         let since = since.as_ref().map(|(version, epoch)| (*version, &**epoch));
-        let url = format!("{}{}", self.client.socket_origin, socket_target(&self.path, since));
+        let url = format!("{}{}", self.server.socket_origin, socket_target(&self.path, since));
         self.port.open(url);
     }
 
@@ -206,27 +228,25 @@ impl Live {
         let id = self.client.new_id();
         self.writes.borrow_mut().push((id, promise));
         let (path, operation) = (Rc::clone(&self.path), Rc::new(change.operation().clone()));
-        self.client.queries.handle(QueryEvent::Write { path, operation });
+        self.queries.handle(QueryEvent::Write { path, operation });
         self.handle(Event::Write { id, change });
         answer
     }
 
     /// Begins a read.
-    pub(crate) fn read(self: &Rc<Self>) -> oneshot::Receiver<Result<DocumentSnapshot, Error>> {
+    pub(crate) fn read(self: &Rc<Self>) -> oneshot::Receiver<Result<Read, Error>> {
         let (promise, answer) = oneshot::channel();
         let live = Rc::clone(self);
         let read = move || {
             spawn(async move {
-                let response = fetch::send(&live.client, &read_request(&live.path)).await;
-                let read = read_answer(&live.path, response)
-                    .map(|read| DocumentSnapshot::of_read(Rc::clone(&live.path), read));
+                let response = live.server.send(&read_request(&live.path)).await;
                 // Whoever called may have lost interest.
-                let _ = promise.send(read);
+                let _ = promise.send(read_answer(&live.path, response));
                 live.retire_if_idle();
             });
         };
         let path = Some(Rc::clone(&self.path));
-        self.client.queries.after_writes(path, Patience::UntilItFails, read);
+        self.queries.after_writes(path, Patience::UntilItFails, read);
         answer
     }
 
@@ -234,7 +254,7 @@ impl Live {
     pub(crate) fn listen(
         self: &Rc<Self>,
         metadata: bool,
-        next: Box<dyn Fn(DocumentSnapshot)>,
+        next: Box<dyn Fn(Visible)>,
         error: Box<dyn Fn(Error)>,
     ) -> Subscription {
         let entry = self.audience.add(metadata, next, error);
@@ -289,7 +309,7 @@ impl Live {
             && self.messages.is_empty()
             && self.replica.borrow().is_settled();
         if idle {
-            self.client.retire(self);
+            (self.retire)(self);
         }
     }
 }
@@ -302,9 +322,4 @@ fn answer<T>(calls: &Calls<T>, id: u64, result: Result<T, Error>) {
         // Whoever called may have lost interest.
         let _ = promise.send(result);
     }
-}
-
-/// The error of a call that the end of the client left without an answer.
-pub(crate) fn closed() -> Error {
-    Error::new(Code::Aborted, "the client is closed")
 }

@@ -1,6 +1,5 @@
 //! The queries that are listened to, and the writes: the shell around [`Queries`].
 
-use crate::api::client::Inner;
 use crate::core::document_changes::same_documents;
 use crate::core::event::ConnectionState;
 use crate::core::http::{Outgoing, write_answer};
@@ -12,8 +11,8 @@ use crate::core::query_json::asked;
 use crate::core::row::Rows;
 use crate::shell::audience::{Audience, Snapshot};
 use crate::shell::callbacks::Subscription;
-use crate::shell::credentials::Credentials;
-use crate::shell::fetch;
+use crate::shell::fetch::Server;
+use crate::shell::hub::Hub;
 use crate::shell::platform::{Alarm, now, random, spawn};
 use crate::shell::port::{Heard, Port};
 use crate::shell::work::{Effects, Soon};
@@ -36,9 +35,10 @@ type Ready = Box<dyn FnOnce()>;
 
 /// The queries of one client.
 pub(crate) struct LiveQueries {
-    client: Weak<Inner>,
+    client: Weak<dyn Hub>,
+    server: Rc<Server>,
     /// The same, as long as somebody listens: then it stays, whoever else lets go of it.
-    kept: RefCell<Option<Rc<Inner>>>,
+    kept: RefCell<Option<Rc<dyn Hub>>>,
     queries: RefCell<Queries>,
     effects: Effects<QueryEffect>,
     port: Rc<Port>,
@@ -70,7 +70,7 @@ struct Target {
 }
 
 impl LiveQueries {
-    pub(crate) fn new(client: Weak<Inner>, credentials: Rc<Credentials>) -> Rc<Self> {
+    pub(crate) fn new(client: Weak<dyn Hub>, server: Rc<Server>) -> Rc<Self> {
         Rc::new_cyclic(|live: &Weak<LiveQueries>| {
             let alarm = |timer| {
                 let live = live.clone();
@@ -85,7 +85,7 @@ impl LiveQueries {
                 kept: RefCell::default(),
                 queries: RefCell::default(),
                 effects: Effects::new(),
-                port: Port::new(credentials, {
+                port: Port::new(Rc::clone(&server), {
                     let live = live.clone();
                     Box::new(move |heard| {
                         if let Some(live) = live.upgrade() {
@@ -93,6 +93,7 @@ impl LiveQueries {
                         }
                     })
                 }),
+                server,
                 socket_alarm: alarm(QueryTimer::Socket),
                 retry_alarm: alarm(QueryTimer::Retry),
                 ping_alarm: alarm(QueryTimer::Ping),
@@ -171,8 +172,9 @@ impl LiveQueries {
         let Some(client) = self.client.upgrade() else { return };
         let (live, sent) = (Rc::clone(self), write.request());
         spawn(async move {
-            let answer = write_answer(&path, fetch::send(&client, &sent).await);
+            let answer = write_answer(&path, live.server.send(&sent).await);
             live.handle(QueryEvent::Answered { request, answer });
+            drop(client);
         });
     }
 
@@ -200,8 +202,7 @@ impl LiveQueries {
     }
 
     fn open_socket(self: &Rc<Self>) {
-        let Some(client) = self.client.upgrade() else { return };
-        let url = format!("{}/v1/listen", client.socket_origin);
+        let url = format!("{}/v1/listen", self.server.socket_origin);
         self.port.open(url);
     }
 

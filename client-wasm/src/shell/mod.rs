@@ -2,8 +2,10 @@
 
 pub(crate) mod audience;
 pub(crate) mod callbacks;
+pub(crate) mod client;
 pub(crate) mod credentials;
 pub(crate) mod fetch;
+pub(crate) mod hub;
 pub(crate) mod live;
 pub(crate) mod live_queries;
 pub(crate) mod platform;

@@ -2,8 +2,7 @@
 
 use crate::core::error::{close_error, may_pass};
 use crate::core::identity::{Shown, Token};
-use crate::shell::credentials::Credentials;
-use crate::shell::fetch;
+use crate::shell::fetch::Server;
 use crate::shell::platform::spawn;
 use crate::shell::socket::{Report, Socket};
 use blaze_schema::error::{Code, Error};
@@ -16,7 +15,7 @@ use std::rc::{Rc, Weak};
 pub(crate) struct Port {
     /// Called later, never from a call of this.
     hear: Box<dyn Fn(Heard)>,
-    credentials: Rc<Credentials>,
+    server: Rc<Server>,
     socket: RefCell<Option<Socket>>,
     /// URL of the last socket, without its query; named in errors.
     url: RefCell<String>,
@@ -42,10 +41,10 @@ pub(crate) enum Heard {
 }
 
 impl Port {
-    pub(crate) fn new(credentials: Rc<Credentials>, hear: Box<dyn Fn(Heard)>) -> Rc<Self> {
+    pub(crate) fn new(server: Rc<Server>, hear: Box<dyn Fn(Heard)>) -> Rc<Self> {
         Rc::new(Port {
             hear,
-            credentials,
+            server,
             socket: RefCell::default(),
             url: RefCell::default(),
             is_open: Cell::new(false),
@@ -62,7 +61,7 @@ impl Port {
         let port = Rc::clone(self);
         // Also where the token is at hand: what is heard is heard later.
         spawn(async move {
-            let token = port.credentials.token().await;
+            let token = port.server.credentials.token().await;
             if port.attempt.get() != attempt {
                 return;
             }
@@ -94,7 +93,7 @@ impl Port {
             }
             Report::Opened => {
                 self.is_open.set(true);
-                if let Some(token) = self.credentials.at_hand() {
+                if let Some(token) = self.server.credentials.at_hand() {
                     self.tell_token(&token);
                 }
                 Heard::Opened
@@ -106,7 +105,7 @@ impl Port {
                     let detail = format!("the socket was closed ({})", code.unwrap_or_default());
                     Heard::Closed(Some(self.unavailable(&detail)))
                 }
-                _ if self.credentials.knows_server() => {
+                _ if self.server.credentials.knows_server() => {
                     Heard::Closed(Some(self.unavailable("no socket can be opened")))
                 }
                 _ => return self.look(),
@@ -118,8 +117,8 @@ impl Port {
     fn look(self: &Rc<Self>) {
         let (port, attempt) = (Rc::clone(self), self.attempt.get());
         spawn(async move {
-            let Some(client) = port.credentials.client() else { return };
-            let error = fetch::look_for_sockets(&client).await;
+            let Some(_client) = port.server.hub.upgrade() else { return };
+            let error = port.server.look_for_sockets().await;
             if port.attempt.get() == attempt {
                 let passes = may_pass(&error);
                 let heard = if passes { Heard::Closed(Some(error)) } else { Heard::Refused(error) };
@@ -164,17 +163,17 @@ impl Port {
 
     /// The server takes the socket's token for good.
     pub(crate) fn works(&self) {
-        self.credentials.know_server();
-        if let Some(client) = self.credentials.client() {
+        self.server.credentials.know_server();
+        if let Some(client) = self.server.hub.upgrade() {
             client.reached();
         }
-        self.credentials.with(|identity| self.shown.borrow_mut().accepted(identity));
+        self.server.credentials.with(|identity| self.shown.borrow_mut().accepted(identity));
     }
 
     /// Whether the server refused the socket with this error for its token alone, and another one is to be had: then the
     /// socket is as good as lost.
     pub(crate) fn may_come_again(&self, error: &Error) -> bool {
         error.code == Code::Unauthenticated
-            && self.credentials.with(|identity| self.shown.borrow().refused(identity))
+            && self.server.credentials.with(|identity| self.shown.borrow().refused(identity))
     }
 }

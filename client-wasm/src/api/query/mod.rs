@@ -3,17 +3,16 @@
 pub(crate) mod snapshot;
 
 use crate::api::aggregate::Aggregate;
-use crate::api::client::Blaze;
 use crate::api::filter::{Filter, and, where_};
+use crate::api::listen_options::ListenOptions;
 use crate::api::query::snapshot::QuerySnapshot;
-use crate::api::reference::ListenOptions;
 use crate::api::snapshot::DocumentSnapshot;
 use crate::core::http::{aggregate_answer, query_answer};
 use crate::core::json;
 use crate::core::query_json::read;
 use crate::core::row::Rows;
 use crate::shell::callbacks::Subscription;
-use crate::shell::fetch;
+use crate::shell::client::Client;
 use crate::shell::platform::spawn;
 use blaze_schema::error::{Code, Error};
 use blaze_schema::path::{CollectionPath, DocumentPath};
@@ -30,7 +29,7 @@ pub const DOCUMENT_ID: &str = "__name__";
 /// A query. It never changes: each call returns another one. What is wrong with it is said when it is used.
 #[derive(Clone)]
 pub struct Query {
-    blaze: Blaze,
+    client: Rc<Client>,
     /// As it is sent; not checked.
     json: Map,
     /// What went wrong already.
@@ -47,17 +46,17 @@ pub enum Position {
 }
 
 impl Query {
-    pub(crate) fn of_collection(blaze: Blaze, path: &CollectionPath) -> Self {
-        Query { blaze, json: object("from", Value::from(path.as_str())), error: None }
+    pub(crate) fn of_collection(client: Rc<Client>, path: &CollectionPath) -> Self {
+        Query { client, json: object("from", Value::from(path.as_str())), error: None }
     }
 
-    pub(crate) fn of_group(blaze: Blaze, id: &str) -> Self {
-        Query { blaze, json: object("from", typed("group", Value::from(id))), error: None }
+    pub(crate) fn of_group(client: Rc<Client>, id: &str) -> Self {
+        Query { client, json: object("from", typed("group", Value::from(id))), error: None }
     }
 
     #[cfg(feature = "js")]
-    pub(crate) fn of_json(blaze: Blaze, json: Map) -> Self {
-        Query { blaze, json, error: None }
+    pub(crate) fn of_json(client: Rc<Client>, json: Map) -> Self {
+        Query { client, json, error: None }
     }
 
     /// The documents of which a field compares as it should; see [`where_`].
@@ -166,7 +165,7 @@ impl Query {
     fn asked(&self) -> Result<(Map, impl Future<Output = ()> + use<>), Error> {
         match &self.error {
             Some(error) => Err(error.clone()),
-            None => Ok((self.json.clone(), self.blaze.inner.barrier()?)),
+            None => Ok((self.json.clone(), self.client.barrier()?)),
         }
     }
 
@@ -187,7 +186,6 @@ impl Query {
     }
 
     async fn read(&self, mut asked: Map) -> Result<Rows, Error> {
-        let client = &self.blaze.inner;
         let understood = self.understood();
         let from = understood.as_ref().map(|query| &query.from);
         let limit = asked.get("limit").and_then(Value::as_u64);
@@ -195,7 +193,7 @@ impl Query {
         let mut rows = Vec::new();
         loop {
             let body = json::print_object(&asked);
-            let answer = fetch::post(client, "/v1/query", &body).await;
+            let answer = self.client.server.post("/v1/query", &body).await;
             let page = query_answer(from, answer)?;
             rows.extend(page.rows);
             match page.next {
@@ -263,14 +261,14 @@ impl Query {
         aggregates: Value,
     ) -> impl Future<Output = Result<Map, Error>> + use<> {
         let begun = self.asked();
-        let client = Rc::clone(&self.blaze.inner);
+        let client = Rc::clone(&self.client);
         async move {
             let (query, barrier) = begun?;
             let mut asked = object("query", Value::Object(query));
             asked.insert("aggregates".to_owned(), aggregates.clone());
             let body = json::print_object(&asked);
             barrier.await;
-            aggregate_answer(&aggregates, fetch::post(&client, "/v1/aggregate", &body).await)
+            aggregate_answer(&aggregates, client.server.post("/v1/aggregate", &body).await)
         }
     }
 
@@ -293,7 +291,7 @@ impl Query {
         error: impl Fn(Error) + 'static,
     ) -> Subscription {
         let metadata = options.include_metadata_changes;
-        let live = self.blaze.inner.live_queries();
+        let live = self.client.live_queries();
         if let (Ok(live), None, Some(query)) = (live, &self.error, self.understood()) {
             let told = RefCell::new(None);
             let asked = self.clone();
@@ -362,7 +360,7 @@ impl From<&DocumentSnapshot> for Position {
 /// The same query of the same database.
 impl PartialEq for Query {
     fn eq(&self, other: &Self) -> bool {
-        Rc::ptr_eq(&self.blaze.inner, &other.blaze.inner)
+        Rc::ptr_eq(&self.client, &other.client)
             && self.json == other.json
             && self.error == other.error
     }
