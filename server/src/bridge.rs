@@ -17,7 +17,6 @@ extern "C" {
 
     /// Makes the instruction that the entry carries out before it passes `result` on: see `server/shim.js`.
     #[wasm_bindgen(catch, js_name = afterIndex)]
-    #[expect(clippy::too_many_arguments, reason = "an object literal of JavaScript")]
     pub(crate) fn after_index(
         result: &JsValue,
         version: f64,
