@@ -159,7 +159,10 @@ fn without_fsync(file: &Path) -> RusqliteStore {
 
 /// Effects but for those that depend on what an object remembers of its index.
 fn without_outbox(mut effects: Vec<Effect>) -> Vec<Effect> {
-    effects.retain(|effect| !matches!(effect, Effect::SetAlarm(_) | Effect::Index { .. }));
+    let is_outbox = |effect: &Effect| {
+        matches!(effect, Effect::SetAlarm(_) | Effect::Index { .. } | Effect::Await { .. })
+    };
+    effects.retain(|effect| !is_outbox(effect));
     effects
 }
 
