@@ -245,7 +245,7 @@ function durableObject(name) {
       }
       return this.#object;
     }
-    /** Whether what is in memory is of this instance of wasm. */
+    /** True if the object in memory is of this instance of wasm. */
     isCurrent() {
       return this.#instanceId === initState.instanceId && !initState.criticalError;
     }

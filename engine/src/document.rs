@@ -4,7 +4,7 @@
 //! [`Store::put_all`]), then it returns effects. A refused step has changed nothing. The object's memory is only a
 //! cache of its row, so it may be lost between any two steps.
 //!
-//! What a step changed has to reach the document's indexes. The row itself is the outbox: an alarm that is set with the
+//! A step's change has to reach the document's indexes. The row itself is the outbox: an alarm that is set with the
 //! change sends it again unless the indexes are known to have it. Nobody is shown a state before they have it, neither by
 //! an answer nor by a frame ([`outbox`]): a query that starts after that finds this state or a later one.
 
@@ -120,8 +120,8 @@ pub enum Effect {
     /// Ring at this time, instead of at any other. Part of the step's commit.
     SetAlarm(Timestamp),
     /// Tell the document's indexes, and then [`Event::Indexed`]. What the same step answers, sends and broadcasts after
-    /// this waits until they have confirmed it. If they do not, the answer is [`unindexed`], and the sockets that it was for are
-    /// closed with the code of `unavailable`: they resume. What a socket is sent keeps its order meanwhile.
+    /// this waits until they have confirmed it. If they do not, the answer is [`unindexed`], and the sockets that it was
+    /// for are closed with the code of `unavailable`: they resume. What a socket is sent keeps its order meanwhile.
     Index {
         /// The version of the row.
         version: u64,

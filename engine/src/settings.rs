@@ -13,7 +13,7 @@ pub struct Settings {
     pub issuers: Issuers,
     /// Accounts; `None` turns them off.
     pub accounts: Option<Accounts>,
-    /// How often somebody may ask.
+    /// The rates of requests.
     pub rates: Rates,
 }
 

@@ -8,10 +8,10 @@ use std::collections::BTreeSet;
 /// The role that no rule stops.
 pub const ADMIN: &str = "admin";
 
-/// Somebody who is known. Nobody in particular (anonymous) is an `Option` that is `None`.
+/// A known caller. An anonymous one is an `Option` that is `None`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Auth {
-    /// Who: the token's `sub`, or `key:` and the API key's id. Rules see it as `request.auth.uid`.
+    /// The name: the token's `sub`, or `key:` and the API key's id. Rules see it as `request.auth.uid`.
     pub uid: String,
     /// The token's claims: `request.auth.token`.
     pub token: Map,
@@ -23,7 +23,7 @@ pub struct Auth {
 }
 
 impl Auth {
-    /// Whether rules do not apply to it.
+    /// Returns true if rules do not apply to the caller.
     pub fn is_admin(&self) -> bool {
         self.roles.contains(ADMIN)
     }

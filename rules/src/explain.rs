@@ -171,7 +171,7 @@ impl Source {
 struct Frame<'a> {
     function: usize,
     arguments: &'a [Node],
-    /// Where the frame of the caller begins.
+    /// The place at which the frame of the caller begins.
     base: usize,
 }
 

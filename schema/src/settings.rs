@@ -143,7 +143,7 @@ impl<'a> Setting<'a> {
         &self.value
     }
 
-    /// Where the value is, such as `access.json: issuers[0].jwks`.
+    /// The place of the value, such as `access.json: issuers[0].jwks`.
     pub fn place(&self) -> &str {
         &self.place
     }

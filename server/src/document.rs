@@ -230,7 +230,8 @@ impl Document {
         self.after_index(&path, &answer.into(), done, None)
     }
 
-    /// Sends what waited for the indexes: `frames` to `socket`, and `broadcast`, a text of so many `bytes`, to `sockets`. If they were not `told`, the sockets are
+    /// Sends the frames that waited for the indexes: `frames` to `socket`, and `broadcast`, a text of so many `bytes`, to
+    /// `sockets`. If the indexes were not `told`, the sockets are
     /// closed instead.
     pub fn release(
         &self,

@@ -396,7 +396,7 @@ impl Run {
         answered
     }
 
-    /// Somebody reads the document. What they are shown is in every query.
+    /// Reads the document. The state that is shown is in every query.
     fn read(&mut self) {
         let counts = std::mem::replace(&mut self.counts, false);
         let answers = self.answers.len();
@@ -406,7 +406,7 @@ impl Run {
         self.counts = counts;
     }
 
-    /// Who was answered is told of the state by every query.
+    /// Asserts that every query has the state that was answered.
     fn check_promise(&mut self, given: Result<Option<Answer>, Died>) {
         let Ok(Some(
             Answer::Written { version, .. }

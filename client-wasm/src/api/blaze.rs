@@ -11,10 +11,10 @@ use blaze_schema::path::{CollectionPath, DocumentPath};
 use std::fmt;
 use std::rc::Rc;
 
-/// How to connect.
+/// Options of a connection.
 #[derive(Clone, Debug, Default)]
 pub struct ConnectOptions {
-    /// Who asks.
+    /// The source of the client's tokens.
     pub token: TokenSource,
 }
 

@@ -1,4 +1,4 @@
-//! What happens to a [`Replica`](crate::core::replica::Replica), and what it asks to be done about it.
+//! The events of a [`Replica`](crate::core::replica::Replica), and the effects that it asks for.
 
 use crate::core::change::Change;
 use crate::core::http::Outgoing;

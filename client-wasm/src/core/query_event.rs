@@ -1,4 +1,4 @@
-//! What happens to [`Queries`](crate::core::queries::Queries), and what they ask to be done about it.
+//! The events of [`Queries`](crate::core::queries::Queries), and the effects that they ask for.
 
 use crate::core::event::ConnectionState;
 use crate::core::http::{Answer, Outgoing};

@@ -44,17 +44,17 @@ pub struct Targets {
 #[derive(Debug)]
 struct Target {
     number: u64,
-    /// What the server is asked for: JSON.
+    /// The query for the server: JSON.
     asked: String,
     view: QueryView,
-    /// Where to go on from.
+    /// The server's token to resume from.
     resume: Option<String>,
     /// The first frames of a result whose last one is not here yet.
     parts: Option<Changes>,
     stage: Stage,
     /// The last write that was made before it.
     after: u64,
-    /// How often in a row the server refused it for the moment.
+    /// The pauses after refusals in a row that may pass.
     backoff: Backoff,
     /// True if that is so now.
     delayed: bool,
@@ -66,7 +66,7 @@ enum Stage {
     Unlisted,
     /// The server refused it for the moment; the timer [`QueryTimer::Retry`] runs.
     Delayed,
-    /// It was told.
+    /// The server was told of it.
     Listed,
     /// And answered.
     Live,

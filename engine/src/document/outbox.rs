@@ -14,7 +14,7 @@ use blaze_schema::limits::OUTBOX_MICROS;
 use blaze_schema::timestamp::Timestamp;
 use blaze_store::Store;
 
-/// What memory knows of that.
+/// The state of that, as far as memory knows it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Outbox {
     /// The version that the indexes have.

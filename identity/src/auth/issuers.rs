@@ -46,25 +46,25 @@ pub struct Issuers(Vec<Issuer>);
 /// One issuer.
 #[derive(Clone, Debug)]
 pub(super) struct Issuer {
-    /// What `iss` has to be, exactly.
+    /// The exact `iss` of its tokens.
     pub(super) issuer: String,
     /// One of them has to be in `aud`.
     pub(super) audience: Vec<String>,
     /// The claim with the roles: its name, or names with dots between, from the outside in.
     pub(super) roles: String,
-    /// Whether its tokens may grant the role `admin`. Unless the configuration says so, that role is taken away from
+    /// True if its tokens may grant the role `admin`. Unless the configuration says so, that role is taken away from
     /// what a token says: rules do not apply to it, and whoever runs an issuer could give it to themselves.
     pub(super) admins: bool,
     /// Its keys.
     pub(super) keys: Keys,
 }
 
-/// Where an issuer's keys come from.
+/// The source of an issuer's keys.
 #[derive(Clone, Debug)]
 pub(super) enum Keys {
     /// A key set that it publishes.
     Jwks {
-        /// Where. Blaze's own is nowhere: the access object keeps it.
+        /// The set's URL. Blaze's own set has none: the access object keeps it.
         url: Option<String>,
         /// The algorithms that are taken from it.
         algorithms: BTreeSet<Algorithm>,

@@ -1,4 +1,4 @@
-//! Who asks: what a bearer token or an API key says, once it is found to be true.
+//! The caller: what a bearer token or an API key says, once it is found to be true.
 //!
 //! In scope: the issuers that are trusted ([`issuers`]) and their keys ([`jwks`]), what a credential says
 //! ([`identities`]), API keys ([`api_key`]), Blaze's own tokens ([`signer`]). Out of scope: what somebody may do

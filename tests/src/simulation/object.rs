@@ -30,7 +30,7 @@ pub(super) struct Object {
     pub(super) clock: i64,
     /// How often it has started.
     pub(super) starts: u64,
-    /// How often its memory was lost.
+    /// Number of losses of its memory.
     starts_known: u64,
     /// Whether anything has happened since its memory was lost.
     pub(super) is_awake: bool,
@@ -38,7 +38,7 @@ pub(super) struct Object {
     pub(super) alarm: Option<(u64, i64)>,
     /// The alarm that it is being told of.
     pub(super) ringing: Option<u64>,
-    /// What its sockets are sent when the indexes have the states that it tells of, in order.
+    /// Frames for its sockets that wait until the indexes have the states that they tell of, in order.
     pub(super) line: VecDeque<InLine>,
     /// The newest version that the indexes have confirmed since it started.
     pub(super) indexed: u64,

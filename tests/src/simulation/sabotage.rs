@@ -19,9 +19,9 @@ pub enum Sabotage {
     NoAlarm,
     /// What is repeated after it was done is answered without a look at the indexes.
     TrustRepetitions,
-    /// What is read is answered without a look at the indexes.
+    /// Reads are answered without a look at the indexes.
     ReadAhead,
-    /// What changed is broadcast before the indexes have it.
+    /// Changes are broadcast before the indexes have them.
     BroadcastAhead,
     /// An index takes whatever comes, be it older than what it has.
     ApplyOlder,

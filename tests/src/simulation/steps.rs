@@ -50,19 +50,19 @@ pub(super) enum Held {
 /// Frames that sockets are sent when the indexes know, and not before those that are in line before them.
 pub(super) struct InLine {
     telling: u64,
-    /// Whether the indexes know; `None` as long as that is not known.
+    /// True if the indexes know; `None` as long as that is not known.
     told: Option<bool>,
     /// Each for some sockets.
     frames: Vec<(Vec<u64>, String)>,
     promise: Option<Promise>,
 }
 
-/// What whoever is shown a state may count on: every query from then on knows this version, or a later one.
+/// The promise to whoever is shown a state: every query from then on knows this version, or a later one.
 #[derive(Clone)]
 pub(super) struct Promise {
     pub(super) epoch: String,
     pub(super) version: u64,
-    /// Whether a write is answered; others are looked after now and then.
+    /// True if a write is answered; other promises are checked now and then.
     is_write: bool,
 }
 
@@ -213,7 +213,7 @@ impl World {
         ended
     }
 
-    /// What whoever is shown what these effects tell may count on.
+    /// Returns the promise to whoever is shown the state that these effects tell of.
     fn promise(&self, object: usize, effects: &[Effect]) -> Option<Promise> {
         let shown = effects.iter().filter_map(|effect| match effect {
             Effect::Answer(
