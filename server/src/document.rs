@@ -218,14 +218,14 @@ impl Document {
             Who::Refresh(issuer) => return bridge::refresh(&issuer),
             Who::Refused(error) => return Ok(self.in_parts(error.into()).into()),
         };
-        let done = match commit_request::event(&request, part, is_part) {
+        let mut done = match commit_request::event(&request, part, is_part) {
             Ok(event) => self.handle(&path, event, Asking::by(auth, &lookups, None)?)?,
             Err(error) => Done { answer: Some(Answer::Refused(error)), ..Done::default() },
         };
         if let Some(paths) = done.lookup {
             return bridge::lookup(&paths);
         }
-        let answer = done.answer.clone().unwrap_or_else(unanswered);
+        let answer = done.answer.take().unwrap_or_else(unanswered);
         let answer = self.in_parts(Reply::of(answer, &path, &request));
         self.after_index(&path, &answer.into(), done, None)
     }
@@ -393,14 +393,14 @@ impl Document {
             Some(body) => document_request::event(&request, body),
             None => Err(too_large()),
         };
-        let done = match event {
+        let mut done = match event {
             Ok(event) => self.handle(&path, event, asking)?,
             Err(error) => Done { answer: Some(Answer::Refused(error)), ..Done::default() },
         };
         if let Some(paths) = done.lookup {
             return bridge::lookup(&paths);
         }
-        let answer = done.answer.clone().unwrap_or_else(unanswered);
+        let answer = done.answer.take().unwrap_or_else(unanswered);
         let response = self.respond(incoming, Reply::of(answer, &path, &request))?;
         self.after_index(&path, &response.into(), done, None)
     }
