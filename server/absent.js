@@ -1,36 +1,24 @@
 // Objects that were never written. workerd makes a file for every object that is addressed, and keeps it for ever. So
-// a request to an object without a file is answered without the object, by the same code over no rows. Only a request
-// that writes a row or opens a socket makes the object. On Cloudflare there is no binding FILES: an object without
-// rows leaves nothing there.
+// there an object without a file is not addressed: what is asked of it is asked of the same code over no rows. Only what
+// writes a row or opens a socket makes the object. On Cloudflare there is no binding FILES: an object without rows leaves
+// nothing there.
+import { env } from "cloudflare:workers";
 
 /** The greatest number of names remembered for each class. */
 const KNOWN = 50_000;
 
-/** By binding: the class, named like the folder of its files, and the names of objects known to have a file. */
-const CLASSES = {
-  DOCUMENT: { name: "Document", known: new Set() },
-  INDEX: { name: "Index", known: new Set() },
-  ACCOUNT: { name: "Account", known: new Set() },
-};
+/** By class: the names of objects that are known to have a file, of the classes whose files matter. */
+const known = { Document: new Set(), Index: new Set(), Account: new Set() };
 
-/** True if an object may be asked without a check for its file. */
-export function isKnown(env, binding, name) {
-  return env.FILES === undefined || CLASSES[binding].known.has(name);
+/** False if an object may be asked; else a promise that is true if it was never addressed. */
+export function isAbsent(cls, name) {
+  if (env.FILES === undefined || (known[cls]?.has(name) ?? true)) return false;
+  const id = env[cls.toUpperCase()].idFromName(name).toString();
+  return env.FILES.fetch(`http://files/${cls}/${id}.sqlite`, { method: "HEAD" }).then(({ status }) => status === 404);
 }
 
 /** Notes that an object has a file, or will have one. */
-export function note(binding, name) {
-  const { known } = CLASSES[binding];
-  if (known.size >= KNOWN) known.clear();
-  known.add(name);
+export function note(cls, name) {
+  if (known[cls].size >= KNOWN) known[cls].clear();
+  known[cls].add(name);
 }
-
-/** Checks for an object's file: true if the object was ever addressed. */
-export async function hasFile(env, binding, name) {
-  const id = env[binding].idFromName(name).toString();
-  const { status } = await env.FILES.fetch(`http://files/${CLASSES[binding].name}/${id}.sqlite`, { method: "HEAD" });
-  return status !== 404;
-}
-
-/** The wasm class of a binding's objects. */
-export const classOf = (binding) => CLASSES[binding].name;

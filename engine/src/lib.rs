@@ -18,12 +18,14 @@
 )]
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, clippy::string_slice))]
 
+pub mod actor;
 pub mod document;
 pub mod guard;
 pub mod http;
 pub mod idempotency;
 pub mod index;
 pub mod listener;
+pub mod node;
 pub mod rate;
 pub mod record;
 pub mod settings;

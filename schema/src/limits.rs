@@ -286,3 +286,31 @@ pub const SIGN_IN_MICROS: i64 = 10 * 60 * 1_000_000;
 pub const ACCOUNT_REQUEST_BYTES: usize = 16 * 1_024;
 /// Bytes of a request's URL. A path of [`PATH_BYTES`] has three times as many when each is percent-encoded.
 pub const REQUEST_URL_BYTES: usize = 32 * 1_024;
+/// How old a process's copy of rules and keys may be, in microseconds: 10 seconds.
+pub const SNAPSHOT_MICROS: i64 = 10 * 1_000_000;
+/// How old it may be while the access object cannot be asked, in microseconds: a minute.
+pub const SNAPSHOT_GRACE_MICROS: i64 = 60 * 1_000_000;
+/// A process asks for the keys of an issuer no more often than this, in microseconds: a second. Anybody can make up keys.
+pub const KEYS_PAUSE_MICROS: i64 = 1_000_000;
+/// Others wait for such a call for so long, in microseconds: two seconds. The platform may have ended the request that made it.
+pub const KEYS_JOIN_MICROS: i64 = 2 * 1_000_000;
+/// And look so often whether it was answered, in microseconds.
+pub const KEYS_POLL_MICROS: i64 = 20_000;
+/// Rounds in which one decision may ask for more facts.
+pub const ROUNDS: u32 = 16;
+/// A request that waits for facts longer than this was abandoned by its sender, in microseconds: two minutes.
+pub const TASK_MICROS: i64 = 2 * 60 * 1_000_000;
+/// An answer waits no longer for the document's indexes, in microseconds: 10 seconds. The alarm goes on.
+pub const INDEX_WAIT_MICROS: i64 = 10 * 1_000_000;
+/// Pauses before an index that failed is told again, in microseconds.
+pub const TELL_PAUSES: [i64; 4] = [20_000, 100_000, 500_000, 2_000_000];
+/// Time for a document's socket to authenticate, in microseconds: two seconds.
+pub const LATE_MICROS: i64 = 2 * 1_000_000;
+/// Interval at which a socket of `/v1/listen` notices that a token ended or rules changed, in microseconds: 5 seconds.
+pub const TICK_MICROS: i64 = 5 * 1_000_000;
+/// Time for an issuer to send its keys, in milliseconds.
+pub const JWKS_MS: u32 = 5_000;
+/// Time for a provider of identities to answer, in milliseconds.
+pub const PROVIDER_MS: u32 = 10_000;
+/// Answers of providers that a process keeps: a provider has two, and there are [`PROVIDERS`].
+pub const KEPT_ANSWERS: usize = 2 * PROVIDERS;

@@ -1,6 +1,6 @@
 //! The engine's store over the Durable Object's SQLite.
 
-use crate::bridge::{self, Cursor, Sql};
+use crate::platform::{self, Cursor, Sql};
 use blaze_store::sql::{self, Reads};
 use blaze_store::{Change, Range, Row, Store, StoreError, number};
 use js_sys::{Array, Float64Array, Uint8Array};
@@ -72,6 +72,12 @@ impl SqliteStore {
         self.was_written
     }
 
+    /// Forgets what is known of the tables, which are removed.
+    pub(crate) fn forget(&mut self) {
+        self.has_table.set(false);
+        self.has_records.set(false);
+    }
+
     /// Takes the rows read and written since the last call, if they are counted.
     pub(crate) fn take_counts(&self) -> Option<(f64, f64)> {
         if !self.is_counting {
@@ -89,7 +95,7 @@ impl SqliteStore {
 
     /// Runs a statement to its end; returns its rows.
     fn run(&self, query: &'static str, bindings: &Array) -> Result<Array, StoreError> {
-        let cursor = self.sql.exec(&bridge::constant(query), bindings).map_err(failed)?;
+        let cursor = self.sql.exec(&platform::constant(query), bindings).map_err(failed)?;
         let rows = cursor.raw().and_then(|raw| raw.to_array()).map_err(failed)?;
         self.count(&cursor);
         Ok(rows)
@@ -138,8 +144,8 @@ impl SqliteStore {
 
     /// Reads the value that a statement has for a key.
     fn value_of(&self, statement: &'static str, key: &[u8]) -> Result<JsValue, StoreError> {
-        let statement = bridge::constant(statement);
-        bridge::value_of_key(&self.sql, &statement, self.counts(), key).map_err(failed)
+        let statement = platform::constant(statement);
+        platform::value_of_key(&self.sql, &statement, self.counts(), key).map_err(failed)
     }
 
     fn value_of_range(
@@ -148,9 +154,9 @@ impl SqliteStore {
         range: &Range,
         limit: f64,
     ) -> Result<JsValue, StoreError> {
-        let statement = bridge::constant(statement);
+        let statement = platform::constant(statement);
         let (start, end) = (&range.start, &range.end);
-        bridge::value_of_range(&self.sql, &statement, self.counts(), start, end, limit)
+        platform::value_of_range(&self.sql, &statement, self.counts(), start, end, limit)
             .map_err(failed)
     }
 
@@ -225,8 +231,8 @@ impl Store for SqliteStore {
         if !self.has_records()? {
             return Ok(0);
         }
-        let statement = bridge::constant(sql::LAST_RECORD);
-        let last = bridge::value_of_all(&self.sql, &statement, self.counts()).map_err(failed)?;
+        let statement = platform::constant(sql::LAST_RECORD);
+        let last = platform::value_of_all(&self.sql, &statement, self.counts()).map_err(failed)?;
         // Numbers are given in turn: no double is too small for them.
         Ok(last.as_f64().map_or(0, |last| last as u64))
     }
@@ -269,13 +275,13 @@ impl SqliteStore {
         }
         let statements =
             [sql::PUT_ONE, sql::DELETE, sql::MOVE, sql::PUT_RECORD, sql::DELETE_RECORD];
-        let statements: Array = statements.into_iter().map(bridge::constant).collect();
-        bridge::run_all(&self.storage, &statements, &packed, self.counts()).map_err(failed)
+        let statements: Array = statements.into_iter().map(platform::constant).collect();
+        platform::run_all(&self.storage, &statements, &packed, self.counts()).map_err(failed)
     }
 }
 
 fn failed(thrown: JsValue) -> StoreError {
-    StoreError(bridge::message(&thrown))
+    StoreError(platform::message(&thrown))
 }
 
 fn bytes(value: &JsValue) -> Option<Vec<u8>> {

@@ -1,4 +1,4 @@
-//! `server/openapi.json` is what the code's types and routes say. `BLAZE_BLESS=1 cargo test -p blaze-tests --test
+//! `engine/src/http/openapi.json` is what the code's types and routes say. `BLAZE_BLESS=1 cargo test -p blaze-tests --test
 //! openapi` writes it anew.
 //!
 //! What is read by hand is described by hand: so whatever the code takes, the description must take; and what the code
@@ -34,7 +34,7 @@ use std::{env, fs};
 
 #[test]
 fn the_served_description_is_the_codes() {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../server/openapi.json");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../engine/src/http/openapi.json");
     let mut expected = serde_json::to_string_pretty(&openapi::document()).unwrap();
     expected.push('\n');
     if env::var_os("BLAZE_BLESS").is_some() {

@@ -4,6 +4,7 @@ use super::Request;
 use super::document_request::is_upgrade;
 use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::SUBPROTOCOL_BYTES;
+use blaze_schema::message::SUBPROTOCOL;
 
 /// Reads the token or API key of a request: from `Authorization: Bearer …` (RFC 6750 section 2.1), or, for a
 /// WebSocket, from the subprotocol `bearer.…`, because a browser can set no header there. The URL is never read for
@@ -25,6 +26,14 @@ pub fn credential(request: &Request<'_>) -> Result<Option<String>, Error> {
     }
     let token = offered.split(',').find_map(|name| name.trim().strip_prefix("bearer."));
     Ok(token.map(str::to_owned))
+}
+
+/// Returns the subprotocol that a socket speaks; empty for none.
+pub fn protocol_of(request: &Request<'_>) -> &'static str {
+    let offered = request.headers.get("sec-websocket-protocol").unwrap_or_default();
+    let speaks = offered.len() <= SUBPROTOCOL_BYTES
+        && offered.split(',').any(|name| name.trim() == SUBPROTOCOL);
+    if speaks { SUBPROTOCOL } else { "" }
 }
 
 /// Reads the token of an `Authorization` header.

@@ -13,6 +13,7 @@ pub mod credential;
 pub mod document_request;
 pub mod group_request;
 pub mod home;
+pub mod incoming;
 #[cfg(feature = "openapi")]
 pub mod openapi;
 pub mod parameters;
@@ -37,6 +38,11 @@ pub struct Request<'a> {
 pub trait Headers {
     /// The header's value, several joined by `, `; the name is in lower case.
     fn get(&self, name: &str) -> Option<String>;
+
+    /// The network address of the connection; empty if it is not known.
+    fn address(&self) -> String {
+        String::new()
+    }
 }
 
 /// Returns the value of `name` in a URL's query, decoded as a form's.

@@ -63,6 +63,21 @@ pub fn of_file(path: &str) -> Headers {
     if path.starts_with(CLIENT_FOLDER) { CLIENT } else { PAGE }
 }
 
+/// Returns the media type of the file at `path`; `None` for a kind that is not served.
+pub fn media_type(path: &str) -> Option<&'static str> {
+    let (_, extension) = path.rsplit_once('.')?;
+    Some(match extension {
+        "css" => "text/css; charset=utf-8",
+        "html" => "text/html; charset=utf-8",
+        "js" => "text/javascript; charset=utf-8",
+        "json" => "application/json",
+        "md" | "ts" => "text/plain; charset=utf-8",
+        "svg" => "image/svg+xml",
+        "wasm" => "application/wasm",
+        _ => return None,
+    })
+}
+
 /// True if `path` may be an address of the page at `/`, which is served where there is no such file. `accept` is the
 /// request's header. A path that ends like a file name is an address only for a client that asks for `text/html`, as
 /// browsers do for pages and not for their parts.

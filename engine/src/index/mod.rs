@@ -19,6 +19,7 @@ pub mod page;
 mod plan;
 pub mod registry;
 pub(crate) mod request;
+pub(crate) mod room;
 pub mod row;
 mod run;
 pub mod settings;

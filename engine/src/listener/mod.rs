@@ -12,6 +12,7 @@
 mod merge;
 mod permission;
 mod pings;
+pub(crate) mod room;
 mod writes;
 
 use crate::guard::Guard;
@@ -239,6 +240,12 @@ impl Listener {
             writes: Writes::default(),
             requests: 0,
         }
+    }
+
+    /// The sockets behind it that are open or being opened.
+    fn upstreams(&self) -> impl Iterator<Item = u64> {
+        let waits = |upstream: &u64| self.waiting.iter().any(|(waiting, _)| waiting == upstream);
+        self.upstreams.keys().copied().filter(move |upstream| !waits(upstream))
     }
 
     /// Returns the client's `uid`, as far as it is known; empty for an anonymous one.

@@ -183,8 +183,8 @@ enum Next {
     Verifying(Box<Verifying>),
 }
 
-/// The answer to a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The answer to a request. As JSON it goes from the object to the Worker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Answer {
     /// A session.
     Tokens {
@@ -213,7 +213,7 @@ pub enum Answer {
 }
 
 /// A request that nothing was done for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
     /// Why.
     pub error: Error,

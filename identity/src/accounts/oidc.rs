@@ -6,7 +6,7 @@ use crate::url::{check_secure, is_loopback};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use blaze_schema::error::{Code, Error};
-use blaze_schema::limits::PROVIDER_ANSWER_BYTES;
+use blaze_schema::limits::{JWKS_BYTES, JWKS_MS, PROVIDER_ANSWER_BYTES, PROVIDER_MS};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -28,6 +28,10 @@ pub struct Fetch {
     pub body: Option<String>,
     /// How old an answer of status 200 that is given instead may be, in seconds.
     pub max_age: u32,
+    /// Bytes of an answer at most.
+    pub limit: usize,
+    /// Milliseconds that it may take.
+    pub within_ms: u32,
 }
 
 /// What came of it: status and body, or why there is none.
@@ -36,7 +40,15 @@ pub type Fetched = Result<(u16, String), String>;
 impl Fetch {
     fn get(url: String, max_age: u32) -> Self {
         let headers = vec![("accept", "application/json".to_owned())];
-        Fetch { method: "GET", url, headers, body: None, max_age }
+        let (limit, within_ms) = (PROVIDER_ANSWER_BYTES, PROVIDER_MS);
+        Fetch { method: "GET", url, headers, body: None, max_age, limit, within_ms }
+    }
+
+    /// For the keys of an issuer whose tokens are trusted (RFC 7517 section 5).
+    pub fn issuer_keys(url: String) -> Self {
+        let accept = "application/jwk-set+json, application/json".to_owned();
+        let headers = vec![("accept", accept)];
+        Fetch { headers, limit: JWKS_BYTES, within_ms: JWKS_MS, ..Fetch::get(url, 0) }
     }
 
     /// For a provider's discovery document (Discovery, section 4).
@@ -154,7 +166,7 @@ impl Endpoints {
             None => form.push(("client_id", &provider.client_id)),
         }
         let body = Some(encode_form(&form));
-        Fetch { method: "POST", url: self.token.clone(), headers, body, max_age: 0 }
+        Fetch { method: "POST", headers, body, ..Fetch::get(self.token.clone(), 0) }
     }
 }
 

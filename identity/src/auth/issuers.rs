@@ -152,6 +152,18 @@ impl Issuers {
         })
     }
 
+    /// The names of the secrets that keys are made of.
+    pub fn secrets(&self) -> impl Iterator<Item = &str> {
+        let keys = self.0.iter().filter_map(|issuer| match &issuer.keys {
+            Keys::Configured(keys) => Some(keys),
+            Keys::Jwks { .. } => None,
+        });
+        keys.flatten().filter_map(|key| match key {
+            ConfiguredKey::Secret { name, .. } => Some(name.as_str()),
+            ConfiguredKey::Public(_) => None,
+        })
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &Issuer> {
         self.0.iter()
     }

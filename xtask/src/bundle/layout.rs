@@ -19,16 +19,8 @@ use crate::workspace::Workspace;
 /// If a file cannot be copied.
 pub(super) fn server(workspace: &Workspace, glue: &Path) -> Result<()> {
     let mut tree = Tree::of(glue)?;
-    tree.add("index.js", workspace.path("server/shim.js"));
-    for script in [
-        "absent.js",
-        "access.js",
-        "account.js",
-        "limiter.js",
-        "listener.js",
-        "remote.js",
-        "snapshot.js",
-    ] {
+    tree.add("index.js", workspace.path("server/entry.js"));
+    for script in ["absent.js", "body.js", "host.js", "platform.js"] {
         tree.add(script, workspace.path(format!("server/{script}")));
     }
     tree.add("access.json", workspace.path("access.json"));

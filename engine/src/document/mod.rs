@@ -11,6 +11,9 @@
 mod audience;
 mod change;
 mod outbox;
+pub(crate) mod room;
+mod seats;
+mod telling;
 mod write;
 
 use crate::guard::{Caller, Explained, Guard, Stop};

@@ -1,0 +1,139 @@
+//! The tasks of an actor that wait for facts.
+
+use super::{Answer, Body, Call, Effect, Facts, Object, Turn, Wait};
+use blaze_schema::limits::TASK_MICROS;
+use blaze_schema::timestamp::Timestamp;
+use std::collections::BTreeMap;
+
+/// The name of a task: one of each at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Key {
+    /// The answering of a request or a call.
+    Ticket(u64),
+    /// The handling of a socket's message.
+    Socket(u64),
+    /// Something of the object itself.
+    Own,
+}
+
+/// The tasks that wait.
+#[derive(Debug)]
+pub(crate) struct Tasks<T> {
+    waiting: BTreeMap<Key, Waiting<T>>,
+    /// The calls that were made for them.
+    calls: BTreeMap<u64, (Key, Object, Call, Timestamp)>,
+    last: u64,
+}
+
+impl<T> Default for Tasks<T> {
+    fn default() -> Self {
+        Tasks { waiting: BTreeMap::new(), calls: BTreeMap::new(), last: 0 }
+    }
+}
+
+#[derive(Debug)]
+struct Waiting<T> {
+    task: T,
+    facts: Facts,
+    /// Number of calls without an answer.
+    missing: usize,
+    until: Option<Timestamp>,
+    began: Timestamp,
+}
+
+impl<T> Tasks<T> {
+    /// Returns a number for a call or a fetch that no other one has.
+    pub(crate) fn number(&mut self) -> u64 {
+        self.last = self.last.wrapping_add(1);
+        self.last
+    }
+
+    /// Keeps a task until it has what it waits for, and asks for that.
+    pub(crate) fn wait<S>(
+        &mut self,
+        key: Key,
+        task: T,
+        facts: Facts,
+        wait: Wait,
+        turn: &mut Turn<'_, S>,
+    ) {
+        let (mut missing, mut until) = (0, None);
+        match wait {
+            Wait::Body { limit, is_gzip } => {
+                if let Key::Ticket(ticket) = key {
+                    turn.push(Effect::Read { ticket, limit, is_gzip });
+                }
+            }
+            Wait::Calls(calls) => {
+                missing = calls.len();
+                for (object, call) in calls {
+                    let number = self.number();
+                    self.calls.insert(number, (key, object.clone(), call.clone(), turn.now));
+                    turn.push(Effect::Call { number, object, call });
+                }
+            }
+            Wait::Until(time) => until = Some(time),
+        }
+        self.sweep(turn.now);
+        self.waiting.insert(key, Waiting { task, facts, missing, until, began: turn.now });
+    }
+
+    /// Drops tasks whose requests were abandoned: the shell never brings what they wait for.
+    fn sweep(&mut self, now: Timestamp) {
+        let is_old = |began: Timestamp| now.micros().saturating_sub(began.micros()) > TASK_MICROS;
+        // The oldest are looked for only if there are many.
+        if self.waiting.len() >= 64 && self.waiting.len().is_power_of_two() {
+            self.waiting.retain(|_, waiting| !is_old(waiting.began));
+            let waiting = &self.waiting;
+            self.calls.retain(|_, (key, ..)| waiting.contains_key(key));
+        }
+    }
+
+    /// Takes the answer to a call. Returns the task if it has all that it waited for.
+    ///
+    /// # Errors
+    /// The answer, if no task made the call.
+    pub(crate) fn told(
+        &mut self,
+        number: u64,
+        answer: Option<Answer>,
+    ) -> Result<Option<(Key, T, Facts)>, Option<Answer>> {
+        let Some((key, object, call, asked)) = self.calls.remove(&number) else {
+            return Err(answer);
+        };
+        let Some(waiting) = self.waiting.get_mut(&key) else { return Ok(None) };
+        waiting.facts.add(object, call, answer, asked);
+        waiting.missing = waiting.missing.saturating_sub(1);
+        Ok(if waiting.missing == 0 { self.take(key) } else { None })
+    }
+
+    /// Takes the body of a request.
+    pub(crate) fn read(&mut self, ticket: u64, body: Body) -> Option<(Key, T, Facts)> {
+        let (key, task, mut facts) = self.take(Key::Ticket(ticket))?;
+        facts.body = Some(body);
+        Some((key, task, facts))
+    }
+
+    /// Returns when the first of the tasks is due that wait for nothing but time.
+    pub(crate) fn wakes(&self) -> Option<Timestamp> {
+        self.waiting.values().filter_map(|waiting| waiting.until).min()
+    }
+
+    /// Returns a task whose time has come.
+    pub(crate) fn due(&mut self, now: Timestamp) -> Option<(Key, T, Facts)> {
+        let is_due = |waiting: &Waiting<T>| waiting.until.is_some_and(|until| until <= now);
+        let key = self.waiting.iter().find(|(_, waiting)| is_due(waiting)).map(|(key, _)| *key)?;
+        self.take(key)
+    }
+
+    /// True if a task waits under this name.
+    pub(crate) fn has(&self, key: Key) -> bool {
+        self.waiting.contains_key(&key)
+    }
+
+    /// Forgets a task.
+    pub(crate) fn take(&mut self, key: Key) -> Option<(Key, T, Facts)> {
+        let Waiting { task, facts, .. } = self.waiting.remove(&key)?;
+        Some((key, task, facts))
+    }
+}

@@ -1,0 +1,193 @@
+//! The sockets of a document, and what each keeps while its object hibernates: the attachment.
+//!
+//! An attachment's lines: `on` or `waiting`, the bytes that are unread and since when, the listener, `version epoch`, the
+//! identity as JSON, the address, and the document's path, which may have line breaks in it.
+
+use crate::actor::Effect;
+use crate::unread::Unread;
+use blaze_rules::auth::Auth;
+use blaze_schema::path::DocumentPath;
+use blaze_schema::timestamp::Timestamp;
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+
+/// A socket.
+#[derive(Debug, Default)]
+pub(super) struct Seat {
+    /// The listener that the socket is; `None` if it was not admitted yet.
+    pub(super) listener: Option<String>,
+    /// For a socket that waits, the version and epoch that the client had when it came. For one that listens to a
+    /// document that was never written, version 0 of the epoch that the document will have.
+    pub(super) since: Option<(u64, String)>,
+    pub(super) auth: Option<Rc<Auth>>,
+    /// The address that the socket comes from; empty if its messages are not counted.
+    pub(super) address: String,
+    /// For a socket that waits, the frame that it is closed with.
+    pub(super) refusal: String,
+    pub(super) unread: Unread,
+    /// The count that the attachment keeps.
+    pub(super) kept: Unread,
+    /// Messages that came while an earlier one waits for something; `None` if none does.
+    pub(super) behind: Option<VecDeque<Option<String>>>,
+}
+
+impl Seat {
+    fn attachment(&self, path: &DocumentPath) -> String {
+        let kind = if self.listener.is_some() { "on" } else { "waiting" };
+        let since = self.unread.since.map_or(0, Timestamp::micros);
+        let unread = format!("{} {since}", self.unread.bytes);
+        let listener = self.listener.as_deref().unwrap_or_default();
+        let since = self.since.as_ref();
+        let since = since.map(|(version, epoch)| format!("{version} {}", epoch.replace('\n', "")));
+        let auth = self.auth.as_deref().and_then(|auth| serde_json::to_string(auth).ok());
+        let (since, auth) = (since.unwrap_or_default(), auth.unwrap_or_default());
+        let address = self.address.replace('\n', "");
+        format!("{kind}\n{unread}\n{listener}\n{since}\n{auth}\n{address}\n{path}")
+    }
+
+    /// Reads an attachment; `None` if it cannot be read.
+    fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.splitn(7, '\n');
+        let mut part = || parts.next();
+        let (kind, unread, listener) = (part()?, part()?, part()?);
+        let (since, auth, address) = (part()?, part()?, part()?);
+        let (bytes, first) = unread.split_once(' ')?;
+        let bytes = bytes.parse().ok()?;
+        let first = Timestamp::from_micros(first.parse().ok()?);
+        let unread = Unread { bytes, since: (bytes > 0).then_some(first) };
+        let since = since
+            .split_once(' ')
+            .and_then(|(version, epoch)| Some((version.parse().ok()?, epoch.to_owned())));
+        let auth = match auth {
+            "" => None,
+            auth => Some(Rc::new(serde_json::from_str(auth).ok()?)),
+        };
+        let listener = (kind == "on").then(|| listener.to_owned());
+        let address = address.to_owned();
+        Some(Seat { listener, since, auth, address, unread, kept: unread, ..Seat::default() })
+    }
+}
+
+/// The sockets.
+#[derive(Debug, Default)]
+pub(super) struct Seats {
+    seats: BTreeMap<u64, Seat>,
+    /// The sockets that wait to be admitted, and until when.
+    late: BTreeMap<u64, Timestamp>,
+    last: u64,
+}
+
+impl Seats {
+    /// Those that there are after a loss of memory.
+    pub(super) fn woken(sockets: Vec<(u64, String)>) -> Self {
+        let last = sockets.iter().map(|(socket, _)| *socket).max().unwrap_or_default();
+        let seat = |(socket, text): (u64, String)| Some((socket, Seat::parse(&text)?));
+        Seats { seats: sockets.into_iter().filter_map(seat).collect(), late: BTreeMap::new(), last }
+    }
+
+    /// Closes a socket that waits to be admitted after this time.
+    pub(super) fn admit_until(&mut self, socket: u64, until: Timestamp) {
+        self.late.insert(socket, until);
+    }
+
+    /// Returns when the first of the sockets that wait is to be closed.
+    pub(super) fn wakes(&self) -> Option<Timestamp> {
+        self.late.values().min().copied()
+    }
+
+    /// Returns a socket that was not admitted in time.
+    pub(super) fn too_late(&mut self, now: Timestamp) -> Option<u64> {
+        let socket = *self.late.iter().find(|(_, until)| **until <= now)?.0;
+        self.late.remove(&socket);
+        Some(socket)
+    }
+
+    /// Takes a new socket; returns its number and its attachment.
+    pub(super) fn add(&mut self, mut seat: Seat, path: &DocumentPath) -> (u64, String) {
+        self.last = self.last.wrapping_add(1);
+        let attachment = seat.attachment(path);
+        seat.kept = seat.unread;
+        self.seats.insert(self.last, seat);
+        (self.last, attachment)
+    }
+
+    pub(super) fn get(&mut self, socket: u64) -> Option<&mut Seat> {
+        self.seats.get_mut(&socket)
+    }
+
+    pub(super) fn remove(&mut self, socket: u64) -> Option<Seat> {
+        self.late.remove(&socket);
+        self.seats.remove(&socket)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &Seat)> {
+        self.seats.iter().map(|(socket, seat)| (*socket, seat))
+    }
+
+    /// The sockets that listen.
+    pub(super) fn listening(&self) -> Vec<u64> {
+        let on = self.iter().filter(|(_, seat)| seat.listener.is_some());
+        on.map(|(socket, _)| socket).collect()
+    }
+
+    /// The sockets of one listener.
+    pub(super) fn of(&self, listener: &str) -> Vec<u64> {
+        let of = self.iter().filter(|(_, seat)| seat.listener.as_deref() == Some(listener));
+        of.map(|(socket, _)| socket).collect()
+    }
+
+    /// Writes a socket's attachment anew.
+    pub(super) fn attach(&mut self, socket: u64, path: &DocumentPath) -> Option<Effect> {
+        let seat = self.seats.get_mut(&socket)?;
+        if seat.listener.is_some() {
+            self.late.remove(&socket);
+        }
+        seat.kept = seat.unread;
+        Some(Effect::Attach { socket, attachment: seat.attachment(path) })
+    }
+
+    /// Lets a socket keep its count of unread bytes, unless its attachment has it.
+    pub(super) fn keep(&mut self, socket: u64, path: &DocumentPath) -> Option<Effect> {
+        let seat = self.seats.get(&socket)?;
+        if seat.kept == seat.unread { None } else { self.attach(socket, path) }
+    }
+
+    /// Notes that the peer of a socket sent something.
+    pub(super) fn heard(&mut self, socket: u64, path: &DocumentPath) -> Option<Effect> {
+        let seat = self.seats.get_mut(&socket)?;
+        seat.unread.acknowledged();
+        if seat.kept.bytes > 0 { self.attach(socket, path) } else { None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attachment_survives_with_all_that_it_says() {
+        let path = DocumentPath::parse("a/b\nc").unwrap();
+        let auth: Auth = serde_json::from_value(serde_json::json!({
+            "uid": "alice\n", "token": {"sub": "alice\n"}, "roles": ["admin"], "expires": 7,
+        }))
+        .unwrap();
+        let seat = Seat {
+            listener: Some("l".to_owned()),
+            since: Some((0, "e".to_owned())),
+            auth: Some(Rc::new(auth)),
+            address: "::1".to_owned(),
+            unread: Unread { bytes: 5, since: Some(Timestamp::from_micros(9)) },
+            ..Seat::default()
+        };
+        let mut seats = Seats::default();
+        let (socket, text) = seats.add(seat, &path);
+        let mut woken = Seats::woken(vec![(socket, text.clone()), (9, "other".to_owned())]);
+        assert_eq!(woken.iter().count(), 1);
+        assert_eq!(woken.attach(socket, &path), Some(Effect::Attach { socket, attachment: text }));
+        assert_eq!(woken.add(Seat::default(), &path).0, 10, "no number is given twice");
+        assert_eq!((woken.listening(), woken.of("l")), (vec![socket], vec![socket]));
+        assert_eq!(woken.keep(socket, &path), None);
+        assert!(woken.heard(socket, &path).is_some(), "what was kept is no more true");
+        assert_eq!(woken.heard(socket, &path), None);
+    }
+}

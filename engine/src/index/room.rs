@@ -1,0 +1,400 @@
+//! The object of an index: the index, the sockets of its live queries, and the calls without whose answers it cannot go
+//! on. A registry of indexes is such an object too.
+
+use super::joining::Call as Lack;
+use super::live::Subscription;
+use super::object::{Object as Engine, Reaction};
+use super::{Effect as Done, Event as Asked, registry};
+use crate::actor::{Answer, Call, Class, Effect, Event, Object, Turn, Waking, misdirected, silent};
+use crate::http::incoming::Incoming;
+use crate::http::query_request;
+use crate::node::config::Config;
+use crate::unread::{UNREAD_REASON, Unread};
+use blaze_schema::changes::is_part_text;
+use blaze_schema::error::{Code, Error};
+use blaze_schema::limits::ROUNDS;
+use blaze_schema::message::{ClientMessage, close_code, pong_text};
+use blaze_schema::timestamp::Timestamp;
+use blaze_store::Store;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The object.
+#[derive(Debug)]
+pub struct Room {
+    /// `None` for a registry.
+    engine: Option<Engine>,
+    sockets: BTreeMap<u64, Seat>,
+    /// The sockets of each live query, by its tag.
+    tags: BTreeMap<String, BTreeSet<u64>>,
+    is_waking: bool,
+    /// The calls that are under way, each with the turn that waits for it and its place there.
+    calls: BTreeMap<u64, (u64, usize)>,
+    pending: BTreeMap<u64, Pending>,
+    last: u64,
+}
+
+/// A socket of a live query.
+#[derive(Debug)]
+struct Seat {
+    subscription: String,
+    tag: String,
+    unread: Unread,
+    kept: Unread,
+}
+
+/// Something that is done again when objects have answered.
+#[derive(Debug)]
+struct Pending {
+    task: Task,
+    lacks: Vec<Lack>,
+    answers: Vec<Option<String>>,
+    missing: usize,
+    rounds: u32,
+}
+
+#[derive(Clone, Debug)]
+enum Task {
+    /// An event that is answered.
+    Ask(u64, Asked),
+    /// A message of another object.
+    Tell(u64, String),
+    /// The request for a socket.
+    Connect(u64, Incoming),
+    /// Nothing is done again.
+    Alarm,
+}
+
+impl Seat {
+    fn attachment(&self) -> String {
+        let since = self.unread.since.map_or(0, Timestamp::micros);
+        format!("{} {since}\n{}", self.unread.bytes, self.subscription)
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (unread, subscription) = text.split_once('\n')?;
+        let (bytes, since) = unread.split_once(' ')?;
+        let bytes = bytes.parse().ok()?;
+        let since = Timestamp::from_micros(since.parse().ok()?);
+        let unread = Unread { bytes, since: (bytes > 0).then_some(since) };
+        Some(Seat::new(subscription.to_owned(), unread))
+    }
+
+    fn new(subscription: String, unread: Unread) -> Self {
+        let tag = Subscription::tag_of(&subscription);
+        Seat { subscription, tag, unread, kept: unread }
+    }
+}
+
+impl Room {
+    /// Creates the object. Reads nothing yet.
+    ///
+    /// # Errors
+    /// `internal` for a name that no index has.
+    pub fn new(name: &str, config: &Config, waking: Waking) -> Result<Self, Error> {
+        let is_registry = registry::is_registry(name);
+        let engine = if is_registry { None } else { Some(Engine::new(name, &config.collections)?) };
+        let last = waking.sockets.iter().map(|(socket, _)| *socket).max().unwrap_or_default();
+        let mut room = Room {
+            engine,
+            sockets: BTreeMap::new(),
+            tags: BTreeMap::new(),
+            is_waking: true,
+            calls: BTreeMap::new(),
+            pending: BTreeMap::new(),
+            last,
+        };
+        for (socket, attachment) in waking.sockets {
+            if let Some(seat) = Seat::parse(&attachment) {
+                room.seat(socket, seat);
+            }
+        }
+        Ok(room)
+    }
+
+    fn seat(&mut self, socket: u64, seat: Seat) {
+        self.tags.entry(seat.tag.clone()).or_default().insert(socket);
+        self.sockets.insert(socket, seat);
+    }
+
+    pub(crate) fn handle<S: Store>(&mut self, turn: &mut Turn<'_, S>, event: Event) {
+        if std::mem::take(&mut self.is_waking) && !self.sockets.is_empty() {
+            let seats = self.tags.values().filter_map(|sockets| self.sockets.get(sockets.first()?));
+            let subscriptions = seats.map(|seat| seat.subscription.clone()).collect();
+            self.step(turn, Asked::Woken { subscriptions }, None);
+        }
+        match event {
+            Event::Call { ticket, call } => self.call(turn, ticket, call),
+            Event::Request { ticket, request } => self.run(turn, Task::Connect(ticket, request), 0),
+            Event::Told { number, answer } => self.told(turn, number, answer),
+            Event::Message { socket, text } => self.hear(turn, socket, text.as_deref()),
+            Event::Closed { socket } => self.closed(turn, socket),
+            Event::Alarm => self.run(turn, Task::Alarm, 0),
+            event => misdirected(turn, &event),
+        }
+    }
+
+    fn call<S: Store>(&mut self, turn: &mut Turn<'_, S>, ticket: u64, call: Call) {
+        let task = match call {
+            Call::Update { row } => Ok(Task::Ask(ticket, Asked::Update { row: row.into_bytes() })),
+            Call::Ask { question } => {
+                query_request::event(&question).map(|event| Task::Ask(ticket, event))
+            }
+            Call::Tell { message } if self.engine.is_none() => {
+                let answer = registry::answer(turn.store, &message);
+                return turn.answer(ticket, answer);
+            }
+            Call::Tell { message } => Ok(Task::Tell(ticket, message)),
+            call => return misdirected(turn, &Event::Call { ticket, call }),
+        };
+        match task {
+            Ok(task) => self.run(turn, task, 0),
+            Err(error) => turn.answer(ticket, error),
+        }
+    }
+
+    /// Does a task, or asks first for what it lacks.
+    fn run<S: Store>(&mut self, turn: &mut Turn<'_, S>, task: Task, rounds: u32) {
+        let lacks = match &task {
+            Task::Ask(_, event) => {
+                let before = turn.effects.len();
+                let (answer, lacks) = self.step(turn, event.clone(), None);
+                match (task, answer) {
+                    (task, _) if !lacks.is_empty() => {
+                        // The step is taken again: what it said so far stands, but for its answer.
+                        return self.wait(turn, task, lacks, rounds);
+                    }
+                    (Task::Ask(ticket, _), Some(answer)) => {
+                        let answer = Effect::Return { ticket, answer: answer.into() };
+                        turn.effects.insert(before.min(turn.effects.len()), answer);
+                    }
+                    (Task::Ask(ticket, _), None) => {
+                        let error = Error::new(Code::Internal, "the index gave no answer");
+                        turn.answer(ticket, error);
+                    }
+                    _ => {}
+                }
+                return;
+            }
+            Task::Tell(ticket, message) => self.tell(turn, *ticket, message),
+            Task::Connect(ticket, request) => self.connect(turn, *ticket, request),
+            Task::Alarm => self.step(turn, Asked::Alarm, None).1,
+        };
+        if !lacks.is_empty() {
+            self.wait(turn, task, lacks, rounds);
+        }
+    }
+
+    fn wait<S: Store>(
+        &mut self,
+        turn: &mut Turn<'_, S>,
+        task: Task,
+        lacks: Vec<Lack>,
+        rounds: u32,
+    ) {
+        if rounds >= ROUNDS {
+            return refuse(
+                turn,
+                &task,
+                Error::new(Code::Internal, "an index that asks for ever more"),
+            );
+        }
+        self.last = self.last.wrapping_add(1);
+        let waiting = self.last;
+        for (place, (name, message)) in lacks.iter().enumerate() {
+            self.last = self.last.wrapping_add(1);
+            self.calls.insert(self.last, (waiting, place));
+            let (object, call) =
+                (Object::new(Class::Index, name.as_str()), Call::Tell { message: message.clone() });
+            turn.push(Effect::Call { number: self.last, object, call });
+        }
+        let (missing, answers) = (lacks.len(), vec![None; lacks.len()]);
+        let rounds = rounds.saturating_add(1);
+        self.pending.insert(waiting, Pending { task, lacks, answers, missing, rounds });
+    }
+
+    fn told<S: Store>(&mut self, turn: &mut Turn<'_, S>, number: u64, answer: Option<Answer>) {
+        let Some((waiting, place)) = self.calls.remove(&number) else { return };
+        let Some(pending) = self.pending.get_mut(&waiting) else { return };
+        if let Some(there) = pending.answers.get_mut(place) {
+            *there = answer.and_then(|answer| answer.result.ok());
+        }
+        pending.missing = pending.missing.saturating_sub(1);
+        if pending.missing > 0 {
+            return;
+        }
+        let Some(Pending { task, lacks, answers, rounds, .. }) = self.pending.remove(&waiting)
+        else {
+            return;
+        };
+        let answers: Option<Vec<String>> = answers.into_iter().collect();
+        let Some(engine) = &mut self.engine else { return };
+        let random = (turn.random)();
+        let told = engine.told(turn.store, turn.now, random, &lacks, answers.as_deref());
+        match told {
+            Ok(effects) => {
+                self.carry_out(turn, effects, None);
+            }
+            Err(error) => return refuse(turn, &task, error),
+        }
+        match (&task, answers) {
+            (Task::Alarm, _) => {}
+            (_, Some(_)) => self.run(turn, task, rounds),
+            (_, None) => refuse(turn, &task, silent()),
+        }
+    }
+
+    fn tell<S: Store>(&mut self, turn: &mut Turn<'_, S>, ticket: u64, message: &str) -> Vec<Lack> {
+        let Some(engine) = &mut self.engine else { return Vec::new() };
+        match engine.asked(turn.store, turn.now, message) {
+            Ok((text, Reaction { effects, calls, erase })) => {
+                self.carry_out(turn, effects, None);
+                if calls.is_empty() {
+                    if erase {
+                        turn.push(Effect::Erase);
+                    }
+                    turn.answer(ticket, Ok(text));
+                }
+                calls
+            }
+            Err(error) => {
+                turn.answer(ticket, error);
+                Vec::new()
+            }
+        }
+    }
+
+    /// Opens the socket of a live query. A socket cannot be accepted twice: what the query lacks is asked for before.
+    fn connect<S: Store>(
+        &mut self,
+        turn: &mut Turn<'_, S>,
+        ticket: u64,
+        incoming: &Incoming,
+    ) -> Vec<Lack> {
+        let Some(engine) = &mut self.engine else { return Vec::new() };
+        match engine.lacks(turn.store) {
+            Ok(lacks) if lacks.is_empty() => {}
+            Ok(lacks) => return lacks,
+            Err(error) => {
+                turn.push(Effect::Reply { ticket, reply: error.into() });
+                return Vec::new();
+            }
+        }
+        let subscription = incoming.value("query").unwrap_or_default();
+        let resume = incoming.value("resume");
+        self.last = self.last.wrapping_add(1);
+        let (socket, seat) = (self.last, Seat::new(subscription.clone(), Unread::default()));
+        let attachment = seat.attachment();
+        turn.push(Effect::Accept { ticket, socket, protocol: "", attachment });
+        self.seat(socket, seat);
+        self.step(turn, Asked::Connect { subscription, resume }, Some(socket)).1
+    }
+
+    /// Answers a ping, after the frames of every change that was committed before.
+    fn hear<S: Store>(&mut self, turn: &mut Turn<'_, S>, socket: u64, text: Option<&str>) {
+        if let Some(seat) = self.sockets.get_mut(&socket) {
+            seat.unread.acknowledged();
+            if seat.kept.bytes > 0 {
+                seat.kept = seat.unread;
+                turn.push(Effect::Attach { socket, attachment: seat.attachment() });
+            }
+        }
+        if let Some(Ok(ClientMessage::Ping(number))) = text.map(ClientMessage::parse) {
+            turn.push(Effect::Send { sockets: vec![socket], text: pong_text(number) });
+        }
+    }
+
+    fn closed<S: Store>(&mut self, turn: &mut Turn<'_, S>, socket: u64) {
+        let Some(Seat { tag, .. }) = self.sockets.remove(&socket) else { return };
+        let Some(sockets) = self.tags.get_mut(&tag) else { return };
+        sockets.remove(&socket);
+        if sockets.is_empty() {
+            self.tags.remove(&tag);
+            self.step(turn, Asked::Disconnect { tag }, None);
+        }
+    }
+
+    /// Takes a step of the index, and carries its effects out. Returns its answer, and what it lacks.
+    fn step<S: Store>(
+        &mut self,
+        turn: &mut Turn<'_, S>,
+        event: Asked,
+        origin: Option<u64>,
+    ) -> (Option<Result<String, Error>>, Vec<Lack>) {
+        let Some(engine) = &mut self.engine else {
+            return (
+                Some(Err(Error::new(Code::Internal, "a registry answers no queries"))),
+                Vec::new(),
+            );
+        };
+        let random = (turn.random)();
+        let Reaction { effects, calls, .. } = engine.handle(turn.store, turn.now, random, event);
+        (self.carry_out(turn, effects, origin), calls)
+    }
+
+    /// Carries effects out; returns the answer, if there is one.
+    fn carry_out<S: Store>(
+        &mut self,
+        turn: &mut Turn<'_, S>,
+        effects: Vec<Done>,
+        origin: Option<u64>,
+    ) -> Option<Result<String, Error>> {
+        let (mut answer, mut is_continued) = (None, false);
+        for effect in effects {
+            match effect {
+                Done::Answer(given) => answer = Some(given),
+                Done::Send(text) => {
+                    let is_part = is_part_text(&text);
+                    self.send(turn, origin.into_iter().collect(), text, is_continued);
+                    is_continued = is_part;
+                }
+                Done::Publish { tag, text } => {
+                    let is_part = is_part_text(&text);
+                    let sockets = self.tags.get(&tag).into_iter().flatten().copied().collect();
+                    self.send(turn, sockets, text, is_continued);
+                    is_continued = is_part;
+                }
+                Done::SetAlarm(at) => turn.push(Effect::SetAlarm(at)),
+            }
+        }
+        answer
+    }
+
+    /// Sends a frame to sockets; closes those whose peers do not read.
+    fn send<S: Store>(
+        &mut self,
+        turn: &mut Turn<'_, S>,
+        mut sockets: Vec<u64>,
+        text: String,
+        is_continued: bool,
+    ) {
+        let mut behind = Vec::new();
+        let (now, pinged) = (turn.now, turn.pinged);
+        sockets.retain(|socket| {
+            let Some(seat) = self.sockets.get_mut(socket) else { return false };
+            let may = seat.unread.send(now, text.len(), is_continued, || pinged(*socket));
+            if !may {
+                behind.push(*socket);
+            }
+            may
+        });
+        if !sockets.is_empty() {
+            turn.push(Effect::Send { sockets, text });
+        }
+        for socket in behind {
+            turn.push(Effect::Attach { socket, attachment: String::new() });
+            let code = close_code(Code::Unavailable);
+            turn.push(Effect::Close { socket, code, reason: UNREAD_REASON });
+            self.closed(turn, socket);
+        }
+    }
+}
+
+fn refuse<S>(turn: &mut Turn<'_, S>, task: &Task, error: Error) {
+    match task {
+        Task::Ask(ticket, _) | Task::Tell(ticket, _) => turn.answer(*ticket, error),
+        Task::Connect(ticket, _) => {
+            turn.push(Effect::Reply { ticket: *ticket, reply: error.into() })
+        }
+        Task::Alarm => {}
+    }
+}

@@ -1,0 +1,320 @@
+//! A client's socket of many targets as its shell drives it: the listener, and what it waits for.
+
+use super::{Effect as Done, Event as Asked, Listener, Upstream};
+use crate::actor::{
+    Answer, Call, Class, Effect, Event, Facts, Halt, Key, Object, Tasks, Turn, lookup,
+};
+use crate::node::config::Config;
+use crate::node::log_refusal;
+use crate::rate::Kind;
+use blaze_schema::error::Code;
+use blaze_schema::limits::TICK_MICROS;
+use blaze_schema::message::{close_code, error_text};
+use blaze_schema::path::DocumentPath;
+use blaze_schema::timestamp::Timestamp;
+use blaze_store::Store;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use std::collections::{BTreeSet, VecDeque};
+use std::rc::Rc;
+
+/// The client's socket; those behind it have the numbers of the listener's upstreams, which begin with 1.
+const CLIENT: u64 = 0;
+
+/// The socket.
+#[derive(Debug)]
+pub struct Room {
+    listener: Listener,
+    /// The client's credential; empty for none.
+    credential: String,
+    /// The client's network address, if its messages are counted.
+    address: Option<String>,
+    /// What waits for its facts: the client's own turn, and a lookup of each target.
+    tasks: Tasks<Task>,
+    /// What the client said while an earlier message waits; `None` if none does.
+    behind: Option<VecDeque<Option<String>>>,
+    /// The write that is under way: its call, and the time at which its outcome is unknown.
+    write: Option<(u64, Timestamp)>,
+    ticks: Option<Timestamp>,
+    has_ended: bool,
+}
+
+#[derive(Debug)]
+enum Task {
+    /// Identify the client by its credential.
+    Identify,
+    /// Handle a message.
+    Message(String),
+    /// Notice that time has passed.
+    Tick,
+    /// Look documents up for a target.
+    Lookup(u64, BTreeSet<DocumentPath>),
+}
+
+impl Room {
+    /// The socket of a client with this credential; empty for none. The messages of one with an address are counted.
+    pub fn new(config: &Config, credential: String, address: Option<String>) -> Self {
+        Room {
+            listener: Listener::new(Rc::clone(&config.collections)),
+            credential,
+            address,
+            tasks: Tasks::default(),
+            behind: None,
+            write: None,
+            ticks: None,
+            has_ended: false,
+        }
+    }
+
+    /// Takes the first step.
+    pub(crate) fn begin<S: Store>(&mut self, turn: &mut Turn<'_, S>) {
+        self.ticks = Some(after(turn.now, TICK_MICROS));
+        if !self.credential.is_empty() {
+            self.run(turn, Key::Socket(CLIENT), Task::Identify, Facts::default());
+        }
+    }
+
+    pub(crate) fn wakes(&self) -> Option<Timestamp> {
+        if self.has_ended {
+            return None;
+        }
+        let write = self.write.map(|(_, until)| until);
+        [self.tasks.wakes(), self.ticks, write].into_iter().flatten().min()
+    }
+
+    pub(crate) fn handle<S: Store>(&mut self, turn: &mut Turn<'_, S>, event: Event) {
+        if self.has_ended {
+            return;
+        }
+        match event {
+            Event::Message { socket: CLIENT, text } => self.hear(turn, text),
+            Event::Message { socket, text } => {
+                if let Some(text) = text {
+                    self.step(turn, Asked::Frame { upstream: socket, text });
+                }
+            }
+            Event::Opened { socket } => self.step(turn, Asked::Opened { upstream: socket }),
+            Event::Closed { socket: CLIENT } => self.end(turn, 1000, ""),
+            Event::Closed { socket } => self.step(turn, Asked::Lost { upstream: socket }),
+            Event::Told { number, answer } => self.told(turn, number, answer),
+            Event::Timer => self.tick(turn),
+            _ => {}
+        }
+    }
+
+    /// Handles a message of the client, after everything that the one before it waits for.
+    fn hear<S: Store>(&mut self, turn: &mut Turn<'_, S>, text: Option<String>) {
+        if let Some(behind) = &mut self.behind {
+            return behind.push_back(text);
+        }
+        let text = text.unwrap_or_else(|| "binary".to_owned());
+        self.run(turn, Key::Socket(CLIENT), Task::Message(text), Facts::default());
+    }
+
+    fn told<S: Store>(&mut self, turn: &mut Turn<'_, S>, number: u64, answer: Option<Answer>) {
+        if self.write.is_some_and(|(call, _)| call == number) {
+            self.write = None;
+            let answer = answer.and_then(|answer| answer.result.ok());
+            return self.step(turn, Asked::Written { answer });
+        }
+        if let Ok(Some((key, task, facts))) = self.tasks.told(number, answer) {
+            self.run(turn, key, task, facts);
+        }
+    }
+
+    fn tick<S: Store>(&mut self, turn: &mut Turn<'_, S>) {
+        while let Some((key, task, facts)) = self.tasks.due(turn.now) {
+            self.run(turn, key, task, facts);
+        }
+        if self.write.is_some_and(|(_, until)| until <= turn.now) {
+            self.write = None;
+            self.step(turn, Asked::Written { answer: None });
+        }
+        if self.ticks.is_some_and(|at| at <= turn.now) {
+            self.ticks = Some(after(turn.now, TICK_MICROS));
+            self.run(turn, Key::Own, Task::Tick, Facts::default());
+        }
+    }
+
+    fn run<S: Store>(&mut self, turn: &mut Turn<'_, S>, key: Key, task: Task, mut facts: Facts) {
+        let done = match facts.count_round() {
+            Ok(()) => self.attempt(turn, &task, &mut facts),
+            Err(error) => Err(error.into()),
+        };
+        match done {
+            Ok(()) => {}
+            Err(Halt::Wait(wait)) => {
+                if key == Key::Socket(CLIENT) {
+                    self.behind.get_or_insert_default();
+                }
+                return self.tasks.wait(key, task, facts, wait, turn);
+            }
+            Err(Halt::Refused(error)) => {
+                let code = close_code(error.code);
+                if error.code == Code::ResourceExhausted {
+                    let text = error_text(&error);
+                    turn.push(Effect::Send { sockets: vec![CLIENT], text });
+                }
+                self.end(turn, code, "");
+            }
+            Err(Halt::Reply(_)) => self.end(turn, close_code(Code::Internal), ""),
+        }
+        if key == Key::Socket(CLIENT) {
+            self.catch_up(turn);
+        }
+    }
+
+    /// Handles the messages that came while one waited.
+    fn catch_up<S: Store>(&mut self, turn: &mut Turn<'_, S>) {
+        if self.tasks.has(Key::Socket(CLIENT)) {
+            return;
+        }
+        let mut behind = self.behind.take().unwrap_or_default();
+        while let Some(text) = behind.pop_front() {
+            if self.has_ended {
+                return;
+            }
+            self.hear(turn, text);
+            if let Some(waiting) = &mut self.behind {
+                // It waits, and so do those after it.
+                return waiting.append(&mut behind);
+            }
+        }
+    }
+
+    fn attempt<S: Store>(
+        &mut self,
+        turn: &mut Turn<'_, S>,
+        task: &Task,
+        facts: &mut Facts,
+    ) -> Result<(), Halt> {
+        match task {
+            Task::Identify => {
+                let token = self.credential.clone();
+                turn.node.ready(turn.now, facts)?;
+                let auth = turn.node.identify(Some(&token), turn.now, facts)?;
+                self.step(turn, Asked::Identified { token, auth });
+            }
+            Task::Message(text) => {
+                if let Some(address) = self.address.clone() {
+                    self.count(turn, Kind::Address, &address, facts)?;
+                    let uid = self.listener.uid().to_owned();
+                    self.count(turn, Kind::Identity, &uid, facts)?;
+                }
+                self.step(turn, Asked::Message { text: text.clone() });
+            }
+            Task::Tick => {
+                turn.node.ready(turn.now, facts)?;
+                self.step(turn, Asked::Tick);
+            }
+            Task::Lookup(target, paths) => {
+                let lookups = facts.lookups()?;
+                if lookups.is_empty() {
+                    return Err(lookup(paths));
+                }
+                self.step(turn, Asked::LookedUp { target: *target, lookups });
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts a message by its address or its identity, which may be empty.
+    fn count<S>(
+        &self,
+        turn: &mut Turn<'_, S>,
+        kind: Kind,
+        who: &str,
+        facts: &mut Facts,
+    ) -> Result<(), Halt> {
+        if who.is_empty() {
+            return Ok(());
+        }
+        let counted = turn.node.count(kind, who, turn.now, facts)?;
+        counted.map_err(|seconds| turn.node.rates().error(kind, seconds).into())
+    }
+
+    /// Takes a step of the listener, and carries its effects out.
+    fn step<S: Store>(&mut self, turn: &mut Turn<'_, S>, event: Asked) {
+        let guard = turn.node.guard(turn.now);
+        for effect in self.listener.handle(turn.now, &guard, event) {
+            if self.has_ended {
+                return;
+            }
+            self.carry_out(turn, effect);
+        }
+    }
+
+    fn carry_out<S: Store>(&mut self, turn: &mut Turn<'_, S>, effect: Done) {
+        match effect {
+            Done::Send(text) => turn.push(Effect::Send { sockets: vec![CLIENT], text }),
+            Done::Open { upstream, object } => {
+                let (object, url) = address(object);
+                let is_document = object.class == Class::Document;
+                let credential = if is_document { self.credential.clone() } else { String::new() };
+                turn.push(Effect::Open { socket: upstream, object, url, credential });
+            }
+            Done::Close { upstream } => {
+                turn.push(Effect::Close { socket: upstream, code: 1000, reason: "" });
+            }
+            Done::Forward { upstream, text } => {
+                turn.push(Effect::Send { sockets: vec![upstream], text });
+            }
+            Done::Identify { token } => {
+                self.credential = token;
+                self.run(turn, Key::Socket(CLIENT), Task::Identify, Facts::default());
+            }
+            Done::Lookup { target, paths } => {
+                let task = Task::Lookup(target, paths);
+                self.run(turn, Key::Ticket(target), task, Facts::default());
+            }
+            Done::Write { path, text, token, within_ms } => {
+                let number = self.tasks.number();
+                self.write =
+                    Some((number, after(turn.now, i64::from(within_ms).saturating_mul(1_000))));
+                let object = Object::new(Class::Document, path.as_str());
+                turn.push(Effect::Call { number, object, call: Call::Write { text, token } });
+            }
+            Done::End { code, reason } => self.end(turn, code, reason),
+            Done::Log(line) => log_refusal(turn, &line),
+        }
+    }
+
+    fn end<S>(&mut self, turn: &mut Turn<'_, S>, code: u16, reason: &'static str) {
+        if std::mem::replace(&mut self.has_ended, true) {
+            return;
+        }
+        for socket in self.listener.upstreams() {
+            turn.push(Effect::Close { socket, code: 1000, reason: "" });
+        }
+        turn.push(Effect::Close { socket: CLIENT, code, reason });
+    }
+}
+
+/// Returns an object, and the URL by which its socket is opened.
+fn address(upstream: Upstream) -> (Object, String) {
+    let query = |pairs: &[(&str, Option<&str>)]| {
+        let pair = |(name, value): &(&str, Option<&str>)| {
+            Some(format!("{name}={}", utf8_percent_encode((*value)?, NON_ALPHANUMERIC)))
+        };
+        pairs.iter().filter_map(pair).collect::<Vec<_>>().join("&")
+    };
+    match upstream {
+        Upstream::Document { path, since } => {
+            let (version, epoch) = since.unzip();
+            let version = version.map(|version| version.to_string());
+            // The request identifies the caller: there is nothing to wait for.
+            let pairs =
+                [("since", version.as_deref()), ("epoch", epoch.as_deref()), ("wait", Some("no"))];
+            let url = format!("https://document/v1/docs/{}?{}", path.to_url(), query(&pairs));
+            (Object::new(Class::Document, path.as_str()), url)
+        }
+        Upstream::Index { name, subscription, resume } => {
+            let pairs = [("query", Some(subscription.as_str())), ("resume", resume.as_deref())];
+            let url = format!("https://index/?{}", query(&pairs));
+            (Object::new(Class::Index, name), url)
+        }
+    }
+}
+
+fn after(now: Timestamp, micros: i64) -> Timestamp {
+    Timestamp::from_micros(now.micros().saturating_add(micros))
+}

@@ -1,0 +1,187 @@
+//! This process's copy of what the access object keeps: rules, API keys, public keys.
+//!
+//! ```text
+//!   age   0 ──── SNAPSHOT_MICROS ─────────────── SNAPSHOT_GRACE_MICROS ────▶
+//!         used    asked for again; used as long     nothing is decided without a new one
+//!                 as there is no answer
+//! ```
+
+use super::config::Config;
+use crate::guard::{Explain, Guard};
+use blaze_identity::access::snapshot::Snapshot;
+use blaze_identity::auth::{Identities, Issuers, OWN_ISSUER};
+use blaze_rules::Rules;
+use blaze_schema::error::{Code, Error};
+use blaze_schema::limits::{
+    KEYS_JOIN_MICROS, KEYS_PAUSE_MICROS, SNAPSHOT_GRACE_MICROS, SNAPSHOT_MICROS,
+};
+use blaze_schema::timestamp::Timestamp;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// The copy.
+#[derive(Default)]
+pub(super) struct Copy {
+    /// The snapshot's version.
+    version: Option<u64>,
+    /// The time at which the snapshot was asked for: a change made during the call may not be in the answer.
+    asked: Option<Timestamp>,
+    identities: Option<(Issuers, Identities)>,
+    guard: Option<Guard>,
+    /// Blaze's own public keys, as JSON.
+    own: String,
+    /// By issuer, the last call for its keys.
+    renewals: BTreeMap<String, Renewal>,
+}
+
+/// A call for an issuer's keys.
+struct Renewal {
+    began: Timestamp,
+    is_done: bool,
+}
+
+/// What the copy needs before it is decided by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    /// It is fresh.
+    Nothing,
+    /// It is asked for again; if there is no answer it serves.
+    Refresh,
+    /// It is asked for.
+    New,
+}
+
+impl Copy {
+    pub(super) fn need(&self, now: Timestamp) -> Need {
+        let Some(asked) = self.asked else { return Need::New };
+        if is_fresh(asked, now) {
+            Need::Nothing
+        } else if age(asked, now) < SNAPSHOT_GRACE_MICROS {
+            Need::Refresh
+        } else {
+            Need::New
+        }
+    }
+
+    pub(super) fn version(&self) -> Option<u64> {
+        self.version
+    }
+
+    /// The rules in force; none before the first snapshot.
+    pub(super) fn guard(&self) -> &Guard {
+        self.guard.as_ref().unwrap_or(&Guard::Closed)
+    }
+
+    pub(super) fn identities(&mut self) -> Option<&mut Identities> {
+        self.identities.as_mut().map(|(_, identities)| identities)
+    }
+
+    pub(super) fn own_keys(&self) -> &str {
+        &self.own
+    }
+
+    /// Takes a snapshot that was asked for at `asked`.
+    ///
+    /// # Errors
+    /// `internal` for a snapshot that cannot be read, or a secret of the configuration that is missing.
+    pub(super) fn take(
+        &mut self,
+        text: &str,
+        asked: Timestamp,
+        now: Timestamp,
+        config: &Config,
+    ) -> Result<(), Error> {
+        // A later call was answered before.
+        if self.asked.is_some_and(|present| asked < present && present <= now) {
+            return Ok(());
+        }
+        let (version, snapshot) = Snapshot::parse(text)?;
+        if let Some(snapshot) = snapshot {
+            self.replace(snapshot, config)?;
+            self.version = Some(version);
+        } else if self.version != Some(version) {
+            // The copy was lost meanwhile: it is asked for again.
+            return Ok(());
+        }
+        self.asked = Some(asked);
+        Ok(())
+    }
+
+    fn replace(&mut self, snapshot: Snapshot, config: &Config) -> Result<(), Error> {
+        let (issuers, mut identities) = match self.identities.take() {
+            Some(identities) => identities,
+            None => configured(config)?,
+        };
+        for (issuer, _) in issuers.jwks() {
+            let keys = snapshot.jwks.get(issuer).cloned().unwrap_or_default();
+            identities.set_jwks(issuer, &json(&keys)?)?;
+        }
+        self.own = json(&snapshot.own)?;
+        identities.set_jwks(OWN_ISSUER, &self.own)?;
+        let keys = snapshot.keys.into_iter().chain(config.first_key.clone());
+        identities.set_api_keys(keys.map(|key| (key.id.clone(), key)).collect());
+        self.identities = Some((issuers, identities));
+        self.guard = Some(match snapshot.rules {
+            None if config.is_open => Guard::Open,
+            None => Guard::Closed,
+            // The rules compiled when they were put.
+            Some(rules) if self.guard().version() == Some(rules.version) => self.guard().clone(),
+            Some(rules) => Guard::Rules {
+                rules: Rc::new(Rules::compile(&rules.text).map_err(|wrong| {
+                    let first = wrong.first().map(|one| one.message.clone());
+                    Error::new(Code::Internal, format!("rules: {}", first.unwrap_or_default()))
+                })?),
+                version: rules.version,
+                explain: if config.is_open { Explain::Answer } else { Explain::Log },
+            },
+        });
+        Ok(())
+    }
+
+    /// True if another call for an issuer's keys is under way, which is not waited for for ever: the runtime may have
+    /// ended the request that made it.
+    pub(super) fn is_renewing(&self, issuer: &str, now: Timestamp) -> bool {
+        let renewal = self.renewals.get(issuer);
+        renewal
+            .is_some_and(|renewal| !renewal.is_done && age(renewal.began, now) < KEYS_JOIN_MICROS)
+    }
+
+    /// Notes a call for an issuer's keys. Returns false if it comes too soon after the last one.
+    pub(super) fn may_renew(&mut self, issuer: &str, now: Timestamp) -> bool {
+        let last = self.renewals.get(issuer);
+        if last.is_some_and(|last| age(last.began, now) < KEYS_PAUSE_MICROS) {
+            return false;
+        }
+        self.renewals.insert(issuer.to_owned(), Renewal { began: now, is_done: false });
+        true
+    }
+
+    /// Notes that a call for an issuer's keys was answered.
+    pub(super) fn renewed(&mut self, issuer: &str) {
+        if let Some(renewal) = self.renewals.get_mut(issuer) {
+            renewal.is_done = true;
+        }
+    }
+}
+
+/// True if a snapshot that was asked for at a time is fresh.
+pub(super) fn is_fresh(asked: Timestamp, now: Timestamp) -> bool {
+    age(asked, now) < SNAPSHOT_MICROS
+}
+
+/// Microseconds since a time; a time that is yet to come was told by a clock that was wrong.
+fn age(since: Timestamp, now: Timestamp) -> i64 {
+    let passed = now.micros().saturating_sub(since.micros());
+    if passed < 0 { i64::MAX } else { passed }
+}
+
+fn configured(config: &Config) -> Result<(Issuers, Identities), Error> {
+    let issuers = config.settings.issuers.clone();
+    let identities = Identities::new(&issuers, |name| config.secrets.get(name).cloned())
+        .map_err(|error| Error::new(Code::Internal, error.detail))?;
+    Ok((issuers, identities))
+}
+
+fn json(value: &impl serde::Serialize) -> Result<String, Error> {
+    serde_json::to_string(value).map_err(|error| Error::new(Code::Internal, error.to_string()))
+}

@@ -1,0 +1,356 @@
+//! What all objects and requests of one isolate or process share: the configuration, a copy of the rules and keys in force,
+//! the identities that were verified, leases of requests.
+//!
+//! ```text
+//!   the access object ── snapshot, at most SNAPSHOT_MICROS old ──▶ node: guard, identities
+//!   limiters ─────────── leases ─────────────────────────────────▶ node: lessee
+//! ```
+
+pub mod config;
+mod copy;
+pub mod front;
+pub(crate) mod routes;
+
+use crate::actor::{Answer, Call, Class, Effect, Facts, Halt, Object, Turn, Wait};
+use crate::guard::{Explain, Guard};
+use crate::http::credential::credential;
+use crate::http::incoming::Incoming;
+use crate::http::reply::Reply;
+use crate::http::{cors, security};
+use crate::rate::{Kind, Lessee, Rates, Taken};
+use blaze_identity::auth::Identified;
+use blaze_rules::auth::Auth;
+use blaze_schema::error::{Code, Error};
+use blaze_schema::limits::{EXPLANATIONS, KEPT_ANSWERS, KEYS_POLL_MICROS};
+use blaze_schema::timestamp::Timestamp;
+use config::Config;
+use copy::{Copy, Need};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// The identity that a credential proves; `None` is anonymous.
+pub type Who = Result<Option<Rc<Auth>>, Error>;
+
+/// What the objects of a process share.
+pub struct Node {
+    config: Result<Rc<Config>, Error>,
+    copy: Copy,
+    lessee: Lessee,
+    /// The name of the limiter that counts for everybody, where there is one machine.
+    common_limiter: Option<&'static str>,
+    /// The second in which refusals were last explained, and how many were.
+    explained: (i64, usize),
+    /// Providers' answers that may be given again, by URL.
+    kept: BTreeMap<String, (Timestamp, String)>,
+}
+
+impl Node {
+    /// A node that knows nothing of rules yet. With a configuration that is wrong it answers nothing but that.
+    /// `is_alone` is true where objects leave a file each: one limiter counts for everybody then.
+    pub fn new(config: Result<Config, Error>, is_alone: bool) -> Self {
+        let rates =
+            config.as_ref().map_or_else(|_| Rates::default(), |config| config.settings.rates);
+        Node {
+            config: config.map(Rc::new),
+            copy: Copy::default(),
+            lessee: Lessee::new(rates),
+            common_limiter: is_alone.then_some("all"),
+            explained: (0, 0),
+            kept: BTreeMap::new(),
+        }
+    }
+
+    /// The configuration.
+    ///
+    /// # Errors
+    /// `internal`, saying what is wrong with it.
+    pub fn config(&self) -> Result<Rc<Config>, Error> {
+        self.config.clone()
+    }
+
+    /// The rates of requests.
+    pub fn rates(&self) -> &Rates {
+        self.lessee.rates()
+    }
+
+    /// True if answers say how many rows they cost.
+    pub fn counts_rows(&self) -> bool {
+        self.config.as_ref().is_ok_and(|config| config.counts_rows)
+    }
+
+    /// The rules in force. If others than the people of this machine are under them, at most [`EXPLANATIONS`] refusals are
+    /// explained in a second: forbidden requests must not keep the process busy.
+    pub fn guard(&self, now: Timestamp) -> Guard {
+        let mut guard = self.copy.guard().clone();
+        if let Guard::Rules { explain: explain @ Explain::Log, .. } = &mut guard
+            && self.explained.0 == second(now)
+            && self.explained.1 >= EXPLANATIONS
+        {
+            *explain = Explain::Never;
+        }
+        guard
+    }
+
+    /// Blaze's own public keys, as JSON.
+    pub fn own_keys(&self) -> &str {
+        self.copy.own_keys()
+    }
+
+    /// Counts an explanation of a refusal, which goes into the log.
+    pub(crate) fn log_refusal(&mut self, line: &str, now: Timestamp) -> Effect {
+        let (since, count) = self.explained;
+        let is_same = since == second(now);
+        self.explained = (second(now), if is_same { count.saturating_add(1) } else { 1 });
+        Effect::Log(format!("refused {line}"))
+    }
+
+    /// Makes sure that the copy of rules and keys is fresh enough to decide by.
+    ///
+    /// # Errors
+    /// The access object that must be asked first; `unavailable` if it gave no answer for too long.
+    pub(crate) fn ready(&mut self, now: Timestamp, facts: &Facts) -> Result<(), Halt> {
+        let config = self.config.clone()?;
+        let need = self.copy.need(now);
+        if need == Need::Nothing {
+            return Ok(());
+        }
+        let known = facts.known(|call| matches!(call, Call::Snapshot { .. }));
+        let Some(fact) = known.filter(|fact| copy::is_fresh(fact.asked, now)) else {
+            let call = Call::Snapshot { known: self.copy.version() };
+            return Err(Halt::Wait(Wait::Calls(vec![(Object::access(), call)])));
+        };
+        let silent = || Err(crate::actor::silent());
+        match fact.answer.as_ref().map_or_else(silent, |answer| answer.result.clone()) {
+            Ok(text) => {
+                self.copy.take(&text, fact.asked, now, &config)?;
+                // Of a snapshot that is unknown by now nothing is new.
+                if self.copy.need(now) == Need::New {
+                    Err(crate::actor::silent().into())
+                } else {
+                    Ok(())
+                }
+            }
+            Err(_) if need == Need::Refresh => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The version of the copy.
+    pub(crate) fn snapshot_version(&self) -> Option<u64> {
+        self.copy.version()
+    }
+
+    /// Takes a snapshot that was asked for at a time.
+    ///
+    /// # Errors
+    /// `internal` for one that cannot be read.
+    pub(crate) fn take_snapshot(
+        &mut self,
+        text: &str,
+        asked: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let config = self.config.clone()?;
+        self.copy.take(text, asked, now, &config)
+    }
+
+    /// Identifies the sender of a request. If everything is open, a malformed credential counts as none.
+    ///
+    /// # Errors
+    /// What must be asked first.
+    pub(crate) fn authenticate(
+        &mut self,
+        incoming: &Incoming,
+        now: Timestamp,
+        facts: &Facts,
+    ) -> Result<Who, Halt> {
+        match credential(&incoming.request()) {
+            Ok(credential) => self.identify(credential.as_deref(), now, facts),
+            Err(_) if self.copy.guard().is_open() => Ok(Ok(None)),
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
+    /// Identifies the sender of a credential. A key that its issuer is not known to have is asked for once. If everything is
+    /// open, an invalid credential counts as none.
+    ///
+    /// # Errors
+    /// What must be asked first.
+    pub(crate) fn identify(
+        &mut self,
+        credential: Option<&str>,
+        now: Timestamp,
+        facts: &Facts,
+    ) -> Result<Who, Halt> {
+        let Some(credential) = credential.filter(|credential| !credential.is_empty()) else {
+            return Ok(Ok(None));
+        };
+        let is_open = self.copy.guard().is_open();
+        let Some(identities) = self.copy.identities() else { return Ok(Ok(None)) };
+        let error = match identities.identify(credential, now) {
+            Identified::Known(auth) => return Ok(Ok(Some(auth))),
+            Identified::Refused(error) => error,
+            Identified::Refresh { issuer } => {
+                self.refresh(&issuer, now, facts)?;
+                let Some(identities) = self.copy.identities() else { return Ok(Ok(None)) };
+                match identities.identify_final(credential, now) {
+                    Ok(auth) => return Ok(Ok(Some(auth))),
+                    Err(error) => error,
+                }
+            }
+        };
+        Ok(if is_open { Ok(None) } else { Err(error) })
+    }
+
+    /// Has an issuer's keys fetched anew, unless that was done a moment ago. Anybody can make up keys.
+    fn refresh(&mut self, issuer: &str, now: Timestamp, facts: &Facts) -> Result<(), Halt> {
+        let config = self.config.clone()?;
+        let is_it = |call: &Call| matches!(call, Call::Keys { issuer: of, .. } if of == issuer);
+        if let Some(fact) = facts.known(is_it) {
+            self.copy.renewed(issuer);
+            if let Some(Ok(text)) = fact.answer.as_ref().map(|answer| &answer.result) {
+                self.copy.take(text, fact.asked, now, &config)?;
+            }
+            return Ok(());
+        }
+        if self.copy.is_renewing(issuer, now) {
+            let poll = Timestamp::from_micros(now.micros().saturating_add(KEYS_POLL_MICROS));
+            return Err(Halt::Wait(Wait::Until(poll)));
+        }
+        if !self.copy.may_renew(issuer, now) {
+            return Ok(());
+        }
+        let call = Call::Keys { issuer: issuer.to_owned(), known: self.copy.version() };
+        Err(Halt::Wait(Wait::Calls(vec![(Object::access(), call)])))
+    }
+
+    /// Counts a request, or a message of a socket, for a subject: an address or a `uid`.
+    ///
+    /// # Errors
+    /// The limiter that must be asked first; the seconds after which to come back.
+    pub(crate) fn count(
+        &mut self,
+        kind: Kind,
+        who: &str,
+        now: Timestamp,
+        facts: &mut Facts,
+    ) -> Result<Result<(), u32>, Halt> {
+        if facts.counted.contains(&kind) {
+            return Ok(Ok(()));
+        }
+        let subject = kind.subject(who);
+        let is_it = |call: &Call| matches!(call, Call::Lease { subject: of, .. } if *of == subject);
+        let taken = match facts.known(is_it) {
+            Some(fact) => {
+                let text = fact.answer.as_ref().and_then(|answer| answer.result.as_ref().ok());
+                let grant = text.and_then(|text| crate::actor::grant(text));
+                self.lessee.granted(&subject, grant, now)
+            }
+            None => self.lessee.take(kind, who, now),
+        };
+        match taken {
+            Taken::Yes => {
+                facts.counted.push(kind);
+                Ok(Ok(()))
+            }
+            Taken::Refused { retry_after_seconds } => Ok(Err(retry_after_seconds)),
+            Taken::Ask { subject, want } => {
+                let name = self.common_limiter.map_or_else(|| subject.clone(), str::to_owned);
+                let object = Object::new(Class::Limiter, name);
+                Err(Halt::Wait(Wait::Calls(vec![(object, Call::Lease { subject, want })])))
+            }
+        }
+    }
+
+    /// Counts a request for its sender's address.
+    ///
+    /// # Errors
+    /// As [`Node::count`]; 429.
+    pub(crate) fn count_request(
+        &mut self,
+        kind: Kind,
+        who: &str,
+        now: Timestamp,
+        facts: &mut Facts,
+    ) -> Result<(), Halt> {
+        let counted = self.count(kind, who, now, facts)?;
+        counted.map_err(|seconds| Halt::Reply(self.rates().refusal(kind, seconds)))
+    }
+
+    /// The network address that a request comes from: the connection's, or what a proxy in front says, which must set the
+    /// header or add to its end.
+    pub(crate) fn address_of(&self, incoming: &Incoming) -> String {
+        let header = self.config.as_ref().ok().and_then(|config| config.address_header.as_deref());
+        match header {
+            Some(header) => {
+                let value = incoming.header(&header.to_ascii_lowercase()).unwrap_or_default();
+                value.rsplit(',').next().unwrap_or_default().trim().to_owned()
+            }
+            None => incoming.address(),
+        }
+    }
+
+    /// Returns a provider's answer that is not older than so many seconds.
+    pub(crate) fn kept(&self, url: &str, max_age: u32, now: Timestamp) -> Option<&str> {
+        let (time, text) = self.kept.get(url)?;
+        let age = now.micros().saturating_sub(time.micros());
+        (age < i64::from(max_age).saturating_mul(1_000_000)).then_some(text.as_str())
+    }
+
+    /// Keeps a provider's answer, at most [`KEPT_ANSWERS`] of them.
+    pub(crate) fn keep(&mut self, url: String, text: String, now: Timestamp) {
+        if self.kept.len() >= KEPT_ANSWERS {
+            let oldest = self.kept.iter().min_by_key(|(_, (time, _))| *time);
+            if let Some(url) = oldest.map(|(url, _)| url.clone()) {
+                self.kept.remove(&url);
+            }
+        }
+        self.kept.insert(url, (now, text));
+    }
+
+    /// Finishes the response to a request: the one place that adds what every response has.
+    pub fn finish(
+        &self,
+        mut reply: Reply,
+        incoming: &Incoming,
+        headers: security::Headers,
+    ) -> Reply {
+        if reply.status == 503 && !reply.headers.iter().any(|(name, _)| *name == "retry-after") {
+            reply.headers.push(("retry-after", "1".to_owned()));
+        }
+        security::add(&mut reply, headers);
+        if let Ok(config) = &self.config {
+            let origin = incoming.header("origin");
+            reply.headers.extend(cors::headers(origin.as_deref(), &config.origins));
+        }
+        reply
+    }
+
+    /// The response to a request that was relayed to an object, or passed on to it: its answer; `None` if there is none,
+    /// because it was overloaded, or reset while it worked.
+    pub fn relayed(&self, incoming: &Incoming, answer: Option<Answer>) -> Reply {
+        let silent =
+            || Err(self.config.as_ref().err().cloned().unwrap_or_else(crate::actor::silent));
+        let rows = answer.as_ref().and_then(|answer| answer.rows);
+        let reply = match answer.map_or_else(silent, |answer| answer.result) {
+            Ok(text) => routes::counted(Reply::json(200, text), rows),
+            Err(error) => error.into(),
+        };
+        self.finish(reply, incoming, security::ANSWER)
+    }
+}
+
+fn second(now: Timestamp) -> i64 {
+    now.micros().div_euclid(1_000_000)
+}
+
+/// Logs the refusal of a step, if it is explained.
+pub(crate) fn log_refusal<S>(turn: &mut Turn<'_, S>, line: &str) {
+    let effect = turn.node.log_refusal(line, turn.now);
+    turn.push(effect);
+}
+
+/// The error of a body that has too many bytes.
+pub(crate) fn too_large(limit: usize) -> Error {
+    Error::new(Code::ResourceExhausted, format!("body: more than {limit} bytes"))
+}

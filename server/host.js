@@ -1,0 +1,433 @@
+// The host of one object: hands events to the wasm class `Actor`, and carries out its effects. No decision is made here.
+// Each method that `Actor` calls does what the effect of its name says (`engine/src/actor/mod.rs`).
+//
+// A wasm trap (a Rust panic, a stack overflow, memory exhausted) leaves the wasm instance unusable, for every object of
+// the isolate. `initState.criticalError` is set by the Rust panic hook or here; the next call re-instantiates the wasm,
+// each object is constructed again from its storage, and what waited in memory is answered as unavailable.
+import { env } from "cloudflare:workers";
+import * as wasm from "./blaze_server.js";
+import access from "./access.json";
+import collections from "./collections.json";
+import { isAbsent, note } from "./absent.js";
+import { readBody, readText } from "./body.js";
+import { pairs } from "./platform.js";
+
+const initState = wasm.__worker_init_state();
+configure();
+
+function configure() {
+  // On a machine of its own the runtime keeps a file for every object: see `absent.js`.
+  wasm.configure(collections, access, env, env.FILES !== undefined);
+}
+
+function checkReinitialize() {
+  if (initState.criticalError) {
+    wasm.__wbg_reset_state();
+    configure();
+    initState.criticalError = false;
+    initState.instanceId++;
+  }
+}
+
+addEventListener("error", (event) => noticeTrap(event.error));
+
+function noticeTrap(error) {
+  if (error instanceof WebAssembly.RuntimeError) initState.criticalError = true;
+}
+
+/** Calls into wasm; an error that it throws may be a trap. */
+export function guarded(call) {
+  checkReinitialize();
+  try {
+    return call();
+  } catch (error) {
+    noticeTrap(error);
+    throw error;
+  }
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** An answer of one object to another begins with this byte if it is nothing but a text. */
+const DONE = 0;
+
+/** The header in which an object learns its name, where the runtime does not keep it: one of over 1,024 bytes. */
+export const NAME = "blaze-object";
+
+const isLong = (name) => name.length > 256 && encoder.encode(name).length > 1_024;
+
+/** Asks an object; resolves to the outcome. `ask` gets the object, and the request if there is one. */
+async function reach(cls, name, ask, request) {
+  const absent = isAbsent(cls, name);
+  if (absent !== false && (await absent)) {
+    const outcome = await askAbsent(cls, name, ask, request);
+    if (outcome !== null) return outcome;
+  }
+  if (absent !== false) note(cls, name);
+  return ask(env[cls.toUpperCase()].getByName(name), request);
+}
+
+/** Asks for an object that was never written; resolves to null if only the object itself can tell. */
+async function askAbsent(cls, name, ask, request) {
+  const host = new Host(cls, name);
+  const object = { fetch: (request) => host.request(request, name), call: (name, call) => host.call(call, name) };
+  try {
+    const outcome = await ask(object, request?.body ? request.clone() : request);
+    if (outcome === null || host.needsObject()) return null;
+    request?.body?.cancel().catch(() => {});
+    // The runtime tells the length of an answer to HEAD, but not of one that an object gave.
+    return request?.method === "HEAD" ? new Response(null, outcome) : outcome;
+  } finally {
+    host.release();
+  }
+}
+
+/** A response with a socket, which may speak a subprotocol. */
+function response101(webSocket, protocol) {
+  const headers = protocol === "" ? {} : { "sec-websocket-protocol": protocol };
+  return new Response(null, { status: 101, webSocket, headers });
+}
+
+export class Host {
+  #class;
+  #name;
+  /** The platform's object; undefined for the front, a listener, and an object that was never written. */
+  #ctx;
+  #object;
+  #instanceId;
+  /** By ticket: a request or a call without an outcome, `{ request, outcome, resolve, reject }`. */
+  #waiting = new Map();
+  #tickets = 0;
+  /** By number: sockets. By socket: their numbers. */
+  #sockets = new Map();
+  #numbers = new WeakMap();
+  /** The calls and fetches that are under way. */
+  #open = new Set();
+  #at;
+  #timer;
+  #isRinging = false;
+  #isReleased = false;
+
+  constructor(cls, name, ctx) {
+    this.#class = cls;
+    this.#name = name;
+    this.#ctx = ctx;
+  }
+
+  /** True if the object in memory is of this instance of wasm. */
+  #isCurrent() {
+    return this.#instanceId === initState.instanceId && !initState.criticalError;
+  }
+
+  /** Makes the object in memory, unless there is one. */
+  #make(alarm) {
+    if (this.#isCurrent()) return;
+    for (const { reject } of this.#waiting.values()) reject?.(new Error("the object's memory was lost"));
+    this.#waiting.clear();
+    this.#at = undefined;
+    const attachments = this.#ctx === undefined ? [] : this.#woken();
+    this.#object = new wasm.Actor(this.#class, this.#name ?? "", this, this.#ctx, alarm, attachments);
+    this.#instanceId = initState.instanceId;
+  }
+
+  /** Numbers the sockets that there are; returns their attachments. */
+  #woken() {
+    const attachments = [];
+    this.#sockets.clear();
+    for (const socket of this.#ctx.getWebSockets()) {
+      const [attachment, name] = socket.deserializeAttachment();
+      this.#name ??= name;
+      this.#number(attachments.push(decoder.decode(attachment)), socket);
+    }
+    return attachments;
+  }
+
+  #number(number, socket) {
+    this.#sockets.set(number, socket);
+    this.#numbers.set(socket, number);
+  }
+
+  /** Has in memory what a loss of it took; resolves to nothing, undefined if all is at hand. */
+  #ready(name) {
+    this.#name ??= name;
+    if (this.#isCurrent()) return undefined;
+    if (this.#ctx !== undefined) return this.#prepare();
+    return guarded(() => this.#make(null));
+  }
+
+  async #prepare() {
+    // While its handler is at work an alarm is not seen.
+    const alarm = this.#isRinging ? undefined : await this.#ctx.storage.getAlarm();
+    guarded(() => this.#make(alarm));
+  }
+
+  /** Hands an event in. */
+  tell(event, name) {
+    if (this.#isReleased) return undefined;
+    const ready = this.#ready(name);
+    if (ready === undefined) return guarded(() => event(this.#object));
+    return ready.then(() => guarded(() => event(this.#object)));
+  }
+
+  /** Hands a request or a call in; returns its outcome, or a promise of it. */
+  #ask(event, request, name) {
+    const ticket = ++this.#tickets;
+    const waiting = { request };
+    const ready = this.#ready(name);
+    if (ready !== undefined) return ready.then(() => this.#ask(event, request, name));
+    this.#waiting.set(ticket, waiting);
+    try {
+      guarded(() => event(this.#object, ticket));
+    } catch (error) {
+      this.#waiting.delete(ticket);
+      throw error;
+    }
+    if (waiting.outcome !== undefined) return waiting.outcome;
+    return new Promise((resolve, reject) => Object.assign(waiting, { resolve, reject }));
+  }
+
+  request(request, name) {
+    return this.#ask((object, ticket) => object.request(ticket, request), request, name);
+  }
+
+  call(call, name) {
+    return this.#ask((object, ticket) => object.call(ticket, call), undefined, name);
+  }
+
+  /** True if only the object itself can tell the outcome of what was asked. */
+  needsObject() {
+    return guarded(() => this.#object.needsObject());
+  }
+
+  message(socket, message) {
+    const text = typeof message === "string" ? message : undefined;
+    return this.tell((object) => object.message(this.#numbers.get(socket), text));
+  }
+
+  closed(socket) {
+    return this.tell((object) => {
+      const number = this.#numbers.get(socket);
+      this.#sockets.delete(number);
+      object.closed(number);
+    });
+  }
+
+  async rings() {
+    if (this.#name === undefined) return;
+    this.#isRinging = true;
+    try {
+      await this.tell((object) => object.alarm());
+      await this.idle();
+    } finally {
+      this.#isRinging = false;
+    }
+  }
+
+  /** Resolves when no call is under way. */
+  async idle() {
+    while (this.#open.size > 0) await Promise.all(this.#open);
+  }
+
+  /** Ends the use of an object that is in memory alone. */
+  async release() {
+    await this.idle();
+    this.#isReleased = true;
+    clearTimeout(this.#timer);
+    if (this.#isCurrent()) this.#object.free();
+  }
+
+  /** Makes a call of the object, whose outcome is handed in by `then`. */
+  #await(promise, then) {
+    const told = promise
+      .catch((error) => void console.error(`${this.#class}: ${error}`))
+      .then((outcome) => this.tell((object) => then(object, outcome)))
+      .catch((error) => console.error(`${this.#class}: ${error}`))
+      .finally(() => this.#open.delete(told));
+    this.#open.add(told);
+  }
+
+  // The effects.
+
+  settle(ticket, outcome) {
+    const waiting = this.#waiting.get(ticket);
+    if (waiting === undefined) return;
+    this.#waiting.delete(ticket);
+    if (waiting.resolve === undefined) waiting.outcome = outcome;
+    else waiting.resolve(outcome);
+  }
+
+  read(ticket, limit, isGzip) {
+    const { request } = this.#waiting.get(ticket);
+    const read = readBody(request, limit, isGzip).then(
+      (body) => [body],
+      (error) => [undefined, String(error?.message ?? error)],
+    );
+    this.#await(read, (object, body) => object.body(ticket, ...body));
+  }
+
+  pass(ticket, cls, name, url) {
+    const { request } = this.#waiting.get(ticket);
+    let passed = url === undefined ? request : new Request(url, request);
+    if (isLong(name)) {
+      passed = new Request(passed);
+      passed.headers.set(NAME, encodeURIComponent(name));
+    }
+    this.settle(ticket, reach(cls, name, (object, request) => object.fetch(request), passed));
+  }
+
+  relay(ticket, cls, name, call, status, lines) {
+    const { request } = this.#waiting.get(ticket);
+    const respond = (answer) =>
+      answer[0] === DONE
+        ? new Response(answer.subarray(1), { status, headers: pairs(lines) })
+        : guarded(() => wasm.relayed(request, answer));
+    this.settle(ticket, reach(cls, name, (object) => object.call(name, call)).then(respond));
+  }
+
+  serve(ticket, files, otherwise) {
+    this.settle(ticket, serve(new URL(this.#waiting.get(ticket).request.url).origin, files, otherwise));
+  }
+
+  listen(ticket, protocol, credential, address) {
+    const [client, server] = Object.values(new WebSocketPair());
+    server.accept();
+    const host = new Host("Listener");
+    host.#attend(0, server);
+    host.tell((object) => object.listen(credential, address));
+    this.settle(ticket, response101(client, protocol));
+  }
+
+  refuse(ticket, protocol, frame, code) {
+    const [client, server] = Object.values(new WebSocketPair());
+    server.accept();
+    server.send(frame);
+    server.close(code);
+    this.settle(ticket, response101(client, protocol));
+  }
+
+  accept(ticket, socket, protocol, attachment) {
+    // A socket needs the object.
+    if (this.#ctx === undefined) return this.settle(ticket, null);
+    const [client, server] = Object.values(new WebSocketPair());
+    this.#ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(`{"ping":0}`, `{"pong":0}`));
+    this.#ctx.acceptWebSocket(server);
+    this.#number(socket, server);
+    this.attach(socket, attachment);
+    this.settle(ticket, response101(client, protocol));
+  }
+
+  /** The name is attached, too, where the runtime does not keep it: that of names over 1,024 bytes. */
+  attach(socket, attachment) {
+    this.#sockets.get(socket)?.serializeAttachment(this.#ctx.id.name === undefined ? [attachment, this.#name] : [attachment]);
+  }
+
+  /** Opens a socket to an object, for a listener. */
+  open(number, cls, name, url, credential) {
+    const headers = { upgrade: "websocket" };
+    if (isLong(name)) headers[NAME] = encodeURIComponent(name);
+    if (credential !== "") headers.authorization = "Bearer " + credential;
+    const request = new Request(url, { headers });
+    this.#sockets.set(number, []);
+    const opened = reach(cls, name, (object, request) => object.fetch(request), request).then(({ webSocket }) => {
+      if (!webSocket) throw new Error(name + " gave no socket");
+      const unsent = this.#sockets.get(number);
+      webSocket.accept();
+      // It was closed meanwhile.
+      if (unsent === undefined) return webSocket.close(1000);
+      this.#attend(number, webSocket);
+      for (const text of unsent) webSocket.send(text);
+      return true;
+    });
+    this.#await(opened, (object, isOpen) => (isOpen ? object.opened(number) : object.closed(number)));
+  }
+
+  /** Listens to a socket that is in memory alone. */
+  #attend(number, socket) {
+    this.#number(number, socket);
+    socket.addEventListener("message", ({ data }) => this.message(socket, data));
+    const closed = () => this.#sockets.get(number) === socket && this.closed(socket);
+    socket.addEventListener("close", closed);
+    socket.addEventListener("error", closed);
+  }
+
+  send(sockets, text) {
+    for (const number of sockets) {
+      const socket = this.#sockets.get(number);
+      if (Array.isArray(socket)) socket.push(text);
+      else
+        try {
+          socket?.send(text);
+        } catch {
+          // It has gone, and its close event says so.
+        }
+    }
+  }
+
+  close(number, code, reason) {
+    const socket = this.#sockets.get(number);
+    this.#sockets.delete(number);
+    try {
+      socket?.close(code, reason);
+    } catch {
+      // It has gone by itself.
+    }
+    if (this.#ctx === undefined && number === 0) this.release();
+  }
+
+  ask(number, cls, name, call) {
+    this.#await(reach(cls, name, (object) => object.call(name, call)), (object, answer) => object.told(number, answer));
+  }
+
+  fetch(number, method, url, lines, body, limit, within) {
+    const fetched = fetchText(method, url, pairs(lines), body, limit, within).catch((error) => [
+      0,
+      String(error?.message ?? error),
+    ]);
+    this.#await(fetched, (object, outcome) => object.fetched(number, ...outcome));
+  }
+
+  setAlarm(at) {
+    this.#ctx?.storage.setAlarm(at).catch((error) => console.error("alarm: " + error));
+  }
+
+  erase() {
+    this.#ctx?.storage.deleteAll().catch((error) => console.error("erase: " + error));
+    this.#instanceId = undefined;
+  }
+
+  /** A timer of the front belongs to the request that is being handled: each sets its own. */
+  wake(at) {
+    const isShared = this.#class === "Front";
+    if (at === this.#at && !isShared) return;
+    if (!isShared) clearTimeout(this.#timer);
+    this.#at = at;
+    if (at === undefined) return;
+    const ring = () => {
+      this.#at = undefined;
+      this.tell((object) => object.timer());
+    };
+    this.#timer = setTimeout(ring, Math.max(0, at - Date.now()));
+  }
+
+  pinged(socket) {
+    return this.#ctx?.getWebSocketAutoResponseTimestamp(this.#sockets.get(socket))?.getTime();
+  }
+}
+
+/** Resolves to the first of the files that there is. */
+async function serve(origin, files, otherwise) {
+  for (const [path, lines] of env.ASSETS === undefined ? [] : files) {
+    const file = await env.ASSETS.fetch(origin + path);
+    if (file.status === 200) return new Response(file.body, { headers: pairs(lines) });
+    await file.body?.cancel();
+  }
+  return otherwise;
+}
+
+/** Asks a server elsewhere, without cookies, a cache or redirects; resolves to the status and the text. */
+async function fetchText(method, url, headers, body, limit, within) {
+  const signal = AbortSignal.timeout(within);
+  const response = await fetch(url, { method, headers, body, redirect: "manual", cache: "no-store", signal });
+  return [response.status, await readText(response, limit)];
+}

@@ -1,0 +1,110 @@
+// Functions of the platform for which one call from JavaScript is better than many from wasm. No decision is made
+// here.
+
+// The headers that the engine reads in one crossing; `src/request.rs` has the same list. Those of a write come last.
+const HEADERS = [
+  "authorization",
+  "if-match",
+  "if-none-match",
+  "origin",
+  "upgrade",
+  "sec-websocket-protocol",
+  "content-type",
+  "idempotency-key",
+  "prefer",
+  "if-unmodified-since",
+  "content-range",
+];
+const READ_HEADERS = HEADERS.slice(0, 6);
+
+/** Describes a request's headers, a line each; a missing one is a line with a NUL. */
+export function describe({ method, headers }) {
+  let text = "";
+  for (const name of method === "GET" ? READ_HEADERS : HEADERS) text += (headers.get(name) ?? "\0") + "\n";
+  return text;
+}
+
+/** True if the runtime itself tells the address of a connection, as workerd does. */
+let isDirect;
+
+/**
+ * Returns the address that a request comes from. Cloudflare's network sets `CF-Connecting-IP`, whatever the client
+ * sent. workerd on its own does not, so the header is not trusted there.
+ */
+export function address(request) {
+  isDirect ??= request.cf?.clientIp !== undefined;
+  return (isDirect ? request.cf?.clientIp : request.headers.get("cf-connecting-ip")) ?? "";
+}
+
+/** Makes a response; `lines` are header names and values in turn, a line each. */
+export function respond(status, lines, body) {
+  return new Response(body === "" ? null : body, { status, headers: pairs(lines) });
+}
+
+/** Reads headers: names and values in turn, a line each. */
+export function pairs(lines) {
+  const parts = lines.split("\n");
+  const headers = {};
+  for (let i = 0; i + 1 < parts.length; i += 2) headers[parts[i]] = parts[i + 1];
+  return headers;
+}
+
+/** Reads the `value` of a statement's one row: a number, bytes or null. Adds to `counts`, if there are any. */
+export function valueOf(sql, query, counts, ...bindings) {
+  const cursor = sql.exec(query, ...bindings);
+  const { value } = cursor.one();
+  countRows(cursor, counts);
+  return value instanceof ArrayBuffer ? new Uint8Array(value) : value;
+}
+
+/**
+ * Runs changes, all or none of them. `statements` are those for a put, a delete, a move, and for a record's put and
+ * its delete. `packed` holds for each change the number of its statement, then each of its bindings: its length in
+ * four bytes, and its bytes. Adds to `counts`, if there are any.
+ */
+export function runAll(storage, statements, packed, counts) {
+  const { sql } = storage;
+  const view = new DataView(packed.buffer, packed.byteOffset, packed.byteLength);
+  let offset = 0;
+  const next = () => {
+    const start = offset + 4;
+    offset = start + view.getUint32(offset);
+    return packed.subarray(start, offset);
+  };
+  const run = (statement, ...bindings) => {
+    const cursor = sql.exec(statements[statement], ...bindings);
+    countRows(cursor, counts);
+    return cursor.rowsWritten;
+  };
+  const runEach = () => {
+    while (offset < packed.byteLength) {
+      switch (packed[offset++]) {
+        case PUT:
+          run(PUT, next(), next());
+          break;
+        case DELETE:
+          run(DELETE, next());
+          break;
+        case MOVE: {
+          const [from, to, value] = [next(), next(), next()];
+          if (run(MOVE, from, to, value) === 0) run(PUT, to, value);
+          break;
+        }
+        case PUT_RECORD:
+          run(PUT_RECORD, next(), next());
+          break;
+        case DELETE_RECORD:
+          run(DELETE_RECORD, next());
+      }
+    }
+  };
+  storage.transactionSync(runEach);
+}
+
+const [PUT, DELETE, MOVE, PUT_RECORD, DELETE_RECORD] = [0, 1, 2, 3, 4];
+
+function countRows(cursor, counts) {
+  if (counts === undefined) return;
+  counts[0] += cursor.rowsRead;
+  counts[1] += cursor.rowsWritten;
+}
