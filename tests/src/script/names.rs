@@ -55,10 +55,37 @@ impl Names {
                 self.names.insert(value, format!("<{kind} {count}>"));
             }
         }
-        // Longer ones first: the id of a key is a part of the key.
-        let mut all: Vec<_> = self.names.iter().collect();
-        all.sort_by_key(|(value, _)| std::cmp::Reverse(value.len()));
-        all.into_iter().fold(text.to_owned(), |text, (value, name)| text.replace(value, name))
+        self.replace(text)
+    }
+
+    /// Puts names in the place of values that stand alone: between characters that are no letters and no digits.
+    fn replace(&self, text: &str) -> String {
+        let is_part = |character: Option<char>| character.is_some_and(char::is_alphanumeric);
+        let (mut shown, mut rest) = (String::new(), text);
+        let mut before = None;
+        while let Some(character) = rest.chars().next() {
+            // The longest: the id of a key is a part of the key.
+            let found = self
+                .names
+                .iter()
+                .filter(|_| !is_part(before))
+                .filter(|(value, _)| rest.starts_with(value.as_str()))
+                .filter(|(value, _)| !is_part(rest[value.len()..].chars().next()))
+                .max_by_key(|(value, _)| value.len());
+            let length = match found {
+                Some((value, name)) => {
+                    shown.push_str(name);
+                    value.len()
+                }
+                None => {
+                    shown.push(character);
+                    character.len_utf8()
+                }
+            };
+            before = rest[..length].chars().next_back();
+            rest = &rest[length..];
+        }
+        shown
     }
 
     /// Puts the values for names into a part of a command.
@@ -160,7 +187,7 @@ mod tests {
         let mut names = Names::new();
         for text in [
             r#"{"$timestamp":"1969-07-20T20:17:40Z"}"#,
-            r#"{"a":"01k8zq7v3n4t5r6s7w8x9y0z1a","n":12345678901234567890123456}"#,
+            r#"{"a":"01k8zq7v3n4t5r6s7w8x9y0z1a","n":1234567890}"#,
             "<script>",
         ] {
             assert_eq!(names.conceal(text), text.to_owned());
