@@ -1,5 +1,6 @@
 //! Where a script runs: one Blaze and its clients, whatever is between them.
 
+use blaze_schema::timestamp::Timestamp;
 use serde_json::{Map, Value};
 
 /// How a script's Blaze differs from one that has just been installed.
@@ -63,6 +64,9 @@ pub trait Home {
 
     /// Makes a token with these claims. The issuer, its audience and an end in the future are added.
     fn token(&mut self, claims: &Map<String, Value>) -> String;
+
+    /// Returns the time of the clock that the times in answers come from.
+    fn now(&self) -> Timestamp;
 
     /// Lets a millisecond begin: no time of what was done before is a time of what is done after.
     fn tick(&mut self);

@@ -4,10 +4,11 @@ use super::home::{Connection, Home, Received, Request, Response, Settings};
 use crate::client::Client;
 use crate::server::TestServer;
 use crate::socket::{Frame, Socket};
+use blaze_schema::timestamp::Timestamp;
 use jsonwebtoken::{EncodingKey, Header};
 use serde_json::{Map, Value, json};
 use std::thread;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The secret of the issuer that a closed server trusts.
 const SECRET: &str = "a secret of these tests, 32 bytes.";
@@ -38,6 +39,10 @@ impl HttpHome {
         let client = server.client();
         HttpHome { server, client }
     }
+}
+
+fn since_1970() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("a time after 1970")
 }
 
 impl Home for HttpHome {
@@ -72,19 +77,24 @@ impl Home for HttpHome {
     }
 
     fn token(&mut self, claims: &Map<String, Value>) -> String {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time after 1970");
-        let mut all = json!({"iss": ISSUER, "aud": AUDIENCE, "exp": now.as_secs() + TOKEN_SECONDS});
+        let end = since_1970().as_secs() + TOKEN_SECONDS;
+        let mut all = json!({"iss": ISSUER, "aud": AUDIENCE, "exp": end});
         all.as_object_mut().expect("an object").extend(claims.clone());
         let header = Header { kid: Some("k".to_owned()), ..Header::default() };
         let key = EncodingKey::from_secret(SECRET.as_bytes());
         jsonwebtoken::encode(&header, &all, &key).expect("a token")
     }
 
-    /// The server is on this machine and counts in milliseconds.
+    /// The server is on this machine.
+    fn now(&self) -> Timestamp {
+        let micros = since_1970().as_micros();
+        Timestamp::from_micros(i64::try_from(micros).expect("a time of this age"))
+    }
+
+    /// The server's clock counts in milliseconds.
     fn tick(&mut self) {
-        let now = || SystemTime::now().duration_since(UNIX_EPOCH).expect("a time").as_millis();
-        let before = now();
-        while now() == before {
+        let before = since_1970().as_millis();
+        while since_1970().as_millis() == before {
             thread::yield_now();
         }
     }

@@ -13,7 +13,6 @@
 use blaze_schema::timestamp::Timestamp;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// How far a time of the server may be from the start of a run (µs). Times in commands are further away.
 const AROUND_NOW_MICROS: i64 = 600_000_000;
@@ -24,7 +23,7 @@ const KEY_PREFIX: &str = "blz_";
 
 /// The names of one run.
 pub(super) struct Names {
-    started_micros: i64,
+    started: Timestamp,
     /// The name of each value.
     names: BTreeMap<String, String>,
     /// How many values of each kind have one.
@@ -33,10 +32,8 @@ pub(super) struct Names {
 
 impl Names {
     /// No names yet, at the start of a run.
-    pub(super) fn new() -> Self {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time after 1970");
-        let started_micros = i64::try_from(since.as_micros()).expect("a time of this age");
-        Names { started_micros, names: BTreeMap::new(), counts: BTreeMap::new() }
+    pub(super) fn new(started: Timestamp) -> Self {
+        Names { started, names: BTreeMap::new(), counts: BTreeMap::new() }
     }
 
     /// Puts names for values into a part of an answer: JSON, or other text. New values get new names.
@@ -140,7 +137,7 @@ impl Names {
 
     fn is_now(&self, text: &str) -> bool {
         Timestamp::parse(text)
-            .is_ok_and(|time| (time.micros() - self.started_micros).abs() < AROUND_NOW_MICROS)
+            .is_ok_and(|time| (time.micros() - self.started.micros()).abs() < AROUND_NOW_MICROS)
     }
 }
 
@@ -167,12 +164,13 @@ pub(super) fn name_length(text: &str) -> Option<usize> {
 mod tests {
     use super::*;
 
+    const NOW: i64 = 1_800_000_000_123_456;
     const ULID: &str = "01K8ZQ7V3N4T5R6S7W8X9Y0Z1A";
 
     #[test]
     fn the_same_value_has_the_same_name() {
-        let mut names = Names::new();
-        let now = Timestamp::from_micros(names.started_micros).to_string();
+        let mut names = Names::new(Timestamp::from_micros(NOW));
+        let now = Timestamp::from_micros(NOW).to_string();
         let text = format!(r#"{{"path":"c/{ULID}","id":"{ULID}","epoch":"e","at":"{now}"}}"#);
         let shown = r#"{"path":"c/<id 1>","id":"<id 1>","epoch":"<epoch 1>","at":"<time 1>"}"#;
         assert_eq!(names.conceal(&text), shown);
@@ -184,7 +182,7 @@ mod tests {
 
     #[test]
     fn what_a_script_wrote_itself_stays() {
-        let mut names = Names::new();
+        let mut names = Names::new(Timestamp::from_micros(NOW));
         for text in [
             r#"{"$timestamp":"1969-07-20T20:17:40Z"}"#,
             r#"{"a":"01k8zq7v3n4t5r6s7w8x9y0z1a","n":1234567890}"#,
@@ -196,7 +194,7 @@ mod tests {
 
     #[test]
     fn a_key_and_its_id_have_names() {
-        let mut names = Names::new();
+        let mut names = Names::new(Timestamp::from_micros(NOW));
         let shown = names.conceal(r#"{"id":"abc","key":"blz_abc_secret"}"#);
         assert_eq!(shown, r#"{"id":"<key 1>","key":"<secret 1>"}"#);
     }

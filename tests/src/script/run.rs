@@ -30,9 +30,10 @@ pub fn run(
     start: impl FnOnce(&Settings) -> Box<dyn Home>,
 ) -> Result<String, ScriptError> {
     let script = Script::parse(text)?;
+    let home = start(&script.settings);
     let mut run = Run {
-        home: start(&script.settings),
-        names: Names::new(),
+        names: Names::new(home.now()),
+        home,
         callers: BTreeMap::new(),
         sockets: BTreeMap::new(),
         pings: FIRST_PING,
@@ -169,9 +170,9 @@ impl Run {
         let mut head = response.status.to_string();
         for name in SHOWN {
             for (_, value) in response.headers.iter().filter(|(other, _)| other == name) {
-                let value = self.names.conceal(value);
-                let value = if value.contains(' ') { format!("({value})") } else { value };
-                head.push_str(&format!(" {name}={value}"));
+                let shown = self.names.conceal(value);
+                let shown = if value.contains(' ') { format!("({shown})") } else { shown };
+                head.push_str(&format!(" {name}={shown}"));
             }
         }
         let body = &response.body;
