@@ -19,6 +19,7 @@ pub mod npm_package;
 pub mod query_oracle;
 pub mod random;
 pub mod readme;
+pub mod script;
 pub mod seed;
 pub mod server;
 pub mod simulation;

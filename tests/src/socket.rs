@@ -20,6 +20,15 @@ pub struct Socket {
     pings: i64,
 }
 
+/// What comes from the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// A text frame.
+    Text(String),
+    /// The close frame's code; 1005 for one without a code.
+    Closed(u16),
+}
+
 /// Why there is no socket.
 #[derive(Debug)]
 pub struct Refusal {
@@ -147,11 +156,21 @@ impl Socket {
 
     /// The next text frame; `None` when the server closes the socket instead.
     pub fn text_or_end(&mut self) -> Option<String> {
+        match self.frame() {
+            Frame::Text(text) => Some(text),
+            Frame::Closed(_) => None,
+        }
+    }
+
+    /// The next text frame, or the end.
+    pub fn frame(&mut self) -> Frame {
         self.inner.get_ref().set_read_timeout(Some(PATIENCE)).expect("a timeout");
         loop {
             match self.inner.read() {
-                Ok(Message::Text(text)) => return Some(text.to_string()),
-                Ok(Message::Close(_)) => return None,
+                Ok(Message::Text(text)) => return Frame::Text(text.to_string()),
+                Ok(Message::Close(frame)) => {
+                    return Frame::Closed(frame.map_or(1005, |frame| frame.code.into()));
+                }
                 Ok(_) => {}
                 Err(error) => panic!("the socket broke: {error}"),
             }
