@@ -1,6 +1,7 @@
 //! docs/configuration.md and the code have the same settings: every key with its values and its default, and every
 //! variable. Each key that is described is read, too.
 
+use blaze_engine::actor::Class;
 use blaze_engine::index::settings::Collections;
 use blaze_engine::settings::Settings;
 use blaze_json_schema::Schema;
@@ -215,14 +216,10 @@ fn names<'a>(source: &'a str, before: &'a str) -> impl Iterator<Item = &'a str> 
 /// The variables that the server and the command line read, and bindings that are no Durable Objects.
 fn variables_of_the_code() -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    for source in sources("server", "rs") {
+    for source in sources("engine/src/node", "rs") {
         // Names of secrets come from access.json.
-        for call in [".var(", ".secret("] {
-            for rest in source.split(call).skip(1) {
-                let literal = rest.strip_prefix('"').map(name);
-                assert!(literal.is_some() || rest.starts_with("name)"), "{call}{rest:.40}");
-                found.extend(literal.map(str::to_owned));
-            }
+        for read in ["variable(\"", "is_set(\""] {
+            found.extend(names(&source, read).map(str::to_owned));
         }
     }
     for source in sources("server", "js") {
@@ -239,7 +236,10 @@ fn variables_of_the_code() -> BTreeSet<String> {
     }
     let wrangler: toml::Table = read("wrangler.toml").parse().unwrap();
     for binding in wrangler["durable_objects"]["bindings"].as_array().unwrap() {
-        assert!(found.remove(binding["name"].as_str().unwrap()), "{binding}");
+        // The server finds a class's binding by its name.
+        let class = binding["class_name"].as_str().unwrap();
+        assert!(Class::ALL.iter().any(|known| known.name() == class), "{binding}");
+        assert_eq!(binding["name"].as_str().unwrap(), class.to_uppercase());
     }
     found.insert(wrangler["assets"]["binding"].as_str().unwrap().to_owned());
     found

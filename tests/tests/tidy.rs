@@ -15,7 +15,7 @@ const EDGES: [(&str, &[&str]); 12] = [
     ("rules", &["schema"]),
     ("identity", &["schema", "store", "rules"]),
     ("engine", &["schema", "store", "json-schema", "rules", "identity"]),
-    ("server", &["schema", "store", "rules", "identity", "engine"]),
+    ("server", &["schema", "store", "engine"]),
     ("client-wasm", &["schema"]),
     ("demo-web", &["client-wasm"]),
     (

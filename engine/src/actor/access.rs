@@ -14,9 +14,17 @@ use std::collections::BTreeMap;
 #[derive(Debug)]
 pub struct Access {
     engine: Engine,
-    /// The fetches that are under way, each with its issuer and the calls that wait for it.
-    fetches: BTreeMap<u64, (String, Vec<(u64, Option<u64>)>)>,
+    /// The fetches that are under way.
+    fetches: BTreeMap<u64, Fetching>,
     last: u64,
+}
+
+/// A fetch of an issuer's keys.
+#[derive(Debug)]
+struct Fetching {
+    issuer: String,
+    /// The calls that wait for it, and the version that each caller has.
+    waiting: Vec<(u64, Option<u64>)>,
 }
 
 impl Access {
@@ -38,9 +46,9 @@ impl Access {
             Call::Snapshot { known } => self.step(turn, Asked::Snapshot { known }),
             Call::Keys { issuer, known } => {
                 let asked = self.step(turn, Asked::Refresh { issuer: issuer.clone() });
-                let fetching = self.fetches.values_mut().find(|(of, _)| *of == issuer);
+                let fetching = self.fetches.values_mut().find(|fetching| fetching.issuer == issuer);
                 match (asked, fetching) {
-                    (Ok(_), Some((_, waiting))) => return waiting.push((ticket, known)),
+                    (Ok(_), Some(fetching)) => return fetching.waiting.push((ticket, known)),
                     // Nothing is to be fetched, or not yet again.
                     (Ok(_), None) => self.step(turn, Asked::Snapshot { known }),
                     (Err(error), _) => Err(error),
@@ -63,7 +71,7 @@ impl Access {
     }
 
     fn fetched<S: Store>(&mut self, turn: &mut Turn<'_, S>, number: u64, fetched: Fetched) {
-        let Some((issuer, waiting)) = self.fetches.remove(&number) else { return };
+        let Some(Fetching { issuer, waiting }) = self.fetches.remove(&number) else { return };
         let fetched = fetched.and_then(|(status, text)| match status {
             200 => Ok(text),
             _ => Err(format!("answered with {status}")),
@@ -84,9 +92,10 @@ impl Access {
         for done in self.engine.handle(turn.store, turn.now, random, event) {
             match done {
                 Done::FetchJwks { issuer, url } => {
-                    if self.fetches.values().all(|(of, _)| *of != issuer) {
+                    if self.fetches.values().all(|fetching| fetching.issuer != issuer) {
                         self.last = self.last.wrapping_add(1);
-                        self.fetches.insert(self.last, (issuer, Vec::new()));
+                        let waiting = Vec::new();
+                        self.fetches.insert(self.last, Fetching { issuer, waiting });
                         let fetch = Fetch::issuer_keys(url);
                         turn.push(Effect::Fetch { number: self.last, fetch });
                     }

@@ -361,7 +361,7 @@ mod tests {
         let encoded: Vec<u8> = calls().iter().flat_map(Call::encode).collect();
         let hash = blaze_schema::hash::hash(&[&encoded]);
         let hash: String = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hash, "PINNED");
+        assert_eq!(hash, "4630707a9a9b28ca");
         assert_eq!(
             Call::Write { text: "ab".to_owned(), token: String::new() }.encode(),
             b"\x01\0\0\0\x02ab\0\0\0\0"

@@ -155,3 +155,34 @@ pub fn silent() -> Error {
     let detail = "an object that answers it is not available; repeat the request, with its Idempotency-Key if it has one";
     Error::new(Code::Unavailable, detail)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_decision_may_ask_so_often_and_no_more() {
+        let mut facts = Facts::default();
+        for _ in 0..ROUNDS {
+            assert_eq!(facts.count_round(), Ok(()));
+        }
+        assert_eq!(facts.count_round().map_err(|error| error.code), Err(Code::Internal));
+    }
+
+    #[test]
+    fn documents_that_were_looked_up_are_facts_and_one_that_is_silent_is_not() {
+        let mut facts = Facts::default();
+        let paths = ["a/b", "a/c"].map(|path| DocumentPath::parse(path).unwrap());
+        let Halt::Wait(Wait::Calls(calls)) = lookup(&paths.clone().into()) else { panic!() };
+        let answers = [r#"{"n":1}"#, "null"];
+        for ((object, call), answer) in calls.clone().into_iter().zip(answers) {
+            facts.add(object, call, Some(Ok(answer.to_owned()).into()), Timestamp::MIN);
+        }
+        let lookups = facts.lookups().unwrap();
+        assert_eq!(lookups.keys().cloned().collect::<Vec<_>>(), paths);
+        assert_eq!(lookups.values().map(Option::is_some).collect::<Vec<_>>(), [true, false]);
+        let (object, call) = calls.into_iter().next().unwrap();
+        facts.add(object, call, None, Timestamp::MIN);
+        assert_eq!(facts.lookups().unwrap_err().code, Code::Unavailable);
+    }
+}

@@ -12,6 +12,8 @@
 
 mod access;
 mod account;
+#[cfg(test)]
+pub(crate) mod bench;
 mod call;
 mod facts;
 mod limiter;

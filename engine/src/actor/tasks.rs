@@ -131,6 +131,12 @@ impl<T> Tasks<T> {
         self.waiting.contains_key(&key)
     }
 
+    /// Number of tasks that wait.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// Forgets a task.
     pub(crate) fn take(&mut self, key: Key) -> Option<(Key, T, Facts)> {
         let Waiting { task, facts, .. } = self.waiting.remove(&key)?;

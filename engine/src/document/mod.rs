@@ -548,12 +548,13 @@ impl Step<'_> {
 
     /// Lets a socket that listens go on with another identity, or with the same one for longer.
     fn renew(&mut self, store: &impl Store, listener: &str) -> Result<Vec<Effect>, Stop> {
-        self.load(store)?;
+        let loaded = self.load(store).map(drop);
         let permitted = self.permit(Method::Get, self.record.as_ref(), None);
         if matches!(permitted, Err(Stop::Needs(_))) {
             return permitted.map(|_| Vec::new());
         }
         self.audience.leave(listener);
+        loaded?;
         let admitted = Some((self.guard.version(), permitted?));
         let listener = self.audience.admit(self.caller, admitted, self.now)?;
         let mut effects = vec![Effect::Admit { listener, unborn: self.unborn_epoch() }];
@@ -693,5 +694,7 @@ fn resource(path: &DocumentPath, record: &Record, with_data: bool) -> String {
 mod commit_tests;
 #[cfg(test)]
 mod permission_tests;
+#[cfg(test)]
+mod room_tests;
 #[cfg(test)]
 mod tests;

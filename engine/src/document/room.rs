@@ -471,7 +471,8 @@ impl Room {
             }
         }
         if let (Some(socket), Some(code)) = (socket, results.close) {
-            self.end(turn, socket, None, code, "");
+            // The document has let it go.
+            self.drop_seat(turn, socket, None, code, "");
         }
     }
 

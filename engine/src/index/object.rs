@@ -89,6 +89,11 @@ impl Object {
         Ok(Object { name: name.to_owned(), index: Index::new(source, settings), kind })
     }
 
+    /// True if no event lacks an answer of another object: the registry has noted the index.
+    pub fn is_settled(&self) -> bool {
+        matches!(&self.kind, Kind::Collection { settings, in_group: Some(Some(known)), .. } if *known == settings.group)
+    }
+
     /// Returns the calls without which a query can neither be answered nor refused.
     ///
     /// # Errors

@@ -87,7 +87,7 @@ impl World {
         }
     }
 
-    /// Settles a step as `shim.js` does: repeats it until it lacks nothing.
+    /// Settles a step as the object does: repeats it until it lacks nothing.
     fn settle<T>(
         &mut self,
         name: &str,

@@ -55,7 +55,7 @@ struct Pending {
 #[derive(Clone, Debug)]
 enum Task {
     /// An event that is answered.
-    Ask(u64, Asked),
+    Ask(u64, Box<Asked>),
     /// A message of another object.
     Tell(u64, String),
     /// The request for a socket.
@@ -135,9 +135,12 @@ impl Room {
 
     fn call<S: Store>(&mut self, turn: &mut Turn<'_, S>, ticket: u64, call: Call) {
         let task = match call {
-            Call::Update { row } => Ok(Task::Ask(ticket, Asked::Update { row: row.into_bytes() })),
+            Call::Update { row } => {
+                let event = Asked::Update { row: row.into_bytes() };
+                Ok(Task::Ask(ticket, Box::new(event)))
+            }
             Call::Ask { question } => {
-                query_request::event(&question).map(|event| Task::Ask(ticket, event))
+                query_request::event(&question).map(|event| Task::Ask(ticket, Box::new(event)))
             }
             Call::Tell { message } if self.engine.is_none() => {
                 let answer = registry::answer(turn.store, &message);
@@ -154,30 +157,29 @@ impl Room {
 
     /// Does a task, or asks first for what it lacks.
     fn run<S: Store>(&mut self, turn: &mut Turn<'_, S>, task: Task, rounds: u32) {
-        let lacks = match &task {
-            Task::Ask(_, event) => {
-                let before = turn.effects.len();
-                let (answer, lacks) = self.step(turn, event.clone(), None);
-                match (task, answer) {
-                    (task, _) if !lacks.is_empty() => {
-                        // The step is taken again: what it said so far stands, but for its answer.
-                        return self.wait(turn, task, lacks, rounds);
+        let (task, lacks) = match task {
+            Task::Ask(ticket, event) => {
+                // The step is taken again only where something may be lacking.
+                let may_lack = self.engine.as_ref().is_some_and(|engine| !engine.is_settled());
+                let again = may_lack.then(|| Task::Ask(ticket, event.clone()));
+                let (answer, lacks) = self.step(turn, *event, None);
+                match again {
+                    Some(again) if !lacks.is_empty() => (again, lacks),
+                    _ => {
+                        let none = || Err(Error::new(Code::Internal, "the index gave no answer"));
+                        return turn.answer(ticket, answer.unwrap_or_else(none));
                     }
-                    (Task::Ask(ticket, _), Some(answer)) => {
-                        let answer = Effect::Return { ticket, answer: answer.into() };
-                        turn.effects.insert(before.min(turn.effects.len()), answer);
-                    }
-                    (Task::Ask(ticket, _), None) => {
-                        let error = Error::new(Code::Internal, "the index gave no answer");
-                        turn.answer(ticket, error);
-                    }
-                    _ => {}
                 }
-                return;
             }
-            Task::Tell(ticket, message) => self.tell(turn, *ticket, message),
-            Task::Connect(ticket, request) => self.connect(turn, *ticket, request),
-            Task::Alarm => self.step(turn, Asked::Alarm, None).1,
+            Task::Tell(ticket, message) => {
+                let lacks = self.tell(turn, ticket, &message);
+                (Task::Tell(ticket, message), lacks)
+            }
+            Task::Connect(ticket, request) => {
+                let lacks = self.connect(turn, ticket, &request);
+                (Task::Connect(ticket, request), lacks)
+            }
+            Task::Alarm => (Task::Alarm, self.step(turn, Asked::Alarm, None).1),
         };
         if !lacks.is_empty() {
             self.wait(turn, task, lacks, rounds);

@@ -87,10 +87,8 @@ impl Room {
         }
         match event {
             Event::Message { socket: CLIENT, text } => self.hear(turn, text),
-            Event::Message { socket, text } => {
-                if let Some(text) = text {
-                    self.step(turn, Asked::Frame { upstream: socket, text });
-                }
+            Event::Message { socket, text: Some(text) } => {
+                self.step(turn, Asked::Frame { upstream: socket, text });
             }
             Event::Opened { socket } => self.step(turn, Asked::Opened { upstream: socket }),
             Event::Closed { socket: CLIENT } => self.end(turn, 1000, ""),
@@ -317,4 +315,78 @@ fn address(upstream: Upstream) -> (Object, String) {
 
 fn after(now: Timestamp, micros: i64) -> Timestamp {
     Timestamp::from_micros(now.micros().saturating_add(micros))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::actor::bench::{Bench, calls, frames, open};
+    use crate::actor::{Actor, Call, Class, Effect, Event};
+    use blaze_schema::limits::{LISTENER_WRITE_MS, SNAPSHOT_MICROS, TICK_MICROS};
+
+    fn bench(access: &str) -> Bench {
+        let mut bench = Bench::front(open(access));
+        bench.turn(|actor, turn| {
+            let address = turn.node.rates().are_limited().then(|| "192.0.2.1".to_owned());
+            *actor = Actor::listener(String::new(), address, turn).unwrap();
+        });
+        bench
+    }
+
+    #[test]
+    fn a_write_is_passed_on_and_given_up_when_it_takes_too_long() {
+        let mut bench = bench("{}");
+        let text = r#"{"write":{"id":"w","set":"a/b","data":{}}}"#;
+        let effects = bench.message(0, text);
+        let [(number, object, Call::Write { .. })] = calls(&effects)[..] else {
+            panic!("{effects:?}")
+        };
+        assert_eq!((object.class, object.name.as_str()), (Class::Document, "a/b"));
+        let answer = r#"{"id":"w","result":{"path":"a/b","version":1}}"#;
+        assert_eq!(frames(&bench.told(number, Ok(answer))), [answer]);
+        let effects = bench.message(0, text);
+        assert_eq!(calls(&effects).len(), 1);
+        let within = i64::from(LISTENER_WRITE_MS) * 1_000;
+        for _ in 0..within / TICK_MICROS - 1 {
+            bench.now += TICK_MICROS;
+            bench.know(1);
+            bench.event(Event::Timer);
+        }
+        bench.now += TICK_MICROS - 1;
+        bench.know(1);
+        assert_eq!(bench.event(Event::Timer), []);
+        bench.now += 1;
+        let effects = bench.event(Event::Timer);
+        assert_eq!(effects, [Effect::Close { socket: 0, code: 1012, reason: "" }]);
+        assert_eq!(
+            (bench.actor.wakes(), bench.message(0, text)),
+            (None, Vec::new()),
+            "it has ended"
+        );
+    }
+
+    #[test]
+    fn time_is_noticed_at_every_tick_under_fresh_rules() {
+        let mut bench = bench("{}");
+        assert_eq!(bench.actor.wakes().unwrap().micros(), bench.now + TICK_MICROS);
+        bench.now += SNAPSHOT_MICROS.max(TICK_MICROS);
+        let effects = bench.event(Event::Timer);
+        assert!(matches!(calls(&effects)[..], [(_, _, Call::Snapshot { .. })]), "{effects:?}");
+    }
+
+    #[test]
+    fn each_message_waits_for_all_that_the_one_before_it_waits_for() {
+        let mut bench = bench(r#"{"rates":{"address":{"requests":2,"seconds":60}}}"#);
+        let effects = bench.message(0, r#"{"ping":1}"#);
+        let [(number, _, Call::Lease { .. })] = calls(&effects)[..] else { panic!("{effects:?}") };
+        assert_eq!(bench.message(0, r#"{"ping":2}"#), []);
+        let effects = bench.told(number, Ok("1 60000000"));
+        assert_eq!(frames(&effects), [r#"{"pong":1}"#]);
+        let (number, ..) = calls(&effects)[0];
+        let effects = bench.told(number, Ok("0 30000000"));
+        assert!(frames(&effects)[0].contains("try again in 30 seconds"), "{effects:?}");
+        assert!(
+            effects.contains(&Effect::Close { socket: 0, code: 4429, reason: "" }),
+            "{effects:?}"
+        );
+    }
 }

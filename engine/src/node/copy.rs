@@ -185,3 +185,67 @@ fn configured(config: &Config) -> Result<(Issuers, Identities), Error> {
 fn json(value: &impl serde::Serialize) -> Result<String, Error> {
     serde_json::to_string(value).map_err(|error| Error::new(Code::Internal, error.to_string()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(micros: i64) -> Timestamp {
+        Timestamp::from_micros(micros)
+    }
+
+    fn copy() -> (Copy, Config) {
+        let config = Config::read("{}", "{}", |_| None).unwrap();
+        let mut copy = Copy::default();
+        let text = r#"{"version":3,"rules":null,"keys":[],"jwks":{},"own":{"keys":[]}}"#;
+        copy.take(text, at(0), at(5), &config).unwrap();
+        (copy, config)
+    }
+
+    #[test]
+    fn a_copy_is_used_as_long_as_it_is_fresh_and_a_little_longer_in_need() {
+        assert_eq!(Copy::default().need(at(0)), Need::New);
+        let (copy, _) = copy();
+        for (age, need) in [
+            (0, Need::Nothing),
+            (SNAPSHOT_MICROS - 1, Need::Nothing),
+            (SNAPSHOT_MICROS, Need::Refresh),
+            (SNAPSHOT_GRACE_MICROS - 1, Need::Refresh),
+            (SNAPSHOT_GRACE_MICROS, Need::New),
+            (-1, Need::New),
+        ] {
+            assert_eq!(copy.need(at(age)), need, "{age}");
+        }
+    }
+
+    #[test]
+    fn an_answer_counts_from_when_it_was_asked_for_and_an_earlier_one_changes_nothing() {
+        let (mut copy, config) = copy();
+        let unchanged = |version: u64| format!(r#"{{"version":{version}}}"#);
+        copy.take(&unchanged(3), at(SNAPSHOT_MICROS), at(SNAPSHOT_MICROS + 9), &config).unwrap();
+        assert_eq!(copy.need(at(2 * SNAPSHOT_MICROS - 1)), Need::Nothing);
+        assert_eq!(copy.need(at(2 * SNAPSHOT_MICROS)), Need::Refresh);
+        let rules = r#"{"version":2,"rules":{"version":1,"text":""},"keys":[],"jwks":{},"own":{"keys":[]}}"#;
+        copy.take(rules, at(5), at(SNAPSHOT_MICROS + 10), &config).unwrap();
+        assert_eq!(copy.version(), Some(3), "a later call was answered before");
+        // Nothing is new about a version that is not the copy's.
+        copy.take(&unchanged(9), at(3 * SNAPSHOT_MICROS), at(3 * SNAPSHOT_MICROS), &config)
+            .unwrap();
+        assert_eq!((copy.version(), copy.need(at(3 * SNAPSHOT_MICROS))), (Some(3), Need::Refresh));
+        assert!(copy.take("{", at(i64::MAX), at(i64::MAX), &config).is_err());
+    }
+
+    #[test]
+    fn an_issuer_is_asked_once_in_a_while_and_others_wait_for_that() {
+        let (mut copy, _) = copy();
+        assert!(!copy.is_renewing("a", at(0)) && copy.may_renew("a", at(0)));
+        assert!(copy.may_renew("b", at(0)), "each issuer by itself");
+        assert!(copy.is_renewing("a", at(KEYS_JOIN_MICROS - 1)));
+        assert!(!copy.is_renewing("a", at(KEYS_JOIN_MICROS)));
+        assert!(!copy.may_renew("a", at(KEYS_PAUSE_MICROS - 1)));
+        copy.renewed("a");
+        assert!(!copy.is_renewing("a", at(1)));
+        assert!(copy.may_renew("a", at(KEYS_PAUSE_MICROS)));
+        assert!(copy.is_renewing("a", at(KEYS_PAUSE_MICROS)));
+    }
+}

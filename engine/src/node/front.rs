@@ -173,3 +173,90 @@ fn finish<S>(turn: &mut Turn<'_, S>, ticket: u64, request: &Incoming, reply: Rep
     let reply = turn.node.finish(reply, request, security::ANSWER);
     turn.push(Effect::Reply { ticket, reply });
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::actor::bench::{Bench, calls, open, request, statuses};
+    use crate::actor::{Body, Call, Class, Effect, Event, Object};
+    use blaze_schema::error::{Code, Error};
+    use blaze_schema::limits::{SNAPSHOT_GRACE_MICROS, SNAPSHOT_MICROS, TASK_MICROS};
+
+    #[test]
+    fn a_request_to_a_document_is_passed_on_without_anything_in_between() {
+        let mut bench = Bench::front(open("{}"));
+        let effects = bench.request(1, request("GET", "/v1/docs/a/b%20c", &[]));
+        let object = Object::new(Class::Document, "a/b c");
+        assert_eq!(effects, [Effect::Pass { ticket: 1, object, url: None }]);
+    }
+
+    #[test]
+    fn rules_that_cannot_be_asked_for_are_used_in_need_and_then_nothing_is_answered() {
+        let mut bench = Bench::front(open("{}"));
+        for (age, status) in [(SNAPSHOT_MICROS, 200), (SNAPSHOT_GRACE_MICROS, 503)] {
+            bench.now = 1_000_000 + age;
+            let effects = bench.request(1, request("GET", "/health", &[]));
+            let [(number, object, Call::Snapshot { .. })] = calls(&effects)[..] else {
+                panic!("{effects:?}")
+            };
+            assert_eq!(*object, Object::access());
+            let effects = bench.event(Event::Told { number, answer: None });
+            assert_eq!(statuses(&effects), [(1, status)], "{age}");
+        }
+    }
+
+    #[test]
+    fn a_query_is_relayed_to_its_index_and_a_commit_joined_from_its_documents() {
+        let mut bench = Bench::front(open("{}"));
+        let json = [("content-type", "application/json")];
+        let body = |ticket, text: &str| Event::Body { ticket, body: Body::Whole(text.into()) };
+        bench.request(1, request("POST", "/v1/query", &json));
+        let effects = bench.event(body(1, r#"{"from":"a"}"#));
+        let [Effect::Relay { object, reply, .. }] = &effects[..] else { panic!("{effects:?}") };
+        assert_eq!((object, reply.status), (&Object::new(Class::Index, "c/0/a"), 200));
+        bench.request(2, request("POST", "/v1/commit", &json));
+        let effects = bench.event(body(2, r#"{"writes":[{"delete":"a/b"},{"delete":"a/c"}]}"#));
+        let numbers: Vec<u64> = calls(&effects).iter().map(|(number, ..)| *number).collect();
+        let refused = |code| Err(Error::new(code, "x"));
+        assert_eq!(bench.told(numbers[1], refused(Code::PermissionDenied)), []);
+        let effects = bench.told(numbers[0], refused(Code::Unimplemented));
+        assert_eq!(statuses(&effects), [(2, 403)], "the refusal of the caller decides");
+    }
+
+    #[test]
+    fn what_an_object_does_not_answer_is_unavailable() {
+        let mut bench = Bench::front(open("{}"));
+        bench.request(1, request("POST", "/v1/commit", &[]));
+        let text = r#"{"writes":[{"delete":"a/b"}]}"#;
+        let effects = bench.event(Event::Body { ticket: 1, body: Body::Whole(text.into()) });
+        let (number, ..) = calls(&effects)[0];
+        let effects = bench.event(Event::Told { number, answer: None });
+        let [Effect::Reply { reply, .. }] = &effects[..] else { panic!("{effects:?}") };
+        assert_eq!(reply.status, 503);
+        assert!(reply.headers.contains(&("retry-after", "1".to_owned())));
+    }
+
+    #[test]
+    fn requests_that_were_abandoned_are_forgotten() {
+        let mut bench = Bench::front(open("{}"));
+        let waiting = |bench: &Bench| match &bench.actor {
+            crate::actor::Actor::Front(front) => front.tasks.waiting(),
+            _ => 0,
+        };
+        let ask = |bench: &mut Bench, ticket| {
+            bench.request(ticket, request("POST", "/v1/commit", &[]));
+        };
+        for ticket in 0..64 {
+            ask(&mut bench, ticket);
+        }
+        bench.now += TASK_MICROS;
+        bench.know(2);
+        ask(&mut bench, 64);
+        assert_eq!(waiting(&bench), 65, "none is older");
+        for ticket in 65..128 {
+            ask(&mut bench, ticket);
+        }
+        bench.now += 1;
+        ask(&mut bench, 128);
+        assert_eq!(waiting(&bench), 65);
+    }
+}

@@ -354,3 +354,63 @@ pub(crate) fn log_refusal<S>(turn: &mut Turn<'_, S>, line: &str) {
 pub(crate) fn too_large(limit: usize) -> Error {
     Error::new(Code::ResourceExhausted, format!("body: more than {limit} bytes"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::actor::Answer;
+    use crate::actor::bench::{open, request};
+
+    fn at(micros: i64) -> Timestamp {
+        Timestamp::from_micros(micros)
+    }
+
+    #[test]
+    fn providers_answers_are_kept_as_long_as_they_may_be_given_and_only_so_many() {
+        let mut node = Node::new(Ok(open("{}")), false);
+        for number in 0..KEPT_ANSWERS {
+            node.keep(format!("https://p/{number}"), String::new(), at(number as i64));
+        }
+        assert_eq!(node.kept("https://p/0", 1, at(999_999)), Some(""));
+        assert_eq!(node.kept("https://p/0", 1, at(1_000_000)), None);
+        node.keep("https://p/more".to_owned(), String::new(), at(1_000));
+        assert_eq!(node.kept("https://p/0", 1, at(0)), None, "the oldest made room");
+        assert!(node.kept("https://p/1", 1, at(2)).is_some());
+    }
+
+    #[test]
+    fn another_call_for_the_same_keys_is_waited_for() {
+        let mut node = Node::new(Ok(open("{}")), false);
+        let facts = Facts::default();
+        let asked = node.refresh("https://a", at(0), &facts);
+        assert!(matches!(asked, Err(Halt::Wait(Wait::Calls(_)))), "{asked:?}");
+        let poll = at(5 + KEYS_POLL_MICROS);
+        assert_eq!(node.refresh("https://a", at(5), &facts), Err(Halt::Wait(Wait::Until(poll))));
+        let mut told = Facts::default();
+        let call = Call::Keys { issuer: "https://a".to_owned(), known: None };
+        let answer = Answer::from(Err(crate::actor::silent()));
+        told.add(Object::access(), call, Some(answer), at(0));
+        assert_eq!(node.refresh("https://a", at(6), &told), Ok(()));
+        assert_eq!(node.refresh("https://a", at(7), &facts), Ok(()), "not anew so soon");
+    }
+
+    #[test]
+    fn with_a_wrong_configuration_nothing_but_that_is_answered() {
+        let config = Config::read("{}", r#"{"rate":1}"#, |_| None);
+        let mut node = Node::new(config, false);
+        let Err(Halt::Refused(error)) = node.ready(at(0), &Facts::default()) else { panic!() };
+        assert!(error.detail.contains("rate"), "{error}");
+        let reply = node.relayed(&request("GET", "/", &[]), None);
+        assert_eq!((reply.status, reply.body.contains("rate")), (500, true), "{reply:?}");
+    }
+
+    #[test]
+    fn the_address_is_the_connections_or_the_last_that_a_proxy_says() {
+        let behind = |name: &str| (name == "ADDRESS_HEADER").then(|| "X-Forwarded-For".to_owned());
+        let proxied = Node::new(Config::read("{}", "{}", behind), false);
+        let direct = Node::new(Ok(open("{}")), false);
+        let asked = request("GET", "/", &[("x-forwarded-for", "203.0.113.9, 198.51.100.7 ")]);
+        assert_eq!(proxied.address_of(&asked), "198.51.100.7");
+        assert_eq!(direct.address_of(&asked), "192.0.2.1");
+    }
+}

@@ -2,7 +2,10 @@ use super::session::GRACE_MICROS;
 use super::*;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use blaze_schema::limits::{PASSWORD_BYTES, SESSIONS, SIGN_IN_FAILURES, SIGN_IN_MICROS};
+use blaze_schema::limits::{
+    JWKS_BYTES, JWKS_MS, PASSWORD_BYTES, PROVIDER_ANSWER_BYTES, PROVIDER_MS, SESSIONS,
+    SIGN_IN_FAILURES, SIGN_IN_MICROS,
+};
 use blaze_store::memory::MemoryStore;
 use serde_json::{Value, json};
 
@@ -516,6 +519,9 @@ mod with_a_provider {
         let [Effect::Fetch { fetch, pending }] = &effects[..] else { panic!("{effects:?}") };
         assert_eq!(fetch.url, "https://a.example/.well-known/openid-configuration");
         assert_eq!((fetch.method, fetch.max_age), ("GET", oidc::KEPT_SECONDS));
+        assert_eq!((fetch.limit, fetch.within_ms), (PROVIDER_ANSWER_BYTES, PROVIDER_MS));
+        let keys = Fetch::issuer_keys("https://a.example/jwks".to_owned());
+        assert_eq!((keys.limit, keys.within_ms), (JWKS_BYTES, JWKS_MS));
         assert!(bench.store.rows().is_empty());
         let fetched = Ok((200, document.to_owned()));
         let effects = bench.step(Event::Fetched(pending.clone(), fetched));
