@@ -46,6 +46,9 @@ export function guarded(call) {
   }
 }
 
+/** An alarm whose handler failed rings again after so long, in milliseconds. */
+const ALARM_PAUSE = 10_000;
+
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
@@ -153,6 +156,11 @@ export class Host {
     this.#name ??= name;
     if (this.#isCurrent()) return undefined;
     if (this.#ctx !== undefined) return this.#prepare();
+    // A listener lives in memory alone: its client comes again.
+    if (this.#class === "Listener" && this.#instanceId !== undefined) {
+      this.#isReleased = true;
+      for (const number of this.#sockets.keys()) this.close(number, 1012, "");
+    }
     return guarded(() => this.#make(null));
   }
 
@@ -166,8 +174,8 @@ export class Host {
   tell(event, name) {
     if (this.#isReleased) return undefined;
     const ready = this.#ready(name);
-    if (ready === undefined) return guarded(() => event(this.#object));
-    return ready.then(() => guarded(() => event(this.#object)));
+    if (ready !== undefined) return ready.then(() => this.tell(event));
+    if (!this.#isReleased) return guarded(() => event(this.#object));
   }
 
   /** Hands a request or a call in; returns its outcome, or a promise of it. */
@@ -188,7 +196,8 @@ export class Host {
   }
 
   request(request, name) {
-    return this.#ask((object, ticket) => object.request(ticket, request), request, name);
+    const { method, url } = request;
+    return this.#ask((object, ticket) => object.request(ticket, request, method, url), request, name);
   }
 
   call(call, name) {
@@ -219,6 +228,10 @@ export class Host {
     try {
       await this.tell((object) => object.alarm());
       await this.idle();
+    } catch (error) {
+      console.error(`${this.#class}: ${error}`);
+      // The runtime would try a few times and then give up.
+      this.setAlarm(Date.now() + ALARM_PAUSE);
     } finally {
       this.#isRinging = false;
     }
@@ -255,6 +268,12 @@ export class Host {
     this.#waiting.delete(ticket);
     if (waiting.resolve === undefined) waiting.outcome = outcome;
     else waiting.resolve(outcome);
+  }
+
+  abandon(ticket) {
+    const { reject } = this.#waiting.get(ticket) ?? {};
+    this.#waiting.delete(ticket);
+    reject?.(new Error("an answer that nobody waits for"));
   }
 
   read(ticket, limit, isGzip) {

@@ -1,26 +1,9 @@
-// Functions of the platform for which one call from JavaScript is better than many from wasm. No decision is made
-// here.
+// Functions of the platform for which one call from JavaScript is better than many from wasm. No decision is made here.
 
-// The headers that the engine reads in one crossing; `src/request.rs` has the same list. Those of a write come last.
-const HEADERS = [
-  "authorization",
-  "if-match",
-  "if-none-match",
-  "origin",
-  "upgrade",
-  "sec-websocket-protocol",
-  "content-type",
-  "idempotency-key",
-  "prefer",
-  "if-unmodified-since",
-  "content-range",
-];
-const READ_HEADERS = HEADERS.slice(0, 6);
-
-/** Describes a request's headers, a line each; a missing one is a line with a NUL. */
-export function describe({ method, headers }) {
+/** Describes headers by their names, a line each; a missing one is a line with a NUL. */
+export function describe(headers, names) {
   let text = "";
-  for (const name of method === "GET" ? READ_HEADERS : HEADERS) text += (headers.get(name) ?? "\0") + "\n";
+  for (const name of names) text += (headers.get(name) ?? "\0") + "\n";
   return text;
 }
 
@@ -28,8 +11,8 @@ export function describe({ method, headers }) {
 let isDirect;
 
 /**
- * Returns the address that a request comes from. Cloudflare's network sets `CF-Connecting-IP`, whatever the client
- * sent. workerd on its own does not, so the header is not trusted there.
+ * Returns the address that a request comes from. Cloudflare's network sets `CF-Connecting-IP`, whatever the client sent.
+ * workerd on its own does not, so the header is not trusted there.
  */
 export function address(request) {
   isDirect ??= request.cf?.clientIp !== undefined;
@@ -57,13 +40,16 @@ export function valueOf(sql, query, counts, ...bindings) {
   return value instanceof ArrayBuffer ? new Uint8Array(value) : value;
 }
 
+/** By the numbers of the statements of `runAll`: how many bindings each has. */
+const BINDINGS = [2, 1, 3, 2, 1];
+const [PUT, MOVE] = [0, 2];
+
 /**
- * Runs changes, all or none of them. `statements` are those for a put, a delete, a move, and for a record's put and
- * its delete. `packed` holds for each change the number of its statement, then each of its bindings: its length in
- * four bytes, and its bytes. Adds to `counts`, if there are any.
+ * Runs changes, all or none of them. `statements` are those for a put, a delete, a move, and for a record's put and its
+ * delete. `packed` holds for each change the number of its statement, then each of its bindings: its length in four bytes,
+ * and its bytes. Adds to `counts`, if there are any.
  */
 export function runAll(storage, statements, packed, counts) {
-  const { sql } = storage;
   const view = new DataView(packed.buffer, packed.byteOffset, packed.byteLength);
   let offset = 0;
   const next = () => {
@@ -71,37 +57,20 @@ export function runAll(storage, statements, packed, counts) {
     offset = start + view.getUint32(offset);
     return packed.subarray(start, offset);
   };
-  const run = (statement, ...bindings) => {
-    const cursor = sql.exec(statements[statement], ...bindings);
+  const run = (statement, bindings) => {
+    const cursor = storage.sql.exec(statements[statement], ...bindings);
     countRows(cursor, counts);
     return cursor.rowsWritten;
   };
-  const runEach = () => {
+  storage.transactionSync(() => {
     while (offset < packed.byteLength) {
-      switch (packed[offset++]) {
-        case PUT:
-          run(PUT, next(), next());
-          break;
-        case DELETE:
-          run(DELETE, next());
-          break;
-        case MOVE: {
-          const [from, to, value] = [next(), next(), next()];
-          if (run(MOVE, from, to, value) === 0) run(PUT, to, value);
-          break;
-        }
-        case PUT_RECORD:
-          run(PUT_RECORD, next(), next());
-          break;
-        case DELETE_RECORD:
-          run(DELETE_RECORD, next());
-      }
+      const statement = packed[offset++];
+      const bindings = Array.from({ length: BINDINGS[statement] }, next);
+      // A move of a row that is not there is a put.
+      if (run(statement, bindings) === 0 && statement === MOVE) run(PUT, bindings.slice(1));
     }
-  };
-  storage.transactionSync(runEach);
+  });
 }
-
-const [PUT, DELETE, MOVE, PUT_RECORD, DELETE_RECORD] = [0, 1, 2, 3, 4];
 
 function countRows(cursor, counts) {
   if (counts === undefined) return;

@@ -84,9 +84,16 @@ impl Actor {
         self.store.borrow().was_written()
     }
 
-    /// Takes a request.
-    pub fn request(&self, ticket: f64, request: Request) -> Result<(), JsValue> {
-        self.event(Event::Request { ticket: ticket as u64, request: incoming(request) })
+    /// Takes a request, whose method and URL are read in the same crossing.
+    pub fn request(
+        &self,
+        ticket: f64,
+        request: Request,
+        method: String,
+        url: String,
+    ) -> Result<(), JsValue> {
+        let request = incoming(request, method, url);
+        self.event(Event::Request { ticket: ticket as u64, request })
     }
 
     /// Takes the body of a request; `None` if it has more bytes than were asked for, with the reason if it cannot be
@@ -207,6 +214,7 @@ impl Actor {
                 answer.rows = answer.rows.or_else(|| self.counts());
                 host.settle(ticket as f64, &platform::bytes(&answer.encode()))
             }
+            Effect::Abandon { ticket } => host.abandon(ticket as f64),
             Effect::Read { ticket, limit, is_gzip } => {
                 host.read(ticket as f64, limit as f64, is_gzip)
             }

@@ -25,6 +25,7 @@ mod request;
 mod sqlite;
 
 use blaze_engine::actor::Answer;
+use blaze_engine::http::incoming::Incoming;
 use blaze_engine::node::Node;
 use blaze_engine::node::config::Config;
 use blaze_schema::error::{Code, Error};
@@ -60,7 +61,7 @@ pub fn configure(collections: &str, access: &str, env: &JsValue, is_alone: bool)
 #[wasm_bindgen]
 pub fn relayed(request: Request, answer: Option<Vec<u8>>) -> Result<Response, JsValue> {
     let answer = answer.map(|bytes| Answer::decode(&bytes).unwrap_or_else(Answer::from));
-    let reply = NODE.with_borrow(|node| node.relayed(&request::incoming(request), answer));
+    let reply = NODE.with_borrow(|node| node.relayed(&known(request), answer));
     platform::response(&reply)
 }
 
@@ -73,6 +74,11 @@ pub fn relayed(request: Request, answer: Option<Vec<u8>>) -> Result<Response, Js
 pub fn unreadable(request: Request, message: &str) -> Result<Response, JsValue> {
     let error = Error::invalid(format!("Host: the request's URL cannot be read: {message}"));
     let answer = Some(Answer::from(error));
-    let reply = NODE.with_borrow(|node| node.relayed(&request::incoming(request), answer));
+    let reply = NODE.with_borrow(|node| node.relayed(&known(request), answer));
     platform::response(&reply)
+}
+
+fn known(request: Request) -> Incoming {
+    let (method, url) = (request.method(), request.url());
+    request::incoming(request, method, url)
 }

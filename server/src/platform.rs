@@ -5,7 +5,7 @@ use blaze_schema::timestamp::Timestamp;
 use js_sys::{Array, Float64Array, Uint8Array};
 use std::cell::RefCell;
 use wasm_bindgen::prelude::*;
-use web_sys::{Request, Response};
+use web_sys::{Headers, Request, Response};
 
 #[wasm_bindgen]
 extern "C" {
@@ -17,6 +17,9 @@ extern "C" {
     /// can tell.
     #[wasm_bindgen(method, catch)]
     pub(crate) fn settle(this: &Host, ticket: f64, outcome: &JsValue) -> Result<(), JsValue>;
+
+    #[wasm_bindgen(method, catch)]
+    pub(crate) fn abandon(this: &Host, ticket: f64) -> Result<(), JsValue>;
 
     #[wasm_bindgen(method, catch)]
     pub(crate) fn read(this: &Host, ticket: f64, limit: f64, is_gzip: bool) -> Result<(), JsValue>;
@@ -133,9 +136,9 @@ extern "C" {
 
 #[wasm_bindgen(raw_module = "./platform.js")]
 extern "C" {
-    /// Describes a request's headers, a line each.
+    /// Describes headers by their names, a line each; a missing one is a line with a NUL.
     #[wasm_bindgen(catch)]
-    pub(crate) fn describe(request: &Request) -> Result<String, JsValue>;
+    pub(crate) fn describe(headers: &Headers, names: &Array) -> Result<String, JsValue>;
 
     /// Returns the network address that a request comes from, as far as the runtime knows it.
     #[wasm_bindgen(catch)]

@@ -22,7 +22,7 @@ mod tasks;
 pub use call::{Answer, Call, Class, Object};
 pub use facts::{Body, Facts, Halt, Wait, lookup, silent};
 pub(crate) use limiter::grant;
-pub(crate) use tasks::{Key, Tasks};
+pub(crate) use tasks::{Key, Tasks, is_abandoned, is_crowded};
 
 use crate::document::room::Room as Document;
 use crate::http::incoming::Incoming;
@@ -116,6 +116,11 @@ pub enum Effect {
         ticket: u64,
         /// The answer.
         answer: Answer,
+    },
+    /// Forget a request or a call without an answer: its sender has gone, or what it waits for never came.
+    Abandon {
+        /// Its number.
+        ticket: u64,
     },
     /// Read a request's body. Then [`Event::Body`].
     Read {

@@ -74,19 +74,23 @@ impl<T> Tasks<T> {
             }
             Wait::Until(time) => until = Some(time),
         }
-        self.sweep(turn.now);
+        self.sweep(turn);
         self.waiting.insert(key, Waiting { task, facts, missing, until, began: turn.now });
     }
 
     /// Drops tasks whose requests were abandoned: the shell never brings what they wait for.
-    fn sweep(&mut self, now: Timestamp) {
-        let is_old = |began: Timestamp| now.micros().saturating_sub(began.micros()) > TASK_MICROS;
-        // The oldest are looked for only if there are many.
-        if self.waiting.len() >= 64 && self.waiting.len().is_power_of_two() {
-            self.waiting.retain(|_, waiting| !is_old(waiting.began));
-            let waiting = &self.waiting;
-            self.calls.retain(|_, (key, ..)| waiting.contains_key(key));
+    fn sweep<S>(&mut self, turn: &mut Turn<'_, S>) {
+        if !is_crowded(self.waiting.len()) {
+            return;
         }
+        let now = turn.now;
+        for (key, _) in self.waiting.extract_if(.., |_, waiting| is_abandoned(waiting.began, now)) {
+            if let Key::Ticket(ticket) = key {
+                turn.effects.push(Effect::Abandon { ticket });
+            }
+        }
+        let waiting = &self.waiting;
+        self.calls.retain(|_, (key, ..)| waiting.contains_key(key));
     }
 
     /// Takes the answer to a call. Returns the task if it has all that it waited for.
@@ -142,4 +146,14 @@ impl<T> Tasks<T> {
         let Waiting { task, facts, .. } = self.waiting.remove(&key)?;
         Some((key, task, facts))
     }
+}
+
+/// True if so many wait that those are looked for that were abandoned.
+pub(crate) fn is_crowded(waiting: usize) -> bool {
+    waiting >= 64 && waiting.is_power_of_two()
+}
+
+/// True if something that began at a time waits too long.
+pub(crate) fn is_abandoned(began: Timestamp, now: Timestamp) -> bool {
+    now.micros().saturating_sub(began.micros()) > TASK_MICROS
 }

@@ -2,11 +2,12 @@
 //! answered with what objects say.
 
 use super::routes::{Join, Reaction, route};
-use crate::actor::{Answer, Call, Effect, Event, Facts, Halt, Key, Object, Tasks, Turn};
+use crate::actor::{
+    Answer, Call, Effect, Event, Facts, Halt, Key, Object, Tasks, Turn, is_abandoned, is_crowded,
+};
 use crate::http::incoming::Incoming;
 use crate::http::reply::Reply;
 use crate::http::security;
-use blaze_schema::limits::TASK_MICROS;
 use blaze_schema::timestamp::Timestamp;
 use blaze_store::Store;
 use std::collections::BTreeMap;
@@ -123,7 +124,7 @@ impl Front {
             let reply = turn.node.finish(reply, &request, security::ANSWER);
             return turn.push(Effect::Relay { ticket, object, call, reply });
         }
-        self.sweep(turn.now);
+        self.sweep(turn);
         let (missing, answers) = (calls.len(), vec![None; calls.len()]);
         for (place, (object, call)) in calls.into_iter().enumerate() {
             let number = self.number(ticket, place);
@@ -159,13 +160,17 @@ impl Front {
     }
 
     /// Drops requests that were abandoned.
-    fn sweep(&mut self, now: Timestamp) {
-        let is_old = |began: Timestamp| now.micros().saturating_sub(began.micros()) > TASK_MICROS;
-        if self.gathering.len() >= 64 && self.gathering.len().is_power_of_two() {
-            self.gathering.retain(|_, gathering| !is_old(gathering.began));
-            let gathering = &self.gathering;
-            self.calls.retain(|_, (ticket, _)| gathering.contains_key(ticket));
+    fn sweep<S>(&mut self, turn: &mut Turn<'_, S>) {
+        if !is_crowded(self.gathering.len()) {
+            return;
         }
+        let now = turn.now;
+        let is_old = |gathering: &Gathering| is_abandoned(gathering.began, now);
+        for (ticket, _) in self.gathering.extract_if(.., |_, gathering| is_old(gathering)) {
+            turn.effects.push(Effect::Abandon { ticket });
+        }
+        let gathering = &self.gathering;
+        self.calls.retain(|_, (ticket, _)| gathering.contains_key(ticket));
     }
 }
 
