@@ -352,7 +352,7 @@ export class Host {
       if (!webSocket) throw new Error(name + " gave no socket");
       const unsent = this.#sockets.get(number);
       webSocket.accept();
-      // It was closed meanwhile.
+      // Closed meanwhile.
       if (unsent === undefined) return webSocket.close(1000);
       this.#attend(number, webSocket);
       for (const text of unsent) webSocket.send(text);
@@ -378,7 +378,7 @@ export class Host {
         try {
           socket?.send(text);
         } catch {
-          // It has gone, and its close event says so.
+          // Its close event tells that it has gone.
         }
     }
   }
@@ -389,7 +389,7 @@ export class Host {
     try {
       socket?.close(code, reason);
     } catch {
-      // It has gone by itself.
+      // The peer was faster.
     }
     if (this.#ctx === undefined && number === 0) this.release();
   }

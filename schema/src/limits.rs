@@ -286,9 +286,9 @@ pub const SIGN_IN_MICROS: i64 = 10 * 60 * 1_000_000;
 pub const ACCOUNT_REQUEST_BYTES: usize = 16 * 1_024;
 /// Bytes of a request's URL. A path of [`PATH_BYTES`] has three times as many when each is percent-encoded.
 pub const REQUEST_URL_BYTES: usize = 32 * 1_024;
-/// How old a process's copy of rules and keys may be, in microseconds: 10 seconds.
+/// Age of a process's copy of rules and keys up to which it is fresh, in microseconds: 10 seconds.
 pub const SNAPSHOT_MICROS: i64 = 10 * 1_000_000;
-/// How old it may be while the access object cannot be asked, in microseconds: a minute.
+/// Age up to which the copy is used while the access object cannot be asked, in microseconds: a minute.
 pub const SNAPSHOT_GRACE_MICROS: i64 = 60 * 1_000_000;
 /// A process asks for the keys of an issuer no more often than this, in microseconds: a second. Anybody can make up keys.
 pub const KEYS_PAUSE_MICROS: i64 = 1_000_000;

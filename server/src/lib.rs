@@ -35,7 +35,7 @@ use wasm_bindgen::prelude::*;
 use web_sys::{Request, Response};
 
 thread_local! {
-    /// What the objects of this isolate share.
+    /// The node of this isolate.
     static NODE: RefCell<Node> =
         RefCell::new(Node::new(Err(Error::new(Code::Internal, "not configured")), false));
 }

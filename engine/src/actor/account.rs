@@ -35,7 +35,7 @@ enum Next {
 
 impl Account {
     pub(super) fn new(name: String, config: &Config) -> Self {
-        // Those whose accounts were turned off meanwhile keep their rows, and their alarms ring.
+        // Accounts that were turned off meanwhile keep their rows, and their alarms ring.
         let settings = config.settings.accounts.clone().unwrap_or_default();
         let secret =
             |name: &str| Some((name.to_owned(), Secret(config.secrets.get(name)?.clone())));

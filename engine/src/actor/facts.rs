@@ -32,11 +32,11 @@ pub enum Body {
 /// The end of a step that cannot go on, or not yet.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Halt {
-    /// It lacks facts.
+    /// The step lacks facts.
     Wait(Wait),
-    /// It is refused.
+    /// The refusal.
     Refused(Error),
-    /// It is answered with this.
+    /// The answer.
     Reply(Reply),
 }
 

@@ -39,7 +39,7 @@ use blaze_schema::timestamp::Timestamp;
 use blaze_store::Store;
 use limiter::Limiter;
 
-/// What happens to an actor.
+/// An event of an actor.
 #[derive(Clone, Debug)]
 pub enum Event {
     /// A request came, or was passed on.
@@ -263,7 +263,7 @@ pub struct File {
 
 /// The circumstances of one step.
 pub struct Turn<'a, S> {
-    /// What the actors of a process share.
+    /// The state that the actors of a process share.
     pub node: &'a mut Node,
     /// The object's rows.
     pub store: &'a mut S,

@@ -257,7 +257,7 @@ impl Room {
             if let Some(seat) = self.seats.get(socket)
                 && let Some(waiting) = &mut seat.behind
             {
-                // It waits, and so do those after it.
+                // The message waits, and so do the later ones.
                 return waiting.append(&mut behind);
             }
         }

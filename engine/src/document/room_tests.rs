@@ -74,7 +74,7 @@ fn an_answer_waits_for_a_silent_index_so_long_and_no_longer() {
     assert_eq!(bench.event(Event::Timer), []);
     bench.now += 1;
     assert_eq!(statuses(&bench.event(Event::Timer)), [(1, 503)]);
-    // It confirms all the same: the next one need not wait.
+    // A late confirmation counts: the next one need not wait.
     bench.told(number, Ok(""));
     assert_eq!(statuses(&bench.request(2, get())), []);
 }

@@ -78,7 +78,7 @@ pub(super) struct Seats {
 }
 
 impl Seats {
-    /// Those that there are after a loss of memory.
+    /// The sockets that there are after a loss of memory.
     pub(super) fn woken(sockets: Vec<(u64, String)>) -> Self {
         let last = sockets.iter().map(|(socket, _)| *socket).max().unwrap_or_default();
         let seat = |(socket, text): (u64, String)| Some((socket, Seat::parse(&text)?));

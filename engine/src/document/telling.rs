@@ -43,7 +43,7 @@ struct Waiting {
     effects: Held,
 }
 
-/// What is done when the indexes have a version, or do not take it.
+/// The effects that wait until the indexes have a version.
 #[derive(Debug)]
 pub(super) struct Held {
     /// The answer to a request or a call.

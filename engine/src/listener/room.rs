@@ -28,9 +28,9 @@ pub struct Room {
     credential: String,
     /// The client's network address, if its messages are counted.
     address: Option<String>,
-    /// What waits for its facts: the client's own turn, and a lookup of each target.
+    /// The tasks that lack facts: the client's own turn, and a lookup of each target.
     tasks: Tasks<Task>,
-    /// What the client said while an earlier message waits; `None` if none does.
+    /// The client's messages while an earlier one waits; `None` if none does.
     behind: Option<VecDeque<Option<String>>>,
     /// The write that is under way: its call, and the time at which its outcome is unknown.
     write: Option<(u64, Timestamp)>,
@@ -173,7 +173,7 @@ impl Room {
             }
             self.hear(turn, text);
             if let Some(waiting) = &mut self.behind {
-                // It waits, and so do those after it.
+                // The message waits, and so do the later ones.
                 return waiting.append(&mut behind);
             }
         }

@@ -40,14 +40,14 @@ struct Renewal {
     is_done: bool,
 }
 
-/// What the copy needs before it is decided by.
+/// The need of a copy before decisions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Need {
-    /// It is fresh.
+    /// None: the copy is fresh.
     Nothing,
-    /// It is asked for again; if there is no answer it serves.
+    /// A new one; this one serves if there is no answer.
     Refresh,
-    /// It is asked for.
+    /// A new one.
     New,
 }
 

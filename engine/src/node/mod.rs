@@ -1,4 +1,4 @@
-//! What all objects and requests of one isolate or process share: the configuration, a copy of the rules and keys in force,
+//! The state that all objects and requests of one isolate or process share: the configuration, a copy of the rules and keys in force,
 //! the identities that were verified, leases of requests.
 //!
 //! ```text
@@ -31,7 +31,7 @@ use std::rc::Rc;
 /// The identity that a credential proves; `None` is anonymous.
 pub type Who = Result<Option<Rc<Auth>>, Error>;
 
-/// What the objects of a process share.
+/// The state that the objects of a process share.
 pub struct Node {
     config: Result<Rc<Config>, Error>,
     copy: Copy,
@@ -157,7 +157,7 @@ impl Node {
     /// Identifies the sender of a request. If everything is open, a malformed credential counts as none.
     ///
     /// # Errors
-    /// What must be asked first.
+    /// The object that must be asked first.
     pub(crate) fn authenticate(
         &mut self,
         incoming: &Incoming,
@@ -175,7 +175,7 @@ impl Node {
     /// open, an invalid credential counts as none.
     ///
     /// # Errors
-    /// What must be asked first.
+    /// The object that must be asked first.
     pub(crate) fn identify(
         &mut self,
         credential: Option<&str>,

@@ -1,4 +1,4 @@
-//! What is done about each request: every route reads top to bottom.
+//! The routes: the reaction to each request, read top to bottom.
 
 use super::{Node, log_refusal, too_large};
 use crate::actor::{Answer, Body, Call, Class, Facts, File, Halt, Object, Turn, Wait, silent};
@@ -38,10 +38,10 @@ const OPENAPI: &str = include_str!("../http/openapi.json");
 /// The page that files may have for `/`: the demo's.
 const START: &str = "/index.html";
 
-/// What is done about a request.
+/// The reaction to a request.
 #[derive(Debug)]
 pub(super) enum Reaction {
-    /// It is answered.
+    /// The answer.
     Reply(Reply),
     /// An object answers it; `url` replaces its own.
     Pass { object: Object, url: Option<String> },
@@ -49,9 +49,9 @@ pub(super) enum Reaction {
     Gather { calls: Vec<(Object, Call)>, join: Join },
     /// The first of these files is the answer.
     Serve { files: Vec<File>, otherwise: Reply },
-    /// It becomes a socket of many targets.
+    /// The request becomes a socket of many targets.
     Listen { protocol: &'static str, credential: String, address: Option<String> },
-    /// It becomes a socket that is closed.
+    /// The request becomes a socket that is closed.
     Refuse { protocol: &'static str, frame: String, code: u16 },
 }
 

@@ -1,6 +1,6 @@
 //! Where two texts differ, for people.
 
-/// How many lines around a difference are shown.
+/// Number of lines that are shown around a difference.
 const CONTEXT: usize = 3;
 
 /// Compares a file with the text that it should have; `None` if they are the same, else the differences: lines that only

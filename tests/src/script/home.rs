@@ -3,7 +3,7 @@
 use blaze_schema::timestamp::Timestamp;
 use serde_json::{Map, Value};
 
-/// How a script's Blaze differs from one that has just been installed.
+/// The differences of a script's Blaze from one that has just been installed.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Settings {
     /// Without rules nobody may do anything, and an issuer is trusted whose tokens are [`Home::token`].
@@ -38,7 +38,7 @@ pub struct Response {
     pub body: String,
 }
 
-/// What a socket's client receives.
+/// A message that a socket's client receives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Received {
     /// A text frame.

@@ -30,7 +30,7 @@ use std::fmt;
 pub struct ScriptError {
     /// The line.
     pub line: usize,
-    /// What is wrong there.
+    /// The mistake.
     pub detail: String,
 }
 

@@ -14,11 +14,11 @@ use blaze_schema::timestamp::Timestamp;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// How far a time of the server may be from the start of a run (µs). Times in commands are further away.
+/// Greatest distance of a time of the server from the start of a run (µs). Times in commands are further away.
 const AROUND_NOW_MICROS: i64 = 600_000_000;
 /// Characters of a ULID.
 const ULID_CHARACTERS: usize = 26;
-/// What an API key begins with.
+/// The beginning of every API key.
 const KEY_PREFIX: &str = "blz_";
 
 /// The names of one run.
@@ -26,7 +26,7 @@ pub(super) struct Names {
     started: Timestamp,
     /// The name of each value.
     names: BTreeMap<String, String>,
-    /// How many values of each kind have one.
+    /// Number of values of each kind that have one.
     counts: BTreeMap<&'static str, usize>,
 }
 

@@ -8,13 +8,13 @@ use serde_json::{Map, Value};
 /// A script without its answers.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Script {
-    /// What its Blaze is like.
+    /// Its Blaze.
     pub(super) settings: Settings,
     /// Paragraphs in order.
     pub(super) paragraphs: Vec<Paragraph>,
 }
 
-/// What stands between two blank lines.
+/// The lines between two blank lines.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Paragraph {
     /// Comments and commands as they were written, each line with its end.
@@ -33,7 +33,7 @@ impl Paragraph {
 /// A request as a script has it. Texts may have names in them, such as `<id 1>`.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Asked {
-    /// Who asks.
+    /// The caller.
     pub(super) caller: Option<String>,
     /// The method.
     pub(super) method: String,
@@ -63,7 +63,7 @@ pub(super) enum Command {
     Given(Asked),
     /// `open alice /v1/docs/users/alice`
     Open {
-        /// Who asks.
+        /// The caller.
         caller: Option<String>,
         /// The socket's name.
         socket: String,

@@ -18,7 +18,7 @@ const SHOWN: [&str; 7] = [
     "retry-after",
     "www-authenticate",
 ];
-/// What the first ping of a run has for a number; scripts use smaller ones.
+/// The number of the first ping of a run; scripts use smaller ones.
 const FIRST_PING: u64 = 1_000_000;
 
 /// Runs a script in a home that `start` makes. Returns the script with the answers of this run.
