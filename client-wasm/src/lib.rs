@@ -57,9 +57,9 @@ pub use api::transforms::{
     array_remove, array_union, delete_field, increment, maximum, minimum, server_timestamp,
 };
 pub use blaze_schema::error::{Code, Error};
-pub use blaze_schema::message::ServerMessage;
 pub use blaze_schema::query::Direction;
 pub use blaze_schema::value::{Map, Number};
+pub use blaze_schema::wire::document::ServerMessage;
 pub use serde_json::Value;
 pub use shell::callbacks::Subscription;
 pub use shell::credentials::{TokenCallback, TokenSource};

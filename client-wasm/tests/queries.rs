@@ -18,15 +18,15 @@ use blaze_client::core::query_event::{QueryEffect, QueryEvent, QueryTimer};
 use blaze_client::core::query_json::asked;
 use blaze_client::core::row::{Row, Rows};
 use blaze_client::{Map, Value, increment};
-use blaze_schema::changes::{
-    QueryMessage, added_text, changes_text, modified_text, removed_text, replaced_text, targeted,
-};
 use blaze_schema::document::document_text;
-use blaze_schema::message::pong_text;
 use blaze_schema::patch::diff;
 use blaze_schema::path::DocumentPath;
 use blaze_schema::query::{Limit, Matcher, Query, project};
 use blaze_schema::timestamp::Timestamp;
+use blaze_schema::wire::document::pong_text;
+use blaze_schema::wire::query::{
+    QueryMessage, added_text, changes_text, modified_text, removed_text, replaced_text, targeted,
+};
 use blaze_schema::write::Operation;
 use proptest::prelude::*;
 use serde_json::json;

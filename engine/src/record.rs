@@ -13,8 +13,8 @@
 
 use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::{LOG_MIN_BYTES, LOG_PATCHES, ROW_BYTES};
-use blaze_schema::message::base_of;
 use blaze_schema::timestamp::Timestamp;
+use blaze_schema::wire::document::base_of;
 use serde::{Deserialize, Serialize};
 
 /// A document's durable state. The version outlives the document: after a delete, `data` is `None` and the version
@@ -156,7 +156,7 @@ impl Record {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use blaze_schema::message::patch_text;
+    use blaze_schema::wire::document::patch_text;
 
     fn record(data: &str) -> Record {
         let mut record = Record::unborn("e".to_owned(), Timestamp::from_micros(1));

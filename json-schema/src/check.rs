@@ -4,8 +4,8 @@ use super::multiple::is_multiple;
 use super::{Id, Keyword, Node, Pattern, Type, Typed};
 use blaze_schema::field_path::FieldPath;
 use blaze_schema::limits::{SCHEMA_NESTING, SCHEMA_STEPS, SCHEMA_VIOLATIONS};
-use blaze_schema::order::{compare, compare_numbers, equal};
 use blaze_schema::value::{self, Kind, Map, Number};
+use blaze_schema::value_order::{compare, compare_numbers, equal};
 use serde_json::Value;
 use std::cmp::Ordering;
 

@@ -7,9 +7,9 @@ use super::eval::{Evaluated, Evaluator};
 use super::expr::Operator as Op;
 use super::operators::holds;
 use super::value::{Fail, Text, Type, Val};
-use blaze_schema::order::type_order;
 use blaze_schema::query::{Field, FieldFilter, Operator, Query};
 use blaze_schema::value::{Kind, Number, kind};
+use blaze_schema::value_order::type_order;
 use serde_json::Value;
 use std::rc::Rc;
 

@@ -4,8 +4,8 @@
 use super::eval::{Evaluated, Evaluator};
 use super::expr::Operator;
 use super::value::{Fail, Text, Type, Val};
-use blaze_schema::order::compare_numbers;
 use blaze_schema::timestamp::Timestamp;
+use blaze_schema::value_order::compare_numbers;
 use serde_json::Value;
 use std::cmp::Ordering;
 

@@ -22,7 +22,6 @@
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, clippy::string_slice))]
 
 pub mod base64;
-pub mod changes;
 pub mod commit;
 pub mod document;
 pub mod error;
@@ -30,9 +29,7 @@ pub mod field_path;
 pub mod hash;
 pub mod id;
 pub mod limits;
-pub mod message;
 pub mod micros;
-pub mod order;
 pub mod patch;
 pub mod path;
 pub mod query;
@@ -41,6 +38,8 @@ pub mod spent;
 pub mod timestamp;
 pub mod transform;
 pub mod value;
+pub mod value_order;
+pub mod wire;
 pub mod write;
 
 pub use error::{Code, Error};

@@ -2,9 +2,9 @@
 
 use crate::error::{Code, Error};
 use crate::limits::{DOCUMENT_DEPTH, PATCH_OPERATIONS};
-use crate::order::equal;
 use crate::spent::{Spent, text_bytes};
 use crate::value::{Map, Transforms, as_plain_map, check_value, depth, dollar_entry};
+use crate::value_order::equal;
 use json_patch::jsonptr::{Pointer, PointerBuf};
 use json_patch::{
     AddOperation, CopyOperation, MoveOperation, PatchErrorKind, PatchOperation, RemoveOperation,

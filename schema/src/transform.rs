@@ -1,8 +1,8 @@
 //! Changes that are computed from the field's present value, inside the write (Firestore: `FieldTransform`).
 
-use crate::order::{compare, compare_numbers};
 use crate::timestamp::Timestamp;
 use crate::value::{Kind, Map, Number, dollar_entry, kind};
+use crate::value_order::{compare, compare_numbers};
 use serde_json::Value;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;

@@ -1,9 +1,9 @@
 //! A client of a live query that believes nothing: it does what every frame says, and says where a frame is wrong.
 
-use blaze_schema::changes::{Change, Changes, Content, QueryMessage, join_parts, targeted};
 use blaze_schema::document::Document;
 use blaze_schema::error::Error;
 use blaze_schema::patch::apply_trusted;
+use blaze_schema::wire::query::{Change, Changes, Content, QueryMessage, join_parts, targeted};
 use serde_json::Value;
 use std::collections::BTreeSet;
 

@@ -4,9 +4,9 @@
 use blaze_engine::document::{Document, Effect, Event};
 use blaze_engine::idempotency::Idempotency;
 use blaze_schema::Error;
-use blaze_schema::message::ServerMessage;
 use blaze_schema::path::DocumentPath;
 use blaze_schema::timestamp::Timestamp;
+use blaze_schema::wire::document::ServerMessage;
 use blaze_schema::write::{Operation, Precondition};
 use blaze_store::memory::MemoryStore;
 use blaze_tests::client::{Call, JSON, Reply};

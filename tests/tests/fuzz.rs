@@ -14,13 +14,13 @@ use blaze_schema::field_path::FieldPath;
 use blaze_schema::limits::{
     DOCUMENT_BYTES, DOCUMENT_DEPTH, FIELD_PATH_KEYS, PATH_BYTES, PATH_SEGMENTS, ROW_BYTES,
 };
-use blaze_schema::message::{ClientMessage, ServerMessage, base_of};
-use blaze_schema::order::compare;
 use blaze_schema::patch::{self, apply_trusted, diff};
 use blaze_schema::path::{DocumentPath, Path, check_id};
 use blaze_schema::timestamp::Timestamp;
 use blaze_schema::transform::resolve_map;
 use blaze_schema::value::{Map, Transforms, check_data, check_value, data_to_text, depth};
+use blaze_schema::value_order::compare;
+use blaze_schema::wire::document::{ClientMessage, ServerMessage, base_of};
 use blaze_schema::write::{Operation, Write};
 use blaze_store::memory::MemoryStore;
 use blaze_store::{Change, Range, Row, Store, StoreError};

@@ -1,9 +1,9 @@
 //! Errors: those of what is closed, and which may pass.
 
 use blaze_schema::error::{Code, Error};
-use blaze_schema::message::TOO_MANY;
+use blaze_schema::wire::document::TOO_MANY;
 
-/// What the close code of a socket says beyond that it is closed (`blaze_schema::message::close_code`). All others may
+/// What the close code of a socket says beyond that it is closed (`blaze_schema::wire::document::close_code`). All others may
 /// pass.
 pub fn close_error(code: u16) -> Option<Error> {
     let (code, detail) = match code {
@@ -40,7 +40,7 @@ pub fn closed() -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use blaze_schema::message::close_code;
+    use blaze_schema::wire::document::close_code;
 
     #[test]
     fn a_close_code_is_the_error_that_it_was_made_of() {

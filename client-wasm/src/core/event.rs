@@ -4,7 +4,7 @@ use crate::core::change::Change;
 use crate::core::http::Outgoing;
 use crate::core::view::Visible;
 use blaze_schema::Error;
-use blaze_schema::message::ServerMessage;
+use blaze_schema::wire::document::ServerMessage;
 use std::rc::Rc;
 
 /// What happened.
@@ -62,7 +62,7 @@ pub enum Effect {
     },
     /// Close the socket, if there is one, and deliver nothing of it any more.
     CloseSocket,
-    /// Send [`PING`](blaze_schema::message::PING) on the socket.
+    /// Send [`PING`](blaze_schema::wire::document::PING) on the socket.
     SendPing,
     /// Start the timer, instead of the one that may be running.
     StartTimer {

@@ -8,12 +8,12 @@ use crate::core::change::Change;
 use crate::core::error::may_pass;
 use crate::core::json;
 use crate::core::row::Row;
-use blaze_schema::changes::read_document;
 use blaze_schema::document::Document;
 use blaze_schema::error::{Code, Error, PROBLEM_TYPE};
 use blaze_schema::path::DocumentPath;
 use blaze_schema::query::Source;
 use blaze_schema::value::Map;
+use blaze_schema::wire::query::read_document;
 use blaze_schema::write::Operation;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
@@ -401,8 +401,8 @@ mod tests {
     use blaze_schema::commit;
     use blaze_schema::error::Problem;
     use blaze_schema::field_path::FieldPath;
-    use blaze_schema::message::{ClientMessage, Repeatable};
     use blaze_schema::path::CollectionPath;
+    use blaze_schema::wire::document::{ClientMessage, Repeatable};
     use serde_json::json;
 
     fn header<'a>(request: &'a Request, name: &str) -> Option<&'a str> {

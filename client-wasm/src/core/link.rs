@@ -65,7 +65,7 @@ pub enum LinkEffect {
     Open,
     /// Close it, if there is one, and deliver nothing of it any more.
     Close,
-    /// Send [`PING`](blaze_schema::message::PING).
+    /// Send [`PING`](blaze_schema::wire::document::PING).
     Ping,
     /// Start the timer anew, with so many milliseconds.
     StartTimer(u32),

@@ -15,10 +15,10 @@ use crate::core::outbox::Outbox;
 use crate::core::query_event::{Patience, QueryEffect, QueryEvent, QueryTimer, Settled};
 use crate::core::row::Rows;
 use crate::core::targets::{Framed, Targets};
-use blaze_schema::changes::QueryMessage;
 use blaze_schema::error::{Code, Error};
-use blaze_schema::message::PING;
 use blaze_schema::timestamp::Timestamp;
+use blaze_schema::wire::document::PING;
+use blaze_schema::wire::query::QueryMessage;
 use std::mem;
 
 /// A socket that no query needs stays open for so long after the last write, in milliseconds.
@@ -306,11 +306,11 @@ impl Queries {
 mod tests {
     use super::*;
     use crate::core::event::ConnectionState;
-    use blaze_schema::changes::{changes_text, listen_text, targeted};
     use blaze_schema::limits::BODY_BYTES;
-    use blaze_schema::message::{PONG, TOO_MANY, error_text};
     use blaze_schema::path::DocumentPath;
     use blaze_schema::query::Query;
+    use blaze_schema::wire::document::{PONG, TOO_MANY, error_text};
+    use blaze_schema::wire::query::{changes_text, listen_text, targeted};
     use blaze_schema::write::Operation;
     use serde_json::json;
     use std::rc::Rc;

@@ -3,9 +3,9 @@
 use crate::core::event::ConnectionState;
 use crate::core::http::{Answer, Outgoing};
 use blaze_schema::Error;
-use blaze_schema::changes::QueryMessage;
 use blaze_schema::path::DocumentPath;
 use blaze_schema::query::Query;
+use blaze_schema::wire::query::QueryMessage;
 use blaze_schema::write::Operation;
 use std::rc::Rc;
 

@@ -8,7 +8,7 @@ use crate::core::event::Effect;
 use crate::core::link::{Link, LinkEffect};
 use crate::core::state::{ServerState, Step};
 use blaze_schema::error::{Code, Error};
-use blaze_schema::message::ServerMessage;
+use blaze_schema::wire::document::ServerMessage;
 
 /// The session.
 #[derive(Debug, Default)]
@@ -146,7 +146,7 @@ impl Session {
 mod tests {
     use super::*;
     use crate::core::event::ConnectionState;
-    use blaze_schema::message::{PONG, TOO_MANY, error_text, patch_text, snapshot_text};
+    use blaze_schema::wire::document::{PONG, TOO_MANY, error_text, patch_text, snapshot_text};
 
     const LATEST: u128 = u128::MAX;
 

@@ -1,8 +1,8 @@
 //! The server's state of one document, moved on by the frames of a socket.
 
-use blaze_schema::message::ServerMessage;
 use blaze_schema::patch::{Patch, apply_trusted};
 use blaze_schema::value::Map;
+use blaze_schema::wire::document::ServerMessage;
 use serde_json::Value;
 use std::mem;
 use std::rc::Rc;
@@ -82,7 +82,7 @@ fn patched(data: &mut Option<Rc<Map>>, patch: &Patch) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use blaze_schema::message::{delete_text, patch_text, snapshot_text};
+    use blaze_schema::wire::document::{delete_text, patch_text, snapshot_text};
     use serde_json::json;
 
     fn step(known: &mut Option<ServerState>, frame: &str) -> Step {

@@ -17,10 +17,10 @@ use crate::shell::platform::{Alarm, now, random, spawn};
 use crate::shell::port::{Heard, Port};
 use crate::shell::work::{Effects, Soon};
 use blaze_schema::Error;
-use blaze_schema::changes::QueryMessage;
 use blaze_schema::path::DocumentPath;
 use blaze_schema::query::Query;
 use blaze_schema::value::Map;
+use blaze_schema::wire::query::QueryMessage;
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 

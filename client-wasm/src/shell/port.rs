@@ -6,7 +6,7 @@ use crate::shell::fetch::Server;
 use crate::shell::platform::spawn;
 use crate::shell::socket::{Report, Socket};
 use blaze_schema::error::{Code, Error};
-use blaze_schema::message::SUBPROTOCOL;
+use blaze_schema::wire::document::SUBPROTOCOL;
 use serde_json::Value;
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};

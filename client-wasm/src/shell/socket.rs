@@ -3,7 +3,7 @@
 use crate::core::json;
 use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::ACKNOWLEDGE_BYTES;
-use blaze_schema::message::{PING, SUBPROTOCOL};
+use blaze_schema::wire::document::{PING, SUBPROTOCOL};
 use js_sys::Array;
 use serde_json::Value;
 use std::cell::Cell;

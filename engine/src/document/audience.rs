@@ -6,9 +6,9 @@ use blaze_rules::auth::Auth;
 use blaze_rules::{Basis, Lookups, Method};
 use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::{IDENTITY_SOCKETS, LOOKUP_MICROS, SOCKETS};
-use blaze_schema::message::TOO_MANY;
 use blaze_schema::path::DocumentPath;
 use blaze_schema::timestamp::Timestamp;
+use blaze_schema::wire::document::TOO_MANY;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 

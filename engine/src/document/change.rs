@@ -7,12 +7,12 @@ use crate::index::settings::Settings;
 use crate::record::Record;
 use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::ENTRIES;
-use blaze_schema::message::{delete_text, patch_text};
 use blaze_schema::patch::diff;
 use blaze_schema::path::DocumentPath;
 use blaze_schema::spent::Spent;
 use blaze_schema::timestamp::Timestamp;
 use blaze_schema::value::{Map, data_to_text};
+use blaze_schema::wire::document::{delete_text, patch_text};
 use serde_json::Value;
 use std::borrow::Cow;
 

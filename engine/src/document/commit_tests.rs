@@ -4,7 +4,7 @@ use super::*;
 use crate::guard::Explain;
 use blaze_rules::{Lookups, Rules};
 use blaze_schema::commit;
-use blaze_schema::message::ServerMessage;
+use blaze_schema::wire::document::ServerMessage;
 use blaze_store::memory::MemoryStore;
 use proptest::prelude::*;
 use serde_json::json;

@@ -27,12 +27,12 @@ use blaze_schema::document::document_text;
 use blaze_schema::error::{Code, Error};
 use blaze_schema::id::ulid;
 use blaze_schema::limits::BODY_BYTES;
-use blaze_schema::message::{
-    ClientMessage, Repeatable, close_code, error_text, pong_text, snapshot_text, written_text,
-};
 use blaze_schema::path::DocumentPath;
 use blaze_schema::timestamp::Timestamp;
 use blaze_schema::value::Map;
+use blaze_schema::wire::document::{
+    ClientMessage, Repeatable, close_code, error_text, pong_text, snapshot_text, written_text,
+};
 use blaze_schema::write::{Operation, Precondition, Write};
 use blaze_store::Store;
 use outbox::Outbox;

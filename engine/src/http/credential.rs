@@ -4,7 +4,7 @@ use super::Request;
 use super::document_request::is_upgrade;
 use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::SUBPROTOCOL_BYTES;
-use blaze_schema::message::SUBPROTOCOL;
+use blaze_schema::wire::document::SUBPROTOCOL;
 
 /// Reads the token or API key of a request: from `Authorization: Bearer …` (RFC 6750 section 2.1), or, for a
 /// WebSocket, from the subprotocol `bearer.…`, because a browser can set no header there. The URL is never read for

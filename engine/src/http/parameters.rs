@@ -3,7 +3,7 @@
 use super::route::Route;
 use super::{Request, admin_request, document_request, query_pairs};
 use blaze_schema::error::Error;
-use blaze_schema::query::list;
+use blaze_schema::query::from_url;
 
 /// The names of the parameters that a resource knows, as they are written.
 pub type Names = &'static [&'static str];
@@ -14,7 +14,7 @@ impl Route {
     fn parameters(&self, request: &Request<'_>) -> Option<Names> {
         match self {
             Route::Document(_) => Some(document_request::parameters(request)),
-            Route::List(_) => Some(&list::PARAMETERS),
+            Route::List(_) => Some(&from_url::PARAMETERS),
             Route::Admin => Some(admin_request::parameters(request.method, request.path)),
             Route::Page | Route::Options(_) => None,
             Route::Create(_)
@@ -47,7 +47,7 @@ pub fn check(route: &Route, request: &Request<'_>) -> Result<(), Error> {
         if value.contains(char::REPLACEMENT_CHARACTER) && !is_utf8(request.query) {
             return Err(Error::invalid(format!("{name}: the URL is not UTF-8")));
         }
-        if seen.contains(name) && !list::ADDING_UP.contains(name) {
+        if seen.contains(name) && !from_url::ADDING_UP.contains(name) {
             return Err(Error::invalid(format!("{name}: given twice")));
         }
         seen.push(name);

@@ -17,9 +17,9 @@
 use super::key::{Precision, invert, push_ended_name, push_field, push_indexed};
 use super::settings::{Column, Composite, Settings};
 use blaze_schema::field_path::FieldPath;
-use blaze_schema::order::equal;
 use blaze_schema::query::field;
 use blaze_schema::value::{Kind, Map, as_plain_map, kind};
+use blaze_schema::value_order::equal;
 use serde_json::Value;
 use std::collections::BTreeSet;
 

@@ -14,9 +14,9 @@
 
 use blaze_schema::hash::hash;
 use blaze_schema::limits::INDEXED_BYTES;
-use blaze_schema::order::type_order;
 use blaze_schema::query::Field;
 use blaze_schema::value::{Kind, Number, kind};
+use blaze_schema::value_order::type_order;
 use serde_json::Value;
 
 const NULL: u8 = 0x10;
@@ -285,8 +285,8 @@ pub(crate) fn push_sort_value(key: &mut Vec<u8>, field: &Field, value: &Value, d
 #[cfg(test)]
 mod tests {
     use super::*;
-    use blaze_schema::order::compare;
     use blaze_schema::value::{Transforms, check_value};
+    use blaze_schema::value_order::compare;
     use proptest::prelude::*;
     use serde_json::json;
     use std::cmp::Ordering;
@@ -391,7 +391,7 @@ mod tests {
 
         #[test]
         fn names_are_ordered_as_paths(a in "[ab\u{0}!]{1,2}(/[ab\u{0}]){0,2}", b in "[ab\u{0}!]{1,2}(/[ab\u{0}]){0,2}") {
-            let order = blaze_schema::order::compare_paths(&a, &b);
+            let order = blaze_schema::value_order::compare_paths(&a, &b);
             prop_assert_eq!(name_key(&a).cmp(&name_key(&b)), order);
             let (mut left, mut right) = (Vec::new(), Vec::new());
             push_ended_name(&mut left, &name_key(&a));

@@ -16,6 +16,7 @@ pub mod object;
 #[cfg(test)]
 mod object_tests;
 pub mod page;
+mod page_token;
 mod plan;
 pub mod registry;
 pub(crate) mod request;
@@ -24,7 +25,6 @@ pub mod row;
 mod run;
 pub mod settings;
 pub mod shard;
-mod token;
 mod update;
 
 pub use entries::count as count_entries;
@@ -150,7 +150,7 @@ impl Index {
             effects.push(if is_request {
                 Effect::Answer(Err(error))
             } else {
-                Effect::Send(blaze_schema::message::error_text(&error))
+                Effect::Send(blaze_schema::wire::document::error_text(&error))
             });
             if is_alarm {
                 effects.push(Effect::SetAlarm(after(now, RETRY_MICROS)));

@@ -12,9 +12,9 @@ use super::settings::{Collections, Settings};
 use super::{Effect, Event, Index, REBUILD_PAUSE_MICROS, RETRY_MICROS, after, shard};
 use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::{JOINING_BYTES, JOINING_DOCUMENTS};
-use blaze_schema::message::error_text;
 use blaze_schema::query::Source;
 use blaze_schema::timestamp::Timestamp;
+use blaze_schema::wire::document::error_text;
 use blaze_store::{Change, Range, Store};
 
 /// The row of a collection's index: `1` if its group has been told of every document, else `0`.

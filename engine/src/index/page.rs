@@ -1,10 +1,10 @@
 //! The answer to a query: a page of documents.
 
 use super::execute::{Documents, Found};
+use super::page_token;
 use super::plan::plan;
 use super::request::Request;
 use super::settings::Settings;
-use super::token;
 use blaze_schema::document::{Document, push_json_string};
 use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::ANSWER_BYTES;
@@ -121,7 +121,7 @@ impl Page {
         if let (true, Some((last, offset))) = (self.more, last) {
             let read = last.read()?;
             text.push_str(",\"nextPageToken\":");
-            push_json_string(&mut text, &token::after(query, &read.0, &read.1, offset));
+            push_json_string(&mut text, &page_token::after(query, &read.0, &read.1, offset));
         }
         if query.explain {
             text.push_str(",\"explain\":{\"index\":");
@@ -203,7 +203,9 @@ impl Page {
 pub fn for_shard(query: &Query) -> Query {
     let mut shard = query.clone();
     // The token's offset is for all shards together too. A token that cannot be read, the shard refuses.
-    if let Some(Ok((start, _))) = query.page_token.as_ref().map(|text| token::read(text, query)) {
+    if let Some(Ok((start, _))) =
+        query.page_token.as_ref().map(|text| page_token::read(text, query))
+    {
         shard.start = Some(start);
         shard.page_token = None;
     }

@@ -1,7 +1,7 @@
 //! A query as an index executes it: from its first document to its last, in one direction.
 
 use super::key::{name_key, push_sort_value};
-use super::token;
+use super::page_token;
 use blaze_schema::error::Error;
 use blaze_schema::path::DocumentPath;
 use blaze_schema::query::{Cursor, Direction, Field, Limit, Matcher, Order, Query, Source};
@@ -45,7 +45,7 @@ impl<'a> Request<'a> {
 
     fn of(mut query: Cow<'a, Query>) -> Result<Self, Error> {
         if let Some(text) = &query.page_token {
-            let (start, offset) = token::read(text, &query)?;
+            let (start, offset) = page_token::read(text, &query)?;
             let query = query.to_mut();
             query.start = Some(start);
             query.offset = offset;

@@ -10,11 +10,11 @@ use crate::http::incoming::Incoming;
 use crate::http::query_request;
 use crate::node::config::Config;
 use crate::unread::{UNREAD_REASON, Unread};
-use blaze_schema::changes::is_part_text;
 use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::ROUNDS;
-use blaze_schema::message::{ClientMessage, close_code, pong_text};
 use blaze_schema::timestamp::Timestamp;
+use blaze_schema::wire::document::{ClientMessage, close_code, pong_text};
+use blaze_schema::wire::query::is_part_text;
 use blaze_store::Store;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -6,16 +6,16 @@
 use crate::index::live::steps::{Entry, Step, steps};
 use crate::index::live::{check_size, state_of};
 use crate::index::request::Request;
-use blaze_schema::changes::{
-    Change, Changes, Content, added_text, changes_texts, join_parts, modified_text, removed_text,
-    replaced_text,
-};
 use blaze_schema::document::Document;
 use blaze_schema::error::{Code, Error};
 use blaze_schema::patch::apply_trusted;
 use blaze_schema::path::DocumentPath;
 use blaze_schema::query::{Query, project};
 use blaze_schema::value::Map;
+use blaze_schema::wire::query::{
+    Change, Changes, Content, added_text, changes_texts, join_parts, modified_text, removed_text,
+    replaced_text,
+};
 use serde_json::Value;
 
 /// The merger of one target.

@@ -23,18 +23,18 @@ use crate::index::shard;
 use crate::unread::{UNREAD_REASON, Unread};
 use blaze_rules::Lookups;
 use blaze_rules::auth::Auth;
-use blaze_schema::changes::{is_part_text, targeted};
 use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::{
     ACKNOWLEDGE_BYTES, BODY_BYTES, LISTENER_REQUESTS, OPENING_UPSTREAMS, TARGETS, UNREAD_BYTES,
 };
-use blaze_schema::message::{
-    ClientMessage, Listen, PING, PONG, auth_text, close_code, error_text, ping_text, pong_of,
-    pong_text, written_text,
-};
 use blaze_schema::path::DocumentPath;
 use blaze_schema::query::Query;
 use blaze_schema::timestamp::Timestamp;
+use blaze_schema::wire::document::{
+    ClientMessage, Listen, PING, PONG, auth_text, close_code, error_text, ping_text, pong_of,
+    pong_text, written_text,
+};
+use blaze_schema::wire::query::{is_part_text, targeted};
 use merge::Merge;
 use permission::Permission;
 use pings::Pings;

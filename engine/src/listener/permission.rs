@@ -7,8 +7,8 @@ use blaze_rules::auth::Auth;
 use blaze_rules::{Basis, Lookups};
 use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::STEP_LOOKUPS;
-use blaze_schema::message::{close_code, error_text};
 use blaze_schema::query::Query;
+use blaze_schema::wire::document::{close_code, error_text};
 use std::rc::Rc;
 
 /// A target's query, and the state of the decision whether it may be asked.

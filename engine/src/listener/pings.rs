@@ -14,7 +14,7 @@
 
 use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::LISTENER_PINGS;
-use blaze_schema::message::TOO_MANY;
+use blaze_schema::wire::document::TOO_MANY;
 use std::collections::BTreeSet;
 
 /// The pings of one socket that were not answered yet, in the order in which they came.

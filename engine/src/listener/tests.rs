@@ -1,10 +1,10 @@
 use super::*;
 
-use blaze_schema::changes::{QueryMessage, added_text, changes_text, changes_texts};
 use blaze_schema::document::document_text;
 use blaze_schema::limits::{
     ANSWER_BYTES, FRAME_BYTES, LISTENER_PINGS, LISTENER_WRITE_MS, LIVE_DOCUMENTS,
 };
+use blaze_schema::wire::query::{QueryMessage, added_text, changes_text, changes_texts};
 
 const NOW: Timestamp = Timestamp::MIN;
 
@@ -311,7 +311,7 @@ fn a_result_of_shards_is_split_and_waits_for_whole_parts() {
     for frame in &frames {
         let frame = QueryMessage::from_json(serde_json::from_str(frame).unwrap());
         let Ok(QueryMessage::Changes { changes, .. }) = frame else { panic!() };
-        whole = blaze_schema::changes::join_parts(&mut parts, changes);
+        whole = blaze_schema::wire::query::join_parts(&mut parts, changes);
     }
     assert_eq!((frames.len(), whole.map(|whole| whole.changes.len())), (5, Some(5)));
 }

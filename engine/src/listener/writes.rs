@@ -10,8 +10,8 @@
 use super::{Effect, Listener, RESUME};
 use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::{LISTENER_WRITE_MS, WAITING_WRITE_BYTES, WAITING_WRITES};
-use blaze_schema::message::{ServerMessage, close_code, error_text};
 use blaze_schema::path::DocumentPath;
+use blaze_schema::wire::document::{ServerMessage, close_code, error_text};
 use std::collections::VecDeque;
 
 /// The writes without an answer.

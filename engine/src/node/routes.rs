@@ -25,10 +25,10 @@ use blaze_schema::commit::Part;
 use blaze_schema::error::{Code, Error};
 use blaze_schema::id::ulid;
 use blaze_schema::limits::{ACCOUNT_REQUEST_BYTES, BODY_BYTES};
-use blaze_schema::message::{close_code, error_text};
 use blaze_schema::path::CollectionPath;
 use blaze_schema::query::Source;
 use blaze_schema::timestamp::Timestamp;
+use blaze_schema::wire::document::{close_code, error_text};
 use serde_json::json;
 use std::rc::Rc;
 

@@ -1,9 +1,9 @@
 //! Where a query's result starts or ends.
 
 use super::{Field, Order, field};
-use crate::order::{compare, compare_paths};
 use crate::path::DocumentPath;
 use crate::value::{Kind, Map, kind};
+use crate::value_order::{compare, compare_paths};
 use serde_json::Value;
 use std::cmp::Ordering;
 

@@ -1,9 +1,9 @@
 //! Which documents a query wants.
 
 use super::Field;
-use crate::order::{compare, equal, type_order};
 use crate::path::DocumentPath;
 use crate::value::{Map, Number, kind};
+use crate::value_order::{compare, equal, type_order};
 use serde_json::Value;
 use std::cmp::Ordering;
 

@@ -1,6 +1,6 @@
 //! What a query says of one document, and of two.
 
-use super::order::compare_documents;
+use super::order_by::compare_documents;
 use super::{Field, Order, Query, field};
 use crate::path::DocumentPath;
 use crate::value::Map;

@@ -7,19 +7,19 @@
 mod cursor;
 mod disjunctions;
 mod filter;
-mod json;
-pub mod list;
+mod from_json;
+pub mod from_url;
 mod matcher;
-mod order;
+mod order_by;
 mod project;
-mod read;
 #[cfg(test)]
 mod testing;
+mod to_json;
 
 pub use cursor::Cursor;
 pub use filter::{FieldFilter, Filter, Operator};
 pub use matcher::Matcher;
-pub use order::{Direction, Order};
+pub use order_by::{Direction, Order};
 pub use project::project;
 
 use crate::error::Error;

@@ -3,9 +3,9 @@
 use blaze_engine::document::{Answer, Document, Effect, Event};
 use blaze_engine::http::reply::Reply;
 use blaze_engine::record::Record;
-use blaze_schema::message::ServerMessage;
 use blaze_schema::path::DocumentPath;
 use blaze_schema::timestamp::Timestamp;
+use blaze_schema::wire::document::ServerMessage;
 use blaze_store::Store;
 use blaze_store::memory::MemoryStore;
 use serde_json::Value;

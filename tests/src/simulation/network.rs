@@ -17,8 +17,8 @@ use blaze_engine::http::reply::Reply;
 use blaze_engine::http::route::{Route, route};
 use blaze_engine::http::{commit_request, document_request};
 use blaze_schema::error::{Code, Error};
-use blaze_schema::message::{PING, PONG, ServerMessage};
 use blaze_schema::patch::apply_trusted;
+use blaze_schema::wire::document::{PING, PONG, ServerMessage};
 use serde_json::Value;
 use std::rc::Rc;
 

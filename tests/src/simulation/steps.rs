@@ -9,7 +9,7 @@ use blaze_engine::document::{Answer, Effect, Event, unindexed};
 use blaze_engine::http::reply::Reply;
 use blaze_engine::index::shard;
 use blaze_schema::error::Code;
-use blaze_schema::message::{ServerMessage, base_of};
+use blaze_schema::wire::document::{ServerMessage, base_of};
 use std::rc::Rc;
 
 /// An answer waits no longer for the indexes, in microseconds: `INDEX_WAIT` of `server/shim.js`.

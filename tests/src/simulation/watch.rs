@@ -5,12 +5,14 @@ use super::links::{Expected, LinkReport, Owner};
 use super::network::Held;
 use super::scene;
 use super::world::{Happening, World};
-use blaze_schema::changes::{Change, Changes, Content, QueryMessage, listen_text, unlisten_text};
 use blaze_schema::document::Document;
 use blaze_schema::error::Code;
-use blaze_schema::message::ServerMessage;
 use blaze_schema::patch::apply_trusted;
 use blaze_schema::query::Query;
+use blaze_schema::wire::document::ServerMessage;
+use blaze_schema::wire::query::{
+    Change, Changes, Content, QueryMessage, listen_text, unlisten_text,
+};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 

@@ -456,7 +456,7 @@ impl World {
             }
             Effect::SendPing => {
                 let socket = self.peers[peer].socket.expect("a ping needs a socket");
-                self.send_to_object(socket, blaze_schema::message::PING.to_owned());
+                self.send_to_object(socket, blaze_schema::wire::document::PING.to_owned());
             }
             Effect::StartTimer { after_ms } => {
                 self.peers[peer].timer += 1;

@@ -1,7 +1,7 @@
 //! Many sockets, many targets, and some that are lost.
 
 use crate::{client, now, places, put, server, session};
-use blaze_schema::message::PING;
+use blaze_schema::wire::document::PING;
 use blaze_tests::client::fresh_collection;
 use blaze_tests::socket::{LiveResult, Session};
 use serde_json::{Value, json};

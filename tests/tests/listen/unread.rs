@@ -3,7 +3,7 @@
 use crate::{client, places, put, session};
 use blaze_engine::unread::UNREAD_REASON;
 use blaze_schema::limits::{ACKNOWLEDGE_BYTES, FRAME_BYTES, UNREAD_BYTES};
-use blaze_schema::message::PING;
+use blaze_schema::wire::document::PING;
 use blaze_tests::client::fresh_collection;
 use blaze_tests::socket::{LiveResult, Socket};
 use serde_json::{Value, json};

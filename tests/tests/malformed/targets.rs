@@ -1,7 +1,7 @@
 //! Frames on `/v1/listen` with something wrong in them, while other targets of the same socket are told what happens.
 
 use super::{SERVER, bytes, mutate};
-use blaze_schema::message::{ClientMessage, Listen};
+use blaze_schema::wire::document::{ClientMessage, Listen};
 use blaze_tests::client::{Client, documents, fresh, fresh_collection};
 use blaze_tests::damage::damaged;
 use blaze_tests::random::Random;

@@ -2,7 +2,7 @@
 
 use crate::{client, open};
 use blaze_schema::limits::ACKNOWLEDGE_BYTES;
-use blaze_schema::message::{PING, PONG};
+use blaze_schema::wire::document::{PING, PONG};
 use blaze_tests::client::{JSON, PATIENCE, fresh};
 use blaze_tests::socket::{Listener, Socket};
 use serde_json::json;

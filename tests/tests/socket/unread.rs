@@ -3,7 +3,7 @@
 use crate::{client, open};
 use blaze_engine::unread::UNREAD_REASON;
 use blaze_schema::limits::{ACKNOWLEDGE_BYTES, DOCUMENT_BYTES, UNREAD_BYTES};
-use blaze_schema::message::PING;
+use blaze_schema::wire::document::PING;
 use blaze_tests::client::fresh;
 use blaze_tests::server::shared;
 use blaze_tests::socket::{Listener, Socket};

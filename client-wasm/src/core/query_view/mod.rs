@@ -31,12 +31,12 @@
 //! nothing that comes before the window: the documents beyond either end are the server's to tell.
 
 use crate::core::row::{Row, Rows, selected};
-use blaze_schema::changes::{Change, Changes, Content};
 use blaze_schema::field_path::FieldPath;
 use blaze_schema::path::DocumentPath;
 use blaze_schema::query::{Limit, Matcher, Query};
 use blaze_schema::timestamp::Timestamp;
 use blaze_schema::value::Map;
+use blaze_schema::wire::query::{Change, Changes, Content};
 use blaze_schema::write::Operation;
 use std::cmp::Ordering;
 use std::mem;

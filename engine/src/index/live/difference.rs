@@ -3,12 +3,12 @@
 use crate::index::page::shown;
 use crate::index::request::Request;
 use crate::index::row::Parsed;
-use blaze_schema::changes::{modified_text, replaced_text};
 use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::PATCH_OPERATIONS;
 use blaze_schema::patch::diff;
 use blaze_schema::query::project;
 use blaze_schema::value::Map;
+use blaze_schema::wire::query::{modified_text, replaced_text};
 use serde_json::Value;
 
 /// A document before and after a change.

@@ -19,9 +19,9 @@ pub(crate) use window::{check_size, state_of};
 
 use super::row::Parsed;
 use super::settings::Settings;
-use blaze_schema::changes::changes_texts;
 use blaze_schema::error::Error;
-use blaze_schema::message::error_text;
+use blaze_schema::wire::document::error_text;
+use blaze_schema::wire::query::changes_texts;
 use blaze_store::Store;
 use difference::Difference;
 use log::Log;

@@ -8,10 +8,10 @@ use crate::index::plan::{PROBE, plan};
 use crate::index::request::Request;
 use crate::index::row;
 use crate::index::settings::Settings;
-use blaze_schema::changes::{added_text, removed_text};
 use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::ANSWER_BYTES;
 use blaze_schema::path::DocumentPath;
+use blaze_schema::wire::query::{added_text, removed_text};
 use blaze_store::Store;
 
 /// A result that was just read.

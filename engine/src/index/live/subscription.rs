@@ -8,12 +8,12 @@ use super::window::{Applied, Item, Window};
 use crate::index::page::shown;
 use crate::index::request::Request;
 use crate::index::settings::Settings;
-use blaze_schema::changes::{added_text, removed_text};
 use blaze_schema::error::{Code, Error};
 use blaze_schema::hash::hash;
 use blaze_schema::limits::LIVE_QUERY_BYTES;
 use blaze_schema::path::DocumentPath;
 use blaze_schema::query::{Query, Source};
+use blaze_schema::wire::query::{added_text, removed_text};
 use blaze_store::Store;
 use serde_json::Value;
 

@@ -2,9 +2,9 @@
 
 use super::{Field, Query, field};
 use crate::field_path::FieldPath;
-use crate::order::{compare, compare_paths};
 use crate::path::DocumentPath;
 use crate::value::Map;
+use crate::value_order::{compare, compare_paths};
 use std::cmp::Ordering;
 
 /// One sort key of a query.

@@ -25,10 +25,10 @@
 use crate::document::{Document, push_json_string};
 use crate::error::{Code, Error};
 use crate::limits::FRAME_BYTES;
-use crate::message::{parse_error, read_written};
 use crate::patch::{Patch, read};
 use crate::path::DocumentPath;
 use crate::value::Map;
+use crate::wire::document::{parse_error, read_written};
 use serde_json::Value;
 
 /// What leads from one result of a query to the next one.
@@ -389,8 +389,8 @@ pub fn targeted(target: u64, frame: &str) -> String {
 mod tests {
     use super::*;
     use crate::document::document_text;
-    use crate::message::{PONG, error_text};
     use crate::patch::diff;
+    use crate::wire::document::{PONG, error_text};
     use serde_json::json;
 
     fn path(text: &str) -> DocumentPath {

@@ -1,0 +1,4 @@
+//! The frames of sockets: JSON texts.
+
+pub mod document;
+pub mod query;
