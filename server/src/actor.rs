@@ -203,6 +203,7 @@ impl Actor {
         Ok(())
     }
 
+    /// Carries out an effect that concerns a request or a call; passes on any other.
     fn perform(&self, effect: Effect) -> Result<(), JsValue> {
         let host = &self.host;
         match effect {
@@ -242,6 +243,15 @@ impl Actor {
             Effect::Refuse { ticket, protocol, frame, code } => {
                 host.refuse(ticket as f64, protocol, &frame, code)
             }
+            effect => self.act(effect),
+        }
+        .inspect_err(|thrown| worker::console_error!("{}", message(thrown)))
+    }
+
+    /// Carries out an effect that concerns sockets, other objects, or the object itself.
+    fn act(&self, effect: Effect) -> Result<(), JsValue> {
+        let host = &self.host;
+        match effect {
             Effect::Accept { ticket, socket, protocol, attachment } => {
                 host.accept(ticket as f64, socket as f64, protocol, attachment.into_bytes())
             }
@@ -284,8 +294,9 @@ impl Actor {
                 worker::console_log!("{line}");
                 Ok(())
             }
+            // The effects of `perform`.
+            _ => Ok(()),
         }
-        .inspect_err(|thrown| worker::console_error!("{}", message(thrown)))
     }
 
     /// Takes the rows that were read and written, if they are counted.

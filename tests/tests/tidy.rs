@@ -296,7 +296,8 @@ fn every_limit_is_in_a_test() {
     for folder in PURE {
         for (path, source) in rust_files(&format!("{folder}/src")) {
             let code = code_of(&source);
-            let is_test = path.to_string_lossy().ends_with("tests.rs");
+            let path = path.to_string_lossy();
+            let is_test = path.ends_with("tests.rs") || path.contains("/tests/");
             tests.push_str(&if is_test { code } else { split_tests(&code).1 });
         }
     }
@@ -358,4 +359,21 @@ fn no_file_names_a_place_on_somebodys_machine() {
         found.extend(named.map(|place| format!("{} names {place}", path.display())));
     }
     assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn a_module_with_parts_is_a_folder() {
+    let mut twice = Vec::new();
+    for (folder, _) in EDGES {
+        let rust = rust_files(folder);
+        let folders: BTreeSet<PathBuf> =
+            rust.iter().filter_map(|(path, _)| path.parent().map(Path::to_path_buf)).collect();
+        let beside = rust.iter().map(|(path, _)| path.with_extension(""));
+        twice.extend(beside.filter(|path| folders.contains(path)));
+    }
+    assert_eq!(
+        twice,
+        Vec::<PathBuf>::new(),
+        "a file and a folder of one module: move it to mod.rs"
+    );
 }
