@@ -1,7 +1,7 @@
 // The bundle's entry: the Worker's handler, and one class per kind of object.
 import { DurableObject } from "cloudflare:workers";
 import * as wasm from "./blaze_server.js";
-import { Host, NAME, guarded } from "./host.js";
+import { Host, NAME, guarded, messageOf } from "./host.js";
 
 /** Makes the class of the objects of one kind. */
 function durableObject(cls) {
@@ -55,7 +55,7 @@ export default {
     try {
       return await front.request(request);
     } catch (error) {
-      const message = String(error?.message ?? error);
+      const message = messageOf(error);
       if (UNREADABLE.some((words) => message.startsWith(words))) return guarded(() => wasm.unreadable(request, message));
       console.error("front: " + message);
       return guarded(() => wasm.relayed(request, undefined));

@@ -20,16 +20,7 @@ function configure() {
   wasm.configure(collections, access, env, env.FILES !== undefined);
 }
 
-function checkReinitialize() {
-  if (initState.criticalError) {
-    wasm.__wbg_reset_state();
-    configure();
-    initState.criticalError = false;
-    initState.instanceId++;
-  }
-}
-
-addEventListener("error", (event) => noticeTrap(event.error));
+addEventListener("error", ({ error }) => noticeTrap(error));
 
 function noticeTrap(error) {
   if (error instanceof WebAssembly.RuntimeError) initState.criticalError = true;
@@ -37,7 +28,12 @@ function noticeTrap(error) {
 
 /** Calls into wasm; an error that it throws may be a trap. */
 export function guarded(call) {
-  checkReinitialize();
+  if (initState.criticalError) {
+    wasm.__wbg_reset_state();
+    configure();
+    initState.criticalError = false;
+    initState.instanceId++;
+  }
   try {
     return call();
   } catch (error) {
@@ -45,6 +41,9 @@ export function guarded(call) {
     throw error;
   }
 }
+
+/** The message of something that was thrown. */
+export const messageOf = (error) => String(error?.message ?? error);
 
 /** An alarm whose handler failed rings again after so long, in milliseconds. */
 const ALARM_PAUSE = 10_000;
@@ -58,7 +57,12 @@ const DONE = 0;
 /** The header in which an object learns its name, where the runtime does not keep it: one of over 1,024 bytes. */
 export const NAME = "blaze-object";
 
-const isLong = (name) => name.length > 256 && encoder.encode(name).length > 1_024;
+function named(name, request) {
+  if (name.length <= 256 || encoder.encode(name).length <= 1_024) return request;
+  const copy = new Request(request);
+  copy.headers.set(NAME, encodeURIComponent(name));
+  return copy;
+}
 
 /** Asks an object; resolves to the outcome. `ask` gets the object, and the request if there is one. */
 async function reach(cls, name, ask, request) {
@@ -86,10 +90,11 @@ async function askAbsent(cls, name, ask, request) {
   }
 }
 
-/** A response with a socket, which may speak a subprotocol. */
-function response101(webSocket, protocol) {
+/** Makes a socket that may speak a subprotocol: this end of it, and the response with the other end. */
+function makeSocket(protocol) {
+  const [webSocket, server] = Object.values(new WebSocketPair());
   const headers = protocol === "" ? {} : { "sec-websocket-protocol": protocol };
-  return new Response(null, { status: 101, webSocket, headers });
+  return [server, new Response(null, { status: 101, webSocket, headers })];
 }
 
 export class Host {
@@ -180,17 +185,12 @@ export class Host {
 
   /** Hands a request or a call in; returns its outcome, or a promise of it. */
   #ask(event, request, name) {
+    const ready = this.#ready(name);
+    if (ready !== undefined) return ready.then(() => this.#ask(event, request));
     const ticket = ++this.#tickets;
     const waiting = { request };
-    const ready = this.#ready(name);
-    if (ready !== undefined) return ready.then(() => this.#ask(event, request, name));
     this.#waiting.set(ticket, waiting);
-    try {
-      guarded(() => event(this.#object, ticket));
-    } catch (error) {
-      this.#waiting.delete(ticket);
-      throw error;
-    }
+    guarded(() => event(this.#object, ticket));
     if (waiting.outcome !== undefined) return waiting.outcome;
     return new Promise((resolve, reject) => Object.assign(waiting, { resolve, reject }));
   }
@@ -264,9 +264,8 @@ export class Host {
 
   settle(ticket, outcome) {
     const waiting = this.#waiting.get(ticket);
-    if (waiting === undefined) return;
     this.#waiting.delete(ticket);
-    if (waiting.resolve === undefined) waiting.outcome = outcome;
+    if (waiting?.resolve === undefined) Object.assign(waiting ?? {}, { outcome });
     else waiting.resolve(outcome);
   }
 
@@ -278,21 +277,15 @@ export class Host {
 
   read(ticket, limit, isGzip) {
     const { request } = this.#waiting.get(ticket);
-    const read = readBody(request, limit, isGzip).then(
-      (body) => [body],
-      (error) => [undefined, String(error?.message ?? error)],
-    );
+    const body = readBody(request, limit, isGzip).then((body) => [body]);
+    const read = body.catch((error) => [undefined, messageOf(error)]);
     this.#await(read, (object, body) => object.body(ticket, ...body));
   }
 
   pass(ticket, cls, name, url) {
     const { request } = this.#waiting.get(ticket);
-    let passed = url === undefined ? request : new Request(url, request);
-    if (isLong(name)) {
-      passed = new Request(passed);
-      passed.headers.set(NAME, encodeURIComponent(name));
-    }
-    this.settle(ticket, reach(cls, name, (object, request) => object.fetch(request), passed));
+    const passed = url === undefined ? request : new Request(url, request);
+    this.settle(ticket, reach(cls, name, (object, request) => object.fetch(request), named(name, passed)));
   }
 
   relay(ticket, cls, name, call, status, lines) {
@@ -305,35 +298,35 @@ export class Host {
   }
 
   serve(ticket, files, otherwise) {
-    this.settle(ticket, serve(new URL(this.#waiting.get(ticket).request.url).origin, files, otherwise));
+    const { origin } = new URL(this.#waiting.get(ticket).request.url);
+    this.settle(ticket, serve(origin, files, otherwise));
   }
 
   listen(ticket, protocol, credential, address) {
-    const [client, server] = Object.values(new WebSocketPair());
-    server.accept();
+    const [server, response] = makeSocket(protocol);
     const host = new Host("Listener");
     host.#attend(0, server);
     host.tell((object) => object.listen(credential, address));
-    this.settle(ticket, response101(client, protocol));
+    this.settle(ticket, response);
   }
 
   refuse(ticket, protocol, frame, code) {
-    const [client, server] = Object.values(new WebSocketPair());
+    const [server, response] = makeSocket(protocol);
     server.accept();
     server.send(frame);
     server.close(code);
-    this.settle(ticket, response101(client, protocol));
+    this.settle(ticket, response);
   }
 
   accept(ticket, socket, protocol, attachment) {
     // A socket needs the object.
     if (this.#ctx === undefined) return this.settle(ticket, null);
-    const [client, server] = Object.values(new WebSocketPair());
+    const [server, response] = makeSocket(protocol);
     this.#ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(`{"ping":0}`, `{"pong":0}`));
     this.#ctx.acceptWebSocket(server);
     this.#number(socket, server);
     this.attach(socket, attachment);
-    this.settle(ticket, response101(client, protocol));
+    this.settle(ticket, response);
   }
 
   /** The name is attached, too, where the runtime does not keep it: that of names over 1,024 bytes. */
@@ -344,17 +337,15 @@ export class Host {
   /** Opens a socket to an object, for a listener. */
   open(number, cls, name, url, credential) {
     const headers = { upgrade: "websocket" };
-    if (isLong(name)) headers[NAME] = encodeURIComponent(name);
     if (credential !== "") headers.authorization = "Bearer " + credential;
-    const request = new Request(url, { headers });
+    const request = named(name, new Request(url, { headers }));
     this.#sockets.set(number, []);
     const opened = reach(cls, name, (object, request) => object.fetch(request), request).then(({ webSocket }) => {
       if (!webSocket) throw new Error(name + " gave no socket");
       const unsent = this.#sockets.get(number);
-      webSocket.accept();
-      // Closed meanwhile.
-      if (unsent === undefined) return webSocket.close(1000);
       this.#attend(number, webSocket);
+      // Closed meanwhile.
+      if (unsent === undefined) return this.close(number, 1000, "");
       for (const text of unsent) webSocket.send(text);
       return true;
     });
@@ -363,6 +354,7 @@ export class Host {
 
   /** Listens to a socket that is in memory alone. */
   #attend(number, socket) {
+    socket.accept();
     this.#number(number, socket);
     socket.addEventListener("message", ({ data }) => this.message(socket, data));
     const closed = () => this.#sockets.get(number) === socket && this.closed(socket);
@@ -399,10 +391,8 @@ export class Host {
   }
 
   fetch(number, method, url, lines, body, limit, within) {
-    const fetched = fetchText(method, url, pairs(lines), body, limit, within).catch((error) => [
-      0,
-      String(error?.message ?? error),
-    ]);
+    const text = fetchText(method, url, pairs(lines), body, limit, within);
+    const fetched = text.catch((error) => [0, messageOf(error)]);
     this.#await(fetched, (object, outcome) => object.fetched(number, ...outcome));
   }
 

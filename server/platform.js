@@ -1,9 +1,9 @@
 // Functions of the platform for which one call from JavaScript is better than many from wasm. No decision is made here.
 
-/** Describes headers by their names, a line each; a missing one is a line with a NUL. */
+/** Describes headers by their names, each after a line break; a missing one is a NUL. */
 export function describe(headers, names) {
   let text = "";
-  for (const name of names) text += (headers.get(name) ?? "\0") + "\n";
+  for (const name of names) text += "\n" + (headers.get(name) ?? "\0");
   return text;
 }
 

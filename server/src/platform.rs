@@ -136,7 +136,7 @@ extern "C" {
 
 #[wasm_bindgen(raw_module = "./platform.js")]
 extern "C" {
-    /// Describes headers by their names, a line each; a missing one is a line with a NUL.
+    /// Describes headers by their names, each after a line break; a missing one is a NUL.
     #[wasm_bindgen(catch)]
     pub(crate) fn describe(headers: &Headers, names: &Array) -> Result<String, JsValue>;
 

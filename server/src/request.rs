@@ -55,11 +55,8 @@ impl Headers for Lazy {
             return self.request.headers().get(name).ok().flatten();
         };
         let described = self.described.get_or_init(|| self.describe());
-        described
-            .split('\n')
-            .nth(place)
-            .filter(|value| !matches!(*value, "\0" | ""))
-            .map(str::to_owned)
+        let value = described.split('\n').nth(place.saturating_add(1));
+        value.filter(|value| *value != "\0").map(str::to_owned)
     }
 
     fn address(&self) -> String {
