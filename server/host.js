@@ -110,8 +110,9 @@ export class Host {
   /** By number: sockets. By socket: their numbers. */
   #sockets = new Map();
   #numbers = new WeakMap();
-  /** The calls and fetches that are under way. */
-  #open = new Set();
+  /** The number of calls and fetches that are under way, and what to call when there are none. */
+  #open = 0;
+  #idle = [];
   #at;
   #timer;
   #isRinging = false;
@@ -239,7 +240,7 @@ export class Host {
 
   /** Resolves when no call is under way. */
   async idle() {
-    while (this.#open.size > 0) await Promise.all(this.#open);
+    while (this.#open > 0) await new Promise((resolve) => this.#idle.push(resolve));
   }
 
   /** Ends the use of an object that is in memory alone. */
@@ -250,14 +251,21 @@ export class Host {
     if (this.#isCurrent()) this.#object.free();
   }
 
-  /** Makes a call of the object, whose outcome is handed in by `then`. */
-  #await(promise, then) {
-    const told = promise
-      .catch((error) => void console.error(`${this.#class}: ${error}`))
-      .then((outcome) => this.tell((object) => then(object, outcome)))
-      .catch((error) => console.error(`${this.#class}: ${error}`))
-      .finally(() => this.#open.delete(told));
-    this.#open.add(told);
+  /** Hands the outcome of a call in by `then`; undefined if it failed. */
+  async #await(promise, then) {
+    this.#open++;
+    let outcome;
+    try {
+      outcome = await promise;
+    } catch (error) {
+      console.error(`${this.#class}: ${error}`);
+    }
+    try {
+      await this.tell((object) => then(object, outcome));
+    } catch (error) {
+      console.error(`${this.#class}: ${error}`);
+    }
+    if (--this.#open === 0) for (const resolve of this.#idle.splice(0)) resolve();
   }
 
   // The effects.

@@ -9,54 +9,61 @@ use std::rc::Rc;
 use wasm_bindgen::JsValue;
 use web_sys::Request;
 
-/// The headers that are read in one crossing. Those of a write come last.
-const HEADERS: [&str; 11] = [
-    "authorization",
-    "if-match",
-    "if-none-match",
-    "origin",
-    "upgrade",
-    "sec-websocket-protocol",
-    "content-type",
-    "idempotency-key",
-    "prefer",
-    "if-unmodified-since",
-    "content-range",
+/// The headers that are read in one crossing each: those that every route needs, and those of documents. The headers of
+/// a body come last in both: a `GET` has none.
+const HEADERS: [(&[&str], usize); 2] = [
+    (&["authorization", "origin", "content-type", "content-encoding"], 2),
+    (
+        &[
+            "if-match",
+            "if-none-match",
+            "upgrade",
+            "sec-websocket-protocol",
+            "idempotency-key",
+            "prefer",
+            "if-unmodified-since",
+            "content-range",
+        ],
+        4,
+    ),
 ];
-/// Number of those that matter to a `GET`.
-const READ_HEADERS: usize = 6;
 
 thread_local! {
-    /// The names of the headers of a `GET`, and of others, as JavaScript has them.
-    static NAMES: [Array; 2] = [READ_HEADERS, HEADERS.len()].map(|count| {
-        HEADERS.iter().take(count).map(|name| JsValue::from(*name)).collect()
+    /// The names of both groups as JavaScript has them: for a `GET`, and for other methods.
+    static NAMES: [[Array; 2]; 2] = HEADERS.map(|(names, of_get)| {
+        [of_get, names.len()].map(|count| names.iter().take(count).map(|name| JsValue::from(*name)).collect())
     });
 }
 
-/// The headers of a request, which are read when the first of them is asked for.
+/// The headers of a request, which are read when the first of a group is asked for.
 struct Lazy {
     request: Request,
-    described: OnceCell<String>,
+    is_get: bool,
+    described: [OnceCell<String>; 2],
 }
 
 impl Lazy {
-    fn describe(&self) -> String {
-        let is_read = self.request.method() == "GET";
+    fn describe(&self, group: usize) -> String {
         let headers = self.request.headers();
         NAMES
-            .with(|[read, all]| platform::describe(&headers, if is_read { read } else { all }))
+            .with(|names| {
+                let [of_get, all] = names.get(group)?;
+                platform::describe(&headers, if self.is_get { of_get } else { all }).ok()
+            })
             .unwrap_or_default()
     }
 }
 
 impl Headers for Lazy {
     fn get(&self, name: &str) -> Option<String> {
-        let Some(place) = HEADERS.iter().position(|header| *header == name) else {
-            return self.request.headers().get(name).ok().flatten();
-        };
-        let described = self.described.get_or_init(|| self.describe());
-        let value = described.split('\n').nth(place.saturating_add(1));
-        value.filter(|value| *value != "\0").map(str::to_owned)
+        for (group, ((names, _), described)) in HEADERS.iter().zip(&self.described).enumerate() {
+            if let Some(place) = names.iter().position(|known| *known == name) {
+                let described = described.get_or_init(|| self.describe(group));
+                let value = described.split('\n').nth(place.saturating_add(1));
+                return value.filter(|value| *value != "\0").map(str::to_owned);
+            }
+        }
+        self.request.headers().get(name).ok().flatten()
     }
 
     fn address(&self) -> String {
@@ -66,5 +73,7 @@ impl Headers for Lazy {
 
 /// Makes a request whose method and URL are known.
 pub(crate) fn incoming(request: Request, method: String, url: String) -> Incoming {
-    Incoming::new(method, url, Rc::new(Lazy { request, described: OnceCell::new() }))
+    let is_get = method == "GET";
+    let headers = Lazy { request, is_get, described: Default::default() };
+    Incoming::new(method, url, Rc::new(headers))
 }
