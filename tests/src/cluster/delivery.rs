@@ -29,6 +29,10 @@ pub(super) enum Waiter {
     Caller { place: Place, incarnation: u64, number: u64 },
     /// The listener that opens a socket.
     Opener { place: Place, incarnation: u64, socket: u64 },
+    /// Somebody, after the answer was kept for ever.
+    Keeper { object: Object, waiter: Box<Waiter> },
+    /// Somebody, after it was noted whether a copy of rules is renewed.
+    Renewer(Box<Waiter>),
     /// Nobody: a call that arrives twice.
     Nobody,
 }

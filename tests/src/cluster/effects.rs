@@ -4,6 +4,7 @@ use super::delivery::{Carried, Delivery, Outcome, Place, Waiter};
 use super::faults::{Fate, may_repeat};
 use super::host::{Host, Socket};
 use super::link::{ACCEPTOR, End, Frame, Link, OPENER, other};
+use super::sabotage::Sabotage;
 use super::shell::{Asked, Cluster, Heard, LOSS_MICROS, incoming};
 use blaze_engine::actor::{Actor, Answer, Body, Call, Effect, Event, Object};
 use blaze_engine::http::reply::Reply;
@@ -31,6 +32,8 @@ impl Cluster {
             Effect::Accept { ticket, socket, attachment, .. } => {
                 self.accept(place, ticket, socket, attachment);
             }
+            Effect::Attach { .. } if self.sabotage == Some(Sabotage::DropAttach) => {}
+            Effect::Close { .. } if self.sabotage == Some(Sabotage::DropClose) => {}
             Effect::Attach { socket, attachment } => {
                 let Some(host) = self.hosts.get_mut(place) else { return };
                 if let Some(Socket::Open(link)) = host.sockets.get(&socket) {
@@ -92,6 +95,18 @@ impl Cluster {
     pub(super) fn answered(&mut self, waiter: Waiter, outcome: Outcome) {
         match (waiter, outcome) {
             (Waiter::Nobody, _) => {}
+            (Waiter::Keeper { object, waiter }, outcome) => {
+                if let Outcome::Answer(answer) = &outcome {
+                    self.kept.insert(object, answer.clone());
+                }
+                self.answered(*waiter, outcome);
+            }
+            (Waiter::Renewer(waiter), outcome) => {
+                if !matches!(&outcome, Outcome::Answer(answer) if answer.result.is_ok()) {
+                    self.unrenewed = Some(self.now);
+                }
+                self.answered(*waiter, outcome);
+            }
             (Waiter::Caller { place, incarnation, number }, outcome) => {
                 let answer = match outcome {
                     Outcome::Answer(answer) => Some(answer),
@@ -168,12 +183,46 @@ impl Cluster {
 
     /// Calls an object.
     fn call(&mut self, to: Object, call: Call, waiter: Waiter) {
+        let Some(waiter) = self.sabotaged(&to, &call, waiter) else { return };
+        let is_renewal = matches!(call, Call::Snapshot { .. } | Call::Keys { .. });
+        let waiter = if is_renewal { Waiter::Renewer(Box::new(waiter)) } else { waiter };
         let may_repeat = may_repeat(&call);
         self.carry(may_repeat, waiter, |waiter| Delivery::Call {
             to: to.clone(),
             call: call.clone(),
             waiter,
         });
+    }
+
+    /// Does a call otherwise than it should be, if something is broken on purpose.
+    fn sabotaged(&mut self, to: &Object, call: &Call, waiter: Waiter) -> Option<Waiter> {
+        let done = |text: &str| Outcome::Answer(Answer::from(Ok(text.to_owned())));
+        match (self.sabotage, call) {
+            (Some(Sabotage::AnswerAhead), Call::Update { .. }) => {
+                let (to, call, waiter_of_none) = (to.clone(), call.clone(), Waiter::Nobody);
+                let late = Delivery::Call { to, call, waiter: waiter_of_none };
+                self.queue.push(self.now + LOSS_MICROS, late);
+                self.settle(waiter, done(""));
+                None
+            }
+            (Some(Sabotage::SnapshotForEver), Call::Snapshot { known: Some(known) }) => {
+                self.settle(waiter, done(&format!(r#"{{"version":{known}}}"#)));
+                None
+            }
+            (Some(Sabotage::LookupForEver), Call::Peek) => match self.kept.get(to).cloned() {
+                Some(answer) => {
+                    self.settle(waiter, Outcome::Answer(answer));
+                    None
+                }
+                None => Some(Waiter::Keeper { object: to.clone(), waiter: Box::new(waiter) }),
+            },
+            (Some(Sabotage::DoubleWrite), Call::Write { .. }) => {
+                let (to, call) = (to.clone(), call.clone());
+                self.queue.push(self.now, Delivery::Call { to, call, waiter: Waiter::Nobody });
+                Some(waiter)
+            }
+            _ => Some(waiter),
+        }
     }
 
     /// Sends something that is answered, or has it lost.
@@ -188,6 +237,9 @@ impl Cluster {
             Fate::Arrives | Fate::Twice => return self.queue.push(at, of(waiter)),
             Fate::LostAfter => self.queue.push(at, of(Waiter::Nobody)),
             Fate::LostBefore => {}
+        }
+        if self.sabotage == Some(Sabotage::LoseTold) {
+            return;
         }
         let lost = Delivery::Answer { waiter, outcome: Outcome::Nothing };
         self.queue.push(at + LOSS_MICROS, lost);

@@ -30,6 +30,8 @@ pub(super) struct Host {
     /// Counts the actors that were in memory here.
     pub(super) incarnation: u64,
     pub(super) store: MemoryStore,
+    /// The rows that were written when its state was last recorded.
+    pub(super) written: u64,
     pub(super) alarm: Option<i64>,
     /// True while the alarm's handler is at work.
     pub(super) is_ringing: bool,

@@ -4,8 +4,10 @@ use super::delivery::{Carried, Delivery, Outcome, Place, Queue, Waiter};
 use super::faults::{Fate, Faults};
 use super::host::{Host, Socket, hibernates};
 use super::link::{ACCEPTOR, End, Frame, Link, OPENER, other};
+use super::sabotage::Sabotage;
+use super::watch::patched;
 use crate::random::Random;
-use blaze_engine::actor::{Actor, Effect, Event, Object, Turn};
+use blaze_engine::actor::{Actor, Answer, Class, Effect, Event, Object, Turn};
 use blaze_engine::http::Headers;
 use blaze_engine::http::incoming::Incoming;
 use blaze_engine::http::reply::Reply;
@@ -13,7 +15,9 @@ use blaze_engine::node::Node;
 use blaze_engine::node::config::Config;
 use blaze_identity::accounts::oidc::{Fetch, Fetched};
 use blaze_schema::timestamp::Timestamp;
+use blaze_store::Store;
 use blaze_store::memory::MemoryStore;
+use serde_json::Value;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
@@ -132,6 +136,27 @@ pub struct Cluster {
     pub log: Vec<String>,
     /// Counts what happened, by kind.
     pub counts: BTreeMap<&'static str, u64>,
+    /// By path, the states that each document had.
+    pub history: BTreeMap<String, Vec<State>>,
+    /// The last time at which a copy of rules could not be renewed.
+    pub unrenewed: Option<i64>,
+    /// True to print every step.
+    pub is_printed: bool,
+    pub(super) sabotage: Option<Sabotage>,
+    pub(super) kept: BTreeMap<Object, Answer>,
+    /// With frames that change places: by link, one that waits for the next.
+    pub(super) overtaken: BTreeMap<(u64, usize), Frame>,
+}
+
+/// A state of a document.
+#[derive(Clone, Debug, PartialEq)]
+pub struct State {
+    /// Its version.
+    pub version: u64,
+    /// Its data; `None` if it does not exist.
+    pub data: Option<Value>,
+    /// When it was committed (µs).
+    pub at: i64,
 }
 
 impl Cluster {
@@ -151,6 +176,12 @@ impl Cluster {
             elsewhere: Box::new(|fetch| Err(format!("{} is not reached", fetch.url))),
             log: Vec::new(),
             counts: BTreeMap::new(),
+            history: BTreeMap::new(),
+            unrenewed: None,
+            is_printed: false,
+            sabotage: None,
+            kept: BTreeMap::new(),
+            overtaken: BTreeMap::new(),
             settings,
         };
         cluster.nodes = (0..cluster.settings.isolates).map(|_| cluster.node()).collect();
@@ -160,6 +191,12 @@ impl Cluster {
     /// Answers the requests that go to servers elsewhere.
     pub fn with_elsewhere(mut self, elsewhere: Elsewhere) -> Self {
         self.elsewhere = elsewhere;
+        self
+    }
+
+    /// Breaks something on purpose.
+    pub fn with_sabotage(mut self, sabotage: Option<Sabotage>) -> Self {
+        self.sabotage = sabotage;
         self
     }
 
@@ -195,6 +232,11 @@ impl Cluster {
             Place::Object(object) => Some(object),
             _ => None,
         })
+    }
+
+    /// Prints a line with the seconds since the beginning.
+    pub(super) fn print(&self, line: std::fmt::Arguments<'_>) {
+        println!("{:.6} {line}", (self.now - BEGINNING) as f64 / 1e6);
     }
 
     pub(super) fn count(&mut self, kind: &'static str) {
@@ -238,6 +280,9 @@ impl Cluster {
 
     /// Sends a frame on a client's socket.
     pub fn send(&mut self, socket: u64, text: &str) {
+        if self.is_printed {
+            self.print(format_args!("client ▶ {socket} {text}"));
+        }
         self.transmit(socket, ACCEPTOR, Frame::Text(text.to_owned()));
     }
 
@@ -252,6 +297,9 @@ impl Cluster {
     }
 
     pub(super) fn tell_client(&mut self, heard: Heard) {
+        if self.is_printed {
+            self.print(format_args!("client ◀ {heard:?}"));
+        }
         self.heard.push_back(heard);
     }
 
@@ -263,7 +311,23 @@ impl Cluster {
         let Some(there) = self.links.get_mut(&link) else { return };
         let at = (self.now + delay).max(there.last[side]);
         there.last[side] = at;
+        if self.swaps(link, side, &frame) {
+            self.overtaken.insert((link, side), frame);
+            return;
+        }
         self.queue.push(at, Delivery::Frame { link, side, frame });
+        if let Some(frame) = self.overtaken.remove(&(link, side)) {
+            self.queue.push(at, Delivery::Frame { link, side, frame });
+        }
+    }
+
+    /// True if a frame is to change places with the next.
+    fn swaps(&mut self, link: u64, side: usize, frame: &Frame) -> bool {
+        self.sabotage == Some(Sabotage::SwapFrames)
+            && side == OPENER
+            && matches!(frame, Frame::Text(_))
+            && !self.overtaken.contains_key(&(link, side))
+            && self.chance.chance(10)
     }
 
     /// Closes one end of a link: the other one will hear of it.
@@ -373,6 +437,9 @@ impl Cluster {
         if host.alarm != Some(at) {
             return;
         }
+        if self.sabotage == Some(Sabotage::NoAlarm) {
+            return;
+        }
         (host.alarm, host.is_ringing) = (None, true);
         self.count("alarm");
         self.ensure(&place, true);
@@ -433,6 +500,9 @@ impl Cluster {
 
     /// Hands an event to an actor in memory.
     pub(super) fn event(&mut self, place: &Place, event: Event) {
+        if self.is_printed {
+            self.print(format_args!("{place:?} ◀ {event:?}"));
+        }
         self.turn(place, |actor, turn| {
             if let Some(actor) = actor {
                 actor.handle(turn, event);
@@ -462,11 +532,21 @@ impl Cluster {
         };
         step(&mut host.actor, &mut turn);
         (host.pinged, host.last_active) = (pinged, self.now);
+        if self.is_printed {
+            for effect in &effects {
+                self.print(format_args!("{place:?} ▶ {effect:?}"));
+            }
+        }
         if let Some(before) = before {
             if self.chance.chance(50) {
                 self.count("crash before the commit");
                 host.store = before;
                 self.hosts.insert(place.clone(), host);
+                if self.sabotage == Some(Sabotage::AnswerWithoutCommit) {
+                    for effect in effects {
+                        self.perform(place, effect);
+                    }
+                }
             } else {
                 self.count("crash after the commit");
                 let done = self.chance.below(effects.len() + 1);
@@ -476,9 +556,9 @@ impl Cluster {
                     self.perform(place, effect);
                 }
             }
-            let keeps_sockets = self.settings.faults.memory_only;
-            let is_memory_only = self.chance.chance(keeps_sockets as usize);
-            return self.end_isolate(isolate, is_memory_only);
+            let percent = self.settings.faults.memory_only as usize;
+            let is_memory_only = self.chance.chance(percent);
+            return self.end_isolate(isolate, is_memory_only, place);
         }
         self.hosts.insert(place.clone(), host);
         self.commit(place, &effects);
@@ -490,6 +570,7 @@ impl Cluster {
 
     /// Does what is part of a step's commit besides its rows.
     fn commit(&mut self, place: &Place, effects: &[Effect]) {
+        self.record(place);
         let Some(host) = self.hosts.get_mut(place) else { return };
         for effect in effects {
             match (effect, place) {
@@ -501,6 +582,26 @@ impl Cluster {
                 (Effect::Erase, _) => (host.store, host.alarm) = (MemoryStore::default(), None),
                 _ => {}
             }
+        }
+    }
+
+    /// Notes a document's new state.
+    ///
+    /// # Panics
+    /// If its versions do not go up by one.
+    fn record(&mut self, place: &Place) {
+        let Place::Object(Object { class: Class::Document, name }) = place else { return };
+        let Some(host) = self.hosts.get_mut(place) else { return };
+        if host.store.rows_written() == host.written {
+            return;
+        }
+        host.written = host.store.rows_written();
+        let Ok(Some(row)) = host.store.get(b"d") else { return };
+        let states = self.history.entry(name.clone()).or_default();
+        for state in states_of(&row, states.last(), self.now) {
+            let last = states.last().map_or(0, |state| state.version);
+            assert_eq!(state.version, last + 1, "the row of {name} is not of the next version");
+            states.push(state);
         }
     }
 
@@ -522,9 +623,12 @@ impl Cluster {
     }
 
     /// Ends an isolate: all that it had in memory is lost. Its sockets break, unless only memory is lost: then those of
-    /// objects stay.
-    pub fn end_isolate(&mut self, isolate: usize, is_memory_only: bool) {
+    /// idle objects stay, but for those of the actor at whose step it was.
+    fn end_isolate(&mut self, isolate: usize, is_memory_only: bool, place_of_step: &Place) {
         self.count(if is_memory_only { "memory lost" } else { "crash" });
+        if self.is_printed {
+            self.print(format_args!("isolate {isolate} ends, memory only: {is_memory_only}"));
+        }
         self.nodes[isolate] = self.node();
         let here = self.hosts.iter().filter(|(_, host)| host.isolate == isolate);
         let here = here.filter(|(_, host)| host.actor.is_some());
@@ -536,6 +640,9 @@ impl Cluster {
                 Socket::Opening(_) => None,
             };
             let links: Vec<u64> = host.sockets.values().filter_map(open).collect();
+            // What waits in memory for a socket would be missed on it.
+            let keeps_sockets =
+                is_memory_only && hibernates(&place) && host.is_idle() && place != *place_of_step;
             let waiters = host.forget();
             if let (true, Place::Object(object)) = (std::mem::take(&mut host.is_ringing), &place)
                 && host.alarm.is_none()
@@ -544,7 +651,7 @@ impl Cluster {
                 host.alarm = Some(at);
                 self.queue.push(at, Delivery::Alarm { object: object.clone(), at });
             }
-            if !(is_memory_only && hibernates(&place)) {
+            if !keeps_sockets {
                 host.attachments.clear();
                 for link in links {
                     self.break_end(link, &place);
@@ -570,4 +677,32 @@ impl Cluster {
             self.close_end(link, side, 1006);
         }
     }
+}
+
+/// The states of a document's row that are newer than the last one: its messages may have been handled in one step.
+fn states_of(row: &[u8], last: Option<&State>, at: i64) -> Vec<State> {
+    let text = std::str::from_utf8(row).expect("a document's row is text");
+    let json = |line: &str| -> Value { serde_json::from_str(line).expect("JSON") };
+    let mut lines = text.lines();
+    let header = json(lines.next().expect("a header"));
+    let newest = header["version"].as_u64().expect("a version");
+    let data = json(lines.next().expect("data"));
+    let (mut version, mut before) =
+        last.map_or((0, None), |last| (last.version, last.data.clone()));
+    let mut states = Vec::new();
+    let known = Some(version);
+    for frame in lines.map(json).filter(|frame| frame["base"].as_u64() >= known) {
+        version = frame["version"].as_u64().expect("a version");
+        before = (frame["type"] == "patch")
+            .then(|| patched(before.unwrap_or_default(), &frame["patch"]));
+        states.push(State { version, data: before.clone(), at });
+    }
+    let data = Some(data).filter(|data| !data.is_null());
+    match states.last() {
+        Some(state) => assert_eq!((state.version, &state.data), (newest, &data), "a row's log"),
+        // The log was too short for the change.
+        None if newest != version => states.push(State { version: newest, data, at }),
+        None => assert!(newest == 0 || last.is_some_and(|last| last.data == data), "a row's data"),
+    }
+    states
 }
