@@ -533,6 +533,8 @@ impl Step<'_> {
         effects.extend(self.index(store, false));
         let unborn = unborn.map(|epoch| Record::unborn(epoch, self.now));
         let Some(record) = self.record.as_ref().or(unborn.as_ref()) else { return Ok(effects) };
+        // Only the present state was decided about: rules that look at the document may deny those before it.
+        let since = since.filter(|(version, _)| !basis.resource || *version == record.version);
         match since.and_then(|(version, epoch)| record.frames_since(*version, epoch)) {
             Some(frames) => {
                 effects.extend(frames.into_iter().map(|frame| Effect::Send(frame.to_owned())));
