@@ -66,11 +66,11 @@ fn check_half(parity: u64) {
         faults.extend(found.map(|text| format!("CLUSTER_SEED={seed}: {text}")));
     }
     println!("{counts:#?}");
+    assert!(faults.is_empty(), "{} histories:\n{}", faults.len(), faults.join("\n"));
     for kind in HAPPENS {
         let count = counts.get(kind).copied().unwrap_or_default();
         assert!(count >= 2, "{kind}: {count}");
     }
-    assert!(faults.is_empty(), "{} histories:\n{}", faults.len(), faults.join("\n"));
 }
 
 #[test]

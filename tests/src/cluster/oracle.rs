@@ -24,6 +24,8 @@ struct InForce {
 #[derive(Debug)]
 pub(super) struct Oracle {
     rules: Vec<InForce>,
+    /// A state is decided about at most this long (µs) before a client has it.
+    way: i64,
     /// By place, when each API key was certainly revoked.
     pub(super) revoked: BTreeMap<usize, i64>,
     /// By path, the newest version that anybody was shown.
@@ -33,7 +35,17 @@ pub(super) struct Oracle {
 impl Oracle {
     pub(super) fn new() -> Self {
         let first = InForce { variant: Variant::None, until: i64::MAX };
-        Oracle { rules: vec![first], revoked: BTreeMap::new(), shown: BTreeMap::new() }
+        Oracle {
+            rules: vec![first],
+            way: WAY_MICROS,
+            revoked: BTreeMap::new(),
+            shown: BTreeMap::new(),
+        }
+    }
+
+    /// Nothing but the network delays anything, by so much at most (µs).
+    pub(super) fn delays(&mut self, delay: i64) {
+        self.way = 6 * delay;
     }
 
     /// Rules are sent.
@@ -58,9 +70,9 @@ impl Oracle {
         check_state(&cluster.history, shown);
         let now = cluster.now().micros();
         let is_renewed =
-            cluster.unrenewed.is_none_or(|at| now - at > SNAPSHOT_GRACE_MICROS + WAY_MICROS);
+            cluster.unrenewed.is_none_or(|at| now - at > SNAPSHOT_GRACE_MICROS + self.way);
         let copy = if is_renewed { SNAPSHOT_MICROS } else { SNAPSHOT_GRACE_MICROS };
-        let since = now - copy - WAY_MICROS;
+        let since = now - copy - self.way;
         let was_member = |uid: &str| was_member(&cluster.history, path, uid, since - LOOKUP_MICROS);
         let allows = |rules: &InForce| {
             rules.until >= since && rules.variant.may_read(who, path, data.as_ref(), was_member)
@@ -68,7 +80,7 @@ impl Oracle {
         let is_key_good = match who {
             // A socket is identified once: the end of its key does not end it.
             Who::Key(place) => self.revoked.get(place).is_none_or(|at| {
-                *at >= since || begun.is_some_and(|begun| begun <= *at + copy + WAY_MICROS)
+                *at >= since || begun.is_some_and(|begun| begun <= *at + copy + self.way)
             }),
             _ => true,
         };

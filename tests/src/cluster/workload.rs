@@ -96,6 +96,9 @@ pub fn run(seed: u64, sabotage: Option<Sabotage>, is_printed: bool) -> Outcome {
     world.cluster.is_printed = is_printed;
     world.begin();
     let faults = world.faults(seed, sabotage);
+    if faults == (Faults { delay: faults.delay, ..Faults::default() }) {
+        world.oracle.delays(faults.delay as i64);
+    }
     world.cluster.set_faults(faults);
     for _ in 0..ACTS {
         world.act();
