@@ -551,13 +551,10 @@ impl Step<'_> {
     /// Lets a socket that listens go on with another identity, or with the same one for longer.
     fn renew(&mut self, store: &impl Store, listener: &str) -> Result<Vec<Effect>, Stop> {
         self.load(store)?;
-        let permitted = self.permit(Method::Get, self.record.as_ref(), None);
-        if matches!(permitted, Err(Stop::Needs(_))) {
-            return permitted.map(|_| Vec::new());
-        }
-        self.audience.leave(listener);
-        let admitted = Some((self.guard.version(), permitted?));
-        let listener = self.audience.admit(self.caller, admitted, self.now)?;
+        // A socket that is refused is its listener's until it is closed.
+        let basis = self.permit(Method::Get, self.record.as_ref(), None)?;
+        let admitted = Some((self.guard.version(), basis));
+        let listener = self.audience.renew(listener, self.caller, admitted, self.now)?;
         let mut effects = vec![Effect::Admit { listener, unborn: self.unborn_epoch() }];
         effects.extend(self.set_expiry_alarm());
         Ok(effects)

@@ -266,6 +266,24 @@ fn who_comes_back_is_not_shown_states_that_it_missed_and_might_not_have_seen() {
 }
 
 #[test]
+fn a_socket_whose_new_token_is_refused_takes_no_other_with_it() {
+    let mut bench = Bench::at("docs/a");
+    bench.plainly(somebody("alice"), set(json!({"owner": "alice"})));
+    let sockets = [0, 1].map(|_| bench.plainly(somebody("alice"), connect()));
+    let name = sockets[0].iter().find_map(|effect| match effect {
+        Effect::Admit { listener, .. } => Some(listener.clone()),
+        _ => None,
+    });
+    let listener = name.unwrap();
+    let renew = Event::Renew { listener: listener.clone() };
+    assert_eq!(ends(&bench.plainly(somebody("bob"), renew)), [4403]);
+    // The socket is closed, as the effect says.
+    bench.plainly(None, Event::Disconnect { listener: listener.clone() });
+    let effects = bench.plainly(somebody("alice"), set(json!({"owner": "bob"})));
+    assert_eq!(ends(&effects), [4403], "the other one is still asked about");
+}
+
+#[test]
 fn other_rules_count_from_the_next_change_on() {
     let mut bench = Bench::at("docs/a");
     bench.guard = rules("match /docs/{id} { allow read, write; }", 1);
