@@ -14,6 +14,7 @@
 //! ([`watch`]), and what they are shown is held against the states that documents had and the rules that were in force
 //! ([`oracle`]). [`Sabotage`] breaks the shell, to see that this notices.
 
+mod accounts;
 mod delivery;
 mod effects;
 mod faults;

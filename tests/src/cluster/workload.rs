@@ -1,6 +1,7 @@
 //! Clients that do all that clients may, at random, and hold what they hear against the [oracle](super::oracle).
 
 use super::Faults;
+use super::accounts::{Account, Act};
 use super::oracle::{Oracle, check_found, present, state_at};
 use super::rules::{Variant, Who};
 use super::sabotage::Sabotage;
@@ -18,6 +19,8 @@ use std::collections::BTreeMap;
 const ISOLATES: usize = 3;
 /// Things that clients do in a history.
 const ACTS: usize = 90;
+/// The account has its turn after so many of them.
+const ACCOUNT_ACTS: usize = 8;
 /// Every request is answered within this (µs), unless its front ended.
 const ANSWER_MICROS: i64 = 60_000_000;
 /// Lifetime of a token in seconds.
@@ -54,8 +57,9 @@ struct Pending {
 }
 
 #[derive(Clone, Debug)]
-enum Asked {
+pub(super) enum Asked {
     Rules,
+    Account(Act),
     Member,
     KeyMade,
     KeyRevoked(usize),
@@ -74,13 +78,14 @@ struct Key {
     is_good: bool,
 }
 
-struct World {
+pub(super) struct World {
     cluster: Cluster,
-    random: Random,
+    pub(super) random: Random,
     oracle: Oracle,
     pending: BTreeMap<u64, Pending>,
     sockets: BTreeMap<u64, Socket>,
     keys: Vec<Key>,
+    pub(super) account: Option<Account>,
     /// True while rules are on their way.
     is_deploying: bool,
     last: u64,
@@ -100,8 +105,11 @@ pub fn run(seed: u64, sabotage: Option<Sabotage>, is_printed: bool) -> Outcome {
         world.oracle.delays(faults.delay as i64);
     }
     world.cluster.set_faults(faults);
-    for _ in 0..ACTS {
+    for number in 0..ACTS {
         world.act();
+        if number % ACCOUNT_ACTS == 0 {
+            world.act_on_account();
+        }
         let pause = match world.random.below(10) {
             0..6 => world.random.between(0, 30_000),
             6..9 => world.random.between(0, 2_000_000),
@@ -123,6 +131,9 @@ impl World {
         if seed % 2 == 1 {
             access["rates"] = json!({"identity": {"requests": 100, "seconds": 60}});
         }
+        if Account::of(seed).is_some() {
+            access["accounts"] = json!({"passwords": true, "signUp": true});
+        }
         let settings = Settings {
             collections: json!({"notes": {"shards": 2}, "messages": {"group": true}}).to_string(),
             access: access.to_string(),
@@ -137,6 +148,7 @@ impl World {
             pending: BTreeMap::new(),
             sockets: BTreeMap::new(),
             keys: Vec::new(),
+            account: Account::of(seed),
             is_deploying: false,
             last: 0,
             counts: BTreeMap::new(),
@@ -164,7 +176,7 @@ impl World {
         self.cluster.now().micros()
     }
 
-    fn count(&mut self, kind: &str) {
+    pub(super) fn count(&mut self, kind: &str) {
         *self.counts.entry(kind.to_owned()).or_default() += 1;
     }
 
@@ -320,7 +332,7 @@ impl World {
         }
     }
 
-    fn sent(&mut self, who: &Who, method: &str, path: &str, body: &Value) -> Sent {
+    pub(super) fn sent(&mut self, who: &Who, method: &str, path: &str, body: &Value) -> Sent {
         let mut headers = Vec::new();
         if let Some((credential, _)) = self.credential(who) {
             headers.push(("authorization".to_owned(), format!("Bearer {credential}")));
@@ -338,7 +350,7 @@ impl World {
         Sent { isolate, method: method.to_owned(), path: path.to_owned(), headers, body }
     }
 
-    fn ask(&mut self, who: Who, sent: Sent, asked: Asked) {
+    pub(super) fn ask(&mut self, who: Who, sent: Sent, asked: Asked) {
         let request = self.cluster.request(sent);
         self.pending.insert(request, Pending { at: self.now(), who, asked });
     }
@@ -532,6 +544,7 @@ impl World {
         self.count("request without an answer");
         match pending.asked {
             Asked::Rules => self.is_deploying = false,
+            Asked::Account(act) => self.account_answered(act, None),
             Asked::Write { sent, path, marker, repeats } if repeats > 0 => {
                 self.count("write repeated");
                 let repeats = repeats - 1;
@@ -551,6 +564,7 @@ impl World {
             self.count("unavailable");
         }
         match asked {
+            Asked::Account(act) => self.account_answered(act, Some(reply)),
             Asked::Rules => {
                 self.is_deploying = false;
                 if is_good {
