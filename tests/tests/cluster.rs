@@ -18,7 +18,7 @@ const KEPT: [(u64, &str); 3] = [
 const SEEDS: u64 = 160;
 
 /// What must happen now and then in half of the histories: a simulation in which nothing goes wrong proves nothing.
-const HAPPENS: [&str; 25] = [
+const HAPPENS: [&str; 26] = [
     "alarm",
     "answer lost",
     "call lost",
@@ -38,6 +38,7 @@ const HAPPENS: [&str; 25] = [
     "shown by an answer",
     "signed in",
     "socket",
+    "socket authenticated late",
     "socket closed",
     "socket opened again",
     "token renewed",

@@ -38,6 +38,8 @@ pub(super) struct Socket {
     /// When it was asked for, and when it was there (µs).
     pub(super) asked: i64,
     pub(super) opened: i64,
+    /// The token that its first message is to have.
+    pub(super) late: Option<String>,
     /// When each token was sent, and when it ends (µs).
     pub(super) tokens: Vec<(i64, i64)>,
     /// A ping without a pong: its number, and when it was sent.
@@ -49,7 +51,7 @@ pub(super) struct Socket {
 impl Socket {
     fn new(who: Who, kind: Kind) -> Self {
         let (tokens, writes) = (Vec::new(), BTreeMap::new());
-        Socket { who, kind, asked: 0, opened: 0, tokens, ping: None, writes }
+        Socket { who, kind, asked: 0, opened: 0, late: None, tokens, ping: None, writes }
     }
 
     pub(super) fn of_document(who: Who, path: &str) -> Self {
@@ -227,9 +229,8 @@ impl Socket {
         let check = |watch: &DocumentWatch| {
             let last = history.get(&watch.path).and_then(|states| states.last());
             let last = last.map_or(0, |state| state.version);
-            if let Some((held, _)) = watch.held {
-                assert_eq!(held, last, "a socket of {} lags behind", watch.path);
-            }
+            let held = watch.held.as_ref().map(|(version, _)| *version);
+            assert_eq!(held, Some(last), "a socket of {} lags behind", watch.path);
         };
         match &self.kind {
             Kind::Document(watch) => check(watch),
@@ -237,7 +238,8 @@ impl Socket {
                 for target in targets.values() {
                     match target {
                         Target::Document(watch) => check(watch),
-                        Target::Query(watch) if watch.has_result => {
+                        Target::Query(watch) => {
+                            assert!(watch.has_result, "no result: {}", watch.collection);
                             let held = watch.held.iter();
                             let mut held: Vec<(String, u64)> =
                                 held.map(|shown| (shown.path.clone(), shown.version)).collect();
@@ -245,7 +247,6 @@ impl Socket {
                             let present = present(history, watch.collection, &watch.filter);
                             assert_eq!(held, present, "a live query of {}", watch.collection);
                         }
-                        Target::Query(_) => {}
                     }
                 }
             }

@@ -86,6 +86,8 @@ pub(super) struct World {
     sockets: BTreeMap<u64, Socket>,
     keys: Vec<Key>,
     pub(super) account: Option<Account>,
+    /// For histories in which some sockets authenticate by their first message.
+    late: Option<Random>,
     /// True while rules are on their way.
     is_deploying: bool,
     last: u64,
@@ -149,6 +151,7 @@ impl World {
             sockets: BTreeMap::new(),
             keys: Vec::new(),
             account: Account::of(seed),
+            late: matches!(seed % 8, 1 | 2).then(|| Random::new(seed)),
             is_deploying: false,
             last: 0,
             counts: BTreeMap::new(),
@@ -255,6 +258,10 @@ impl World {
                         continue;
                     };
                     self.count("socket");
+                    if let Some(token) = socket.late.take() {
+                        self.count("socket authenticated late");
+                        self.cluster.send(link, &json!({"auth": token}).to_string());
+                    }
                     if let Kind::Targets(_) = socket.kind {
                         for listen in socket.listens() {
                             self.cluster.send(link, &listen.to_string());
@@ -496,8 +503,12 @@ impl World {
         let mut sent = self.sent(&Who::Nobody, "GET", &socket.url(), &Value::Null);
         sent.headers.push(("upgrade".to_owned(), "websocket".to_owned()));
         if let Some((credential, expires)) = self.credential(&who) {
-            let protocols = format!("blaze.v1, bearer.{credential}");
-            sent.headers.push(("sec-websocket-protocol".to_owned(), protocols));
+            if self.late.as_mut().is_some_and(|random| random.chance(50)) {
+                socket.late = Some(credential);
+            } else {
+                let protocols = format!("blaze.v1, bearer.{credential}");
+                sent.headers.push(("sec-websocket-protocol".to_owned(), protocols));
+            }
             socket.tokens = vec![(self.now(), expires)];
         }
         socket.asked = self.now();
