@@ -11,13 +11,21 @@ use std::collections::BTreeMap;
 
 /// A state is decided about at most this long (µs) before a client has it: it waits for its indexes, for facts that are
 /// lost, and on its way.
-const WAY_MICROS: i64 = INDEX_WAIT_MICROS + TICK_MICROS + 8_000_000;
+const WAY_MICROS: i64 = INDEX_WAIT_MICROS + 8_000_000;
 
 /// Rules, and the time from which they are certainly not in force.
 #[derive(Debug)]
 struct InForce {
     variant: Variant,
     until: i64,
+}
+
+/// The way in which a state was shown; a socket was asked for at `begun` (µs).
+#[derive(Clone, Copy, Debug)]
+pub(super) enum By {
+    Answer,
+    Document { begun: i64 },
+    Query { begun: i64 },
 }
 
 /// What is known of everything that was said.
@@ -61,26 +69,29 @@ impl Oracle {
         }
     }
 
-    /// A client was shown a state, on a socket that it asked for at `begun`, or by an answer.
+    /// A client was shown a state.
     ///
     /// # Panics
     /// If there is no such state, or no rules of the time allowed to show it.
-    pub(super) fn see(&mut self, cluster: &Cluster, who: &Who, begun: Option<i64>, shown: &Shown) {
+    pub(super) fn see(&mut self, cluster: &Cluster, who: &Who, by: By, shown: &Shown) {
         let Shown { path, version, data } = shown;
         check_state(&cluster.history, shown);
         let now = cluster.now().micros();
         let is_renewed =
             cluster.unrenewed.is_none_or(|at| now - at > SNAPSHOT_GRACE_MICROS + self.way);
         let copy = if is_renewed { SNAPSHOT_MICROS } else { SNAPSHOT_GRACE_MICROS };
-        let since = now - copy - self.way;
+        // The rules are asked about live queries now and then, not for each change.
+        let ticks = if matches!(by, By::Query { .. }) { TICK_MICROS } else { 0 };
+        let since = now - copy - ticks - self.way;
         let was_member = |uid: &str| was_member(&cluster.history, path, uid, since - LOOKUP_MICROS);
         let allows = |rules: &InForce| {
             rules.until >= since && rules.variant.may_read(who, path, data.as_ref(), was_member)
         };
         let is_key_good = match who {
-            // A socket is identified once: the end of its key does not end it.
-            Who::Key(place) => self.revoked.get(place).is_none_or(|at| {
-                *at >= since || begun.is_some_and(|begun| begun <= *at + copy + self.way)
+            Who::Key(place) => self.revoked.get(place).is_none_or(|at| match by {
+                By::Answer => *at >= since,
+                // A socket is identified once: the end of its key does not end it.
+                By::Document { begun } | By::Query { begun } => begun <= *at + copy + self.way,
             }),
             _ => true,
         };
