@@ -1,10 +1,10 @@
-//! Golden scripts: every file of `tests/scripts` is run against the built server under workerd, and must be answered as
-//! it says. Its form is in the README there.
+//! Golden scripts: every file of `tests/scripts` is run in this process and against the built server under workerd, and
+//! must be answered in both as it says. Its form is in the README there.
 //!
 //! `UPDATE_SCRIPTS=1 cargo test --test scripts` writes the answers of today into the files: read what has changed before
 //! you commit it.
 
-use blaze_tests::script::{HttpHome, difference, run};
+use blaze_tests::script::{ClusterHome, HttpHome, difference, run};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
@@ -19,17 +19,31 @@ fn run_over_http(name: &str, text: &str) -> String {
         .unwrap_or_else(|error| panic!("tests/scripts/{name}: {error}"))
 }
 
-/// Runs a file, and compares or records its answers.
+/// Runs a script in a cluster of its own; returns it with the answers of this run.
+fn run_in_process(name: &str, text: &str) -> String {
+    run(text, |settings| Box::new(ClusterHome::start(settings)))
+        .unwrap_or_else(|error| panic!("tests/scripts/{name}: {error}"))
+}
+
+/// Runs a file in both homes, and compares or records its answers.
 fn check(name: &str) {
     let path = folder().join(name);
     let text = fs::read_to_string(&path).unwrap();
+    let place = format!("tests/scripts/{name}");
+    let in_process = run_in_process(name, &text);
+    if env::var_os("UPDATE_SCRIPTS").is_none()
+        && let Some(report) = difference(&place, &text, &in_process)
+    {
+        panic!("answered in one process otherwise than recorded (-):\n{report}");
+    }
     let transcript = run_over_http(name, &text);
-    if env::var_os("UPDATE_SCRIPTS").is_some() {
-        if transcript != text {
-            fs::write(&path, transcript).unwrap();
-        }
-    } else if let Some(report) = difference(&format!("tests/scripts/{name}"), &text, &transcript) {
-        panic!("answered otherwise than recorded (-):\n{report}");
+    if let Some(report) = difference(&place, &in_process, &transcript) {
+        panic!("answered over HTTP otherwise than in one process (-):\n{report}");
+    }
+    if transcript != text {
+        // Else it would have been noticed above.
+        assert!(env::var_os("UPDATE_SCRIPTS").is_some());
+        fs::write(&path, transcript).unwrap();
     }
 }
 

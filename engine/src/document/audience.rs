@@ -87,6 +87,31 @@ impl Audience {
         Ok(name)
     }
 
+    /// Makes a socket of this listener one of the caller's. One that is refused stays what it was.
+    ///
+    /// # Errors
+    /// As [`Audience::admit`].
+    pub(super) fn renew(
+        &mut self,
+        name: &str,
+        caller: &Caller,
+        admitted: Option<(Option<u64>, Basis)>,
+        now: Timestamp,
+    ) -> Result<String, Error> {
+        if listener_of(caller.auth.as_deref()) == name {
+            self.leave(name);
+            return self.admit(caller, admitted, now);
+        }
+        // Its own place is free for it.
+        self.sockets = self.sockets.saturating_sub(1);
+        let renewed = self.admit(caller, admitted, now);
+        self.sockets = self.sockets.saturating_add(1);
+        if renewed.is_ok() {
+            self.leave(name);
+        }
+        renewed
+    }
+
     /// Removes a socket of this listener, which has gone.
     pub(super) fn leave(&mut self, name: &str) {
         if let Some(listener) = self.listeners.get_mut(name) {

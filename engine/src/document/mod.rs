@@ -533,6 +533,8 @@ impl Step<'_> {
         effects.extend(self.index(store, false));
         let unborn = unborn.map(|epoch| Record::unborn(epoch, self.now));
         let Some(record) = self.record.as_ref().or(unborn.as_ref()) else { return Ok(effects) };
+        // Only the present state was decided about: rules that look at the document may deny those before it.
+        let since = since.filter(|(version, _)| !basis.resource || *version == record.version);
         match since.and_then(|(version, epoch)| record.frames_since(*version, epoch)) {
             Some(frames) => {
                 effects.extend(frames.into_iter().map(|frame| Effect::Send(frame.to_owned())));
@@ -548,15 +550,11 @@ impl Step<'_> {
 
     /// Lets a socket that listens go on with another identity, or with the same one for longer.
     fn renew(&mut self, store: &impl Store, listener: &str) -> Result<Vec<Effect>, Stop> {
-        let loaded = self.load(store).map(drop);
-        let permitted = self.permit(Method::Get, self.record.as_ref(), None);
-        if matches!(permitted, Err(Stop::Needs(_))) {
-            return permitted.map(|_| Vec::new());
-        }
-        self.audience.leave(listener);
-        loaded?;
-        let admitted = Some((self.guard.version(), permitted?));
-        let listener = self.audience.admit(self.caller, admitted, self.now)?;
+        self.load(store)?;
+        // A socket that is refused is its listener's until it is closed.
+        let basis = self.permit(Method::Get, self.record.as_ref(), None)?;
+        let admitted = Some((self.guard.version(), basis));
+        let listener = self.audience.renew(listener, self.caller, admitted, self.now)?;
         let mut effects = vec![Effect::Admit { listener, unborn: self.unborn_epoch() }];
         effects.extend(self.set_expiry_alarm());
         Ok(effects)

@@ -242,6 +242,48 @@ fn a_listener_that_may_not_see_a_change_is_ended_before_the_others_get_it() {
 }
 
 #[test]
+fn who_comes_back_is_not_shown_states_that_it_missed_and_might_not_have_seen() {
+    let mut bench = Bench::at("docs/a");
+    bench.plainly(somebody("alice"), set(json!({"owner": "alice", "n": 1})));
+    bench.plainly(somebody("alice"), set(json!({"owner": "bob", "n": 2})));
+    bench.plainly(somebody("bob"), set(json!({"owner": "alice", "n": 3})));
+    let epoch = bench.document.cache.as_ref().unwrap().epoch.clone();
+    let mut since = |uid: &str, version: u64| {
+        let since = Some((version, epoch.clone()));
+        let effects = bench.plainly(somebody(uid), Event::Connect { since });
+        let sent = effects.into_iter().filter_map(|effect| match effect {
+            Effect::Send(frame) => Some(frame),
+            _ => None,
+        });
+        sent.collect::<Vec<String>>()
+    };
+    let snapshot = since("alice", 1);
+    assert_eq!(snapshot.len(), 1, "{snapshot:?}");
+    assert!(snapshot[0].contains(r#""type":"snapshot""#) && snapshot[0].contains(r#""version":3"#));
+    assert_eq!(since("alice", 3), Vec::<String>::new(), "nothing was missed");
+    // Rules do not concern administrators.
+    assert_eq!(since("root", 1).len(), 2);
+}
+
+#[test]
+fn a_socket_whose_new_token_is_refused_takes_no_other_with_it() {
+    let mut bench = Bench::at("docs/a");
+    bench.plainly(somebody("alice"), set(json!({"owner": "alice"})));
+    let sockets = [0, 1].map(|_| bench.plainly(somebody("alice"), connect()));
+    let name = sockets[0].iter().find_map(|effect| match effect {
+        Effect::Admit { listener, .. } => Some(listener.clone()),
+        _ => None,
+    });
+    let listener = name.unwrap();
+    let renew = Event::Renew { listener: listener.clone() };
+    assert_eq!(ends(&bench.plainly(somebody("bob"), renew)), [4403]);
+    // The socket is closed, as the effect says.
+    bench.plainly(None, Event::Disconnect { listener: listener.clone() });
+    let effects = bench.plainly(somebody("alice"), set(json!({"owner": "bob"})));
+    assert_eq!(ends(&effects), [4403], "the other one is still asked about");
+}
+
+#[test]
 fn other_rules_count_from_the_next_change_on() {
     let mut bench = Bench::at("docs/a");
     bench.guard = rules("match /docs/{id} { allow read, write; }", 1);

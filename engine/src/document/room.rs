@@ -471,8 +471,7 @@ impl Room {
             }
         }
         if let (Some(socket), Some(code)) = (socket, results.close) {
-            // The document has let it go.
-            self.drop_seat(turn, socket, None, code, "");
+            self.end(turn, socket, None, code, "");
         }
     }
 

@@ -1,21 +1,14 @@
 //! The built server under `workerd`, over HTTP and WebSockets.
 
 use super::home::{Connection, Home, Received, Request, Response, Settings};
+use super::token;
 use crate::client::Client;
 use crate::server::TestServer;
 use crate::socket::{Frame, Socket};
 use blaze_schema::timestamp::Timestamp;
-use jsonwebtoken::{EncodingKey, Header};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-/// The secret of the issuer that a closed server trusts.
-const SECRET: &str = "a secret of these tests, 32 bytes.";
-const ISSUER: &str = "https://issuer.example";
-const AUDIENCE: &str = "blaze";
-/// An hour, in seconds.
-const TOKEN_SECONDS: u64 = 3_600;
 
 /// A server of its own.
 pub struct HttpHome {
@@ -28,11 +21,8 @@ impl HttpHome {
     pub fn start(settings: &Settings) -> Self {
         let collections = Value::Object(settings.collections.clone());
         let server = if settings.is_closed {
-            let key = json!({"kid": "k", "algorithm": "HS256", "secret": "TOKEN_SECRET"});
-            let issuer =
-                json!({"issuer": ISSUER, "audience": AUDIENCE, "admins": true, "keys": [key]});
-            let access = json!({"issuers": [issuer]});
-            TestServer::start_closed_with(&access, &collections, &[("TOKEN_SECRET", SECRET)])
+            let (name, secret) = token::variable();
+            TestServer::start_closed_with(&token::access(), &collections, &[(&name, &secret)])
         } else {
             TestServer::start_with_collections(&collections)
         };
@@ -77,12 +67,7 @@ impl Home for HttpHome {
     }
 
     fn token(&mut self, claims: &Map<String, Value>) -> String {
-        let end = since_1970().as_secs() + TOKEN_SECONDS;
-        let mut all = json!({"iss": ISSUER, "aud": AUDIENCE, "exp": end});
-        all.as_object_mut().expect("an object").extend(claims.clone());
-        let header = Header { kid: Some("k".to_owned()), ..Header::default() };
-        let key = EncodingKey::from_secret(SECRET.as_bytes());
-        jsonwebtoken::encode(&header, &all, &key).expect("a token")
+        token::token(self.now(), claims)
     }
 
     /// The server is on this machine.

@@ -10,6 +10,7 @@
 //! comparing two texts ([`difference()`]) and recording one is writing a file. Values that differ from run to run have
 //! names in it ([`names`]).
 
+mod cluster_home;
 mod difference;
 mod home;
 mod http_home;
@@ -17,7 +18,9 @@ mod json_layout;
 mod names;
 mod parse;
 mod run;
+pub(crate) mod token;
 
+pub use cluster_home::ClusterHome;
 pub use difference::difference;
 pub use home::{Connection, Home, Received, Request, Response, Settings};
 pub use http_home::HttpHome;

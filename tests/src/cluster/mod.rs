@@ -1,0 +1,34 @@
+//! A whole Blaze in one process: the engine's [actors](blaze_engine::actor::Actor) and a shell that carries out their
+//! effects as `server/host.js` does, under virtual time and by a seed. Without faults it is a plain server.
+//!
+//! ```text
+//!   client ──request──▶ front ──Pass, Relay, Call──▶ object ──Call──▶ object …      isolate: a node, a front, objects,
+//!          ◀─answer────   │                            │ rows, alarm, attachments            listeners
+//!          ◀═socket═▶ listener ◀═════socket═══════════▶│          survive a crash
+//! ```
+//!
+//! A step of an actor and its effects are atomic, unless a fault ends the isolate between them: before the commit nothing
+//! of the step remains, after it all rows, and the first of its effects.
+//!
+//! [`run`] is a history of a seed: clients do what clients may ([`workload`]), each of their sockets applies every frame
+//! ([`watch`]), and what they are shown is held against the states that documents had and the rules that were in force
+//! ([`oracle`]). [`Sabotage`] breaks the shell, to see that this notices.
+
+mod accounts;
+mod delivery;
+mod effects;
+mod faults;
+mod host;
+mod link;
+mod oracle;
+mod rules;
+mod sabotage;
+mod shell;
+mod socket;
+mod watch;
+mod workload;
+
+pub use faults::Faults;
+pub use sabotage::Sabotage;
+pub use shell::{Cluster, Heard, Sent, Settings, State};
+pub use workload::{Outcome, run};

@@ -1,0 +1,26 @@
+//! What can be broken on purpose in the shell, to see that the simulation notices.
+
+/// A fault of orchestration that Blaze promises not to have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sabotage {
+    /// A document is told that its index has a state before the index does.
+    AnswerAhead,
+    /// The first copy of rules and keys is taken as fresh for ever.
+    SnapshotForEver,
+    /// What rules once looked up in a document is kept for ever.
+    LookupForEver,
+    /// Attachments are never replaced.
+    DropAttach,
+    /// Sockets are not closed.
+    DropClose,
+    /// Alarms do not ring.
+    NoAlarm,
+    /// The loss of a call is never reported.
+    LoseTold,
+    /// A write of a socket is carried out twice.
+    DoubleWrite,
+    /// The effects of a step are let out though its commit was rolled back.
+    AnswerWithoutCommit,
+    /// Now and then two frames of a socket change places.
+    SwapFrames,
+}

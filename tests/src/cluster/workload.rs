@@ -1,0 +1,728 @@
+//! Clients that do all that clients may, at random, and hold what they hear against the [oracle](super::oracle).
+
+use super::Faults;
+use super::accounts::{Account, Act};
+use super::oracle::{By, Oracle, check_found, present, state_at};
+use super::rules::{Variant, Who};
+use super::sabotage::Sabotage;
+use super::shell::{Cluster, Heard, Sent, Settings};
+use super::socket::{Kind, Socket};
+use super::watch::{Filter, Shown};
+use crate::random::Random;
+use crate::script::token;
+use blaze_engine::http::reply::Reply;
+use blaze_schema::timestamp::Timestamp;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// Isolates of a cluster.
+const ISOLATES: usize = 3;
+/// Things that clients do in a history.
+const ACTS: usize = 90;
+/// The account has its turn after so many of them.
+const ACCOUNT_ACTS: usize = 8;
+/// Every request is answered within this (µs), unless its front ended.
+const ANSWER_MICROS: i64 = 60_000_000;
+/// Lifetime of a token in seconds.
+const TOKEN_SECONDS: i64 = 60;
+
+/// The documents that clients write.
+const DOCUMENTS: [&str; 8] = [
+    "open/d0",
+    "open/d1",
+    "open/d2",
+    "notes/n0",
+    "notes/n1",
+    "notes/n2",
+    "rooms/r/messages/m0",
+    "rooms/r/messages/m1",
+];
+/// Their collections.
+const COLLECTIONS: [&str; 3] = ["open", "notes", "rooms/r/messages"];
+const USERS: [&str; 2] = ["alice", "bob"];
+
+/// The outcome of a history: what happened, by kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Counts by kind.
+    pub counts: BTreeMap<String, u64>,
+}
+
+/// A request without an answer.
+#[derive(Debug)]
+struct Pending {
+    at: i64,
+    who: Who,
+    asked: Asked,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Asked {
+    Rules,
+    Account(Act),
+    Member,
+    KeyMade,
+    KeyRevoked(usize),
+    Read { path: &'static str, floor: u64 },
+    Write { sent: Sent, path: &'static str, marker: Option<String>, repeats: u32 },
+    Commit { path: &'static str, marker: String },
+    Query { filter: Filter, floors: BTreeMap<String, u64> },
+    Open(Box<Socket>),
+}
+
+/// An API key.
+#[derive(Debug)]
+struct Key {
+    id: String,
+    text: String,
+    is_good: bool,
+}
+
+pub(super) struct World {
+    cluster: Cluster,
+    pub(super) random: Random,
+    oracle: Oracle,
+    pending: BTreeMap<u64, Pending>,
+    sockets: BTreeMap<u64, Socket>,
+    keys: Vec<Key>,
+    pub(super) account: Option<Account>,
+    /// For histories in which some sockets authenticate by their first message.
+    late: Option<Random>,
+    /// True while rules are on their way.
+    is_deploying: bool,
+    last: u64,
+    counts: BTreeMap<String, u64>,
+}
+
+/// Runs the history of a seed, with something broken on purpose or not.
+///
+/// # Panics
+/// When an invariant does not hold, saying which.
+pub fn run(seed: u64, sabotage: Option<Sabotage>, is_printed: bool) -> Outcome {
+    let mut world = World::new(seed, sabotage);
+    world.cluster.is_printed = is_printed;
+    world.begin();
+    let faults = world.faults(seed, sabotage);
+    if faults == (Faults { delay: faults.delay, ..Faults::default() }) {
+        world.oracle.delays(faults.delay as i64);
+    }
+    world.cluster.set_faults(faults);
+    for number in 0..ACTS {
+        world.act();
+        if number % ACCOUNT_ACTS == 0 {
+            world.act_on_account();
+        }
+        let pause = match world.random.below(10) {
+            0..6 => world.random.between(0, 30_000),
+            6..9 => world.random.between(0, 2_000_000),
+            _ => world.random.between(0, 15_000_000),
+        };
+        world.pass(pause as i64);
+    }
+    world.finish();
+    let mut counts = world.counts;
+    for (kind, count) in &world.cluster.counts {
+        counts.insert((*kind).to_owned(), *count);
+    }
+    Outcome { counts }
+}
+
+impl World {
+    fn new(seed: u64, sabotage: Option<Sabotage>) -> Self {
+        let mut access = token::access();
+        if seed % 2 == 1 {
+            access["rates"] = json!({"identity": {"requests": 100, "seconds": 60}});
+        }
+        if Account::of(seed).is_some() {
+            access["accounts"] = json!({"passwords": true, "signUp": true});
+        }
+        let settings = Settings {
+            collections: json!({"notes": {"shards": 2}, "messages": {"group": true}}).to_string(),
+            access: access.to_string(),
+            variables: [token::variable()].into(),
+            isolates: ISOLATES,
+            faults: Faults::default(),
+        };
+        World {
+            cluster: Cluster::new(settings, seed).with_sabotage(sabotage),
+            random: Random::new(seed ^ 0x5eed),
+            oracle: Oracle::new(),
+            pending: BTreeMap::new(),
+            sockets: BTreeMap::new(),
+            keys: Vec::new(),
+            account: Account::of(seed),
+            late: matches!(seed % 8, 1 | 2).then(|| Random::new(seed)),
+            is_deploying: false,
+            last: 0,
+            counts: BTreeMap::new(),
+        }
+    }
+
+    /// The faults of a history: of every fourth none but delays.
+    fn faults(&mut self, seed: u64, sabotage: Option<Sabotage>) -> Faults {
+        let random = &mut self.random;
+        let delay = *random.pick(&[2_000, 50_000, 500_000]);
+        if seed.is_multiple_of(4) && sabotage.is_none() {
+            return Faults { delay, ..Faults::default() };
+        }
+        Faults {
+            delay,
+            lost_before: random.between(0, 20),
+            lost_after: random.between(0, 20),
+            twice: random.between(0, 50),
+            crash: random.between(0, 200),
+            memory_only: random.between(0, 100),
+        }
+    }
+
+    fn now(&self) -> i64 {
+        self.cluster.now().micros()
+    }
+
+    pub(super) fn count(&mut self, kind: &str) {
+        *self.counts.entry(kind.to_owned()).or_default() += 1;
+    }
+
+    fn number(&mut self) -> u64 {
+        self.last += 1;
+        self.last
+    }
+
+    /// Rules, members, and a few documents, before anything goes wrong.
+    fn begin(&mut self) {
+        self.deploy(Variant::Wide);
+        self.pass(1_000_000);
+        for user in USERS {
+            self.member(user, true);
+        }
+        for path in DOCUMENTS {
+            self.write(Who::Root, path);
+        }
+        self.pass(1_000_000);
+        assert!(self.pending.is_empty(), "without faults all is answered at once");
+    }
+
+    // Time.
+
+    fn pass(&mut self, micros: i64) {
+        let until = Timestamp::from_micros(self.now() + micros);
+        while self.cluster.step(until) {
+            self.listen();
+        }
+        self.cluster.run_until(until);
+        self.listen();
+        let now = self.now();
+        if let Some(late) = self.pending.values().find(|one| now - one.at > ANSWER_MICROS) {
+            panic!("not answered: {late:?}");
+        }
+        let mut sockets = std::mem::take(&mut self.sockets);
+        for (link, socket) in &mut sockets {
+            self.tend(*link, socket);
+        }
+        self.sockets = sockets;
+    }
+
+    /// Pings a socket, and renews its token.
+    fn tend(&mut self, link: u64, socket: &mut Socket) {
+        let now = self.now();
+        socket.check_time(now);
+        if socket.wants_token(now)
+            && let Who::User(uid) = socket.who
+        {
+            let (token, expires) = self.token(uid);
+            self.cluster.send(link, &json!({"auth": token}).to_string());
+            socket.tokens.push((now, expires));
+            self.count("token renewed");
+        }
+        if socket.ping.is_none() && self.random.chance(30) {
+            let number = self.number();
+            socket.ping = Some((number, now));
+            self.cluster.send(link, &json!({"ping": number}).to_string());
+        }
+    }
+
+    fn listen(&mut self) {
+        while let Some(heard) = self.cluster.hear() {
+            match heard {
+                Heard::Answer(request, reply) => {
+                    let Some(pending) = self.pending.remove(&request) else { continue };
+                    match reply {
+                        Some(reply) => self.answered(pending, &reply),
+                        None => self.unanswered(pending),
+                    }
+                }
+                Heard::Opened(request, link) => {
+                    let Some(Pending { asked: Asked::Open(mut socket), .. }) =
+                        self.pending.remove(&request)
+                    else {
+                        continue;
+                    };
+                    self.count("socket");
+                    if let Some(token) = socket.late.take() {
+                        self.count("socket authenticated late");
+                        self.cluster.send(link, &json!({"auth": token}).to_string());
+                    }
+                    if let Kind::Targets(_) = socket.kind {
+                        for listen in socket.listens() {
+                            self.cluster.send(link, &listen.to_string());
+                        }
+                    }
+                    socket.opened = self.now();
+                    self.sockets.insert(link, *socket);
+                }
+                Heard::Frame(link, text) => {
+                    let Some(mut socket) = self.sockets.remove(&link) else { continue };
+                    self.frame(&mut socket, &text);
+                    self.sockets.insert(link, socket);
+                }
+                Heard::Closed(link, _) => {
+                    let Some(socket) = self.sockets.remove(&link) else { continue };
+                    self.count("socket closed");
+                    if self.random.chance(70) {
+                        self.reopen(socket);
+                    }
+                }
+            }
+        }
+    }
+
+    fn frame(&mut self, socket: &mut Socket, text: &str) {
+        let frame: Value = serde_json::from_str(text).expect("JSON");
+        let now = self.now();
+        let begun = socket.asked;
+        let by = match frame["type"].as_str() {
+            Some("changes") => By::Query { begun },
+            _ => By::Document { begun },
+        };
+        for shown in socket.apply(&frame, now, &self.cluster.history) {
+            self.count("shown by a frame");
+            self.oracle.see(&self.cluster, &socket.who, by, &shown);
+        }
+        if let Some(result) = frame.get("result") {
+            let path = result["path"].as_str().expect("a path").to_owned();
+            let version = result["version"].as_u64().expect("a version");
+            let marker = socket.writes.remove(frame["id"].as_str().expect("an id"));
+            self.count("write by a socket");
+            self.written(&path, version, marker.flatten().as_deref());
+        }
+    }
+
+    /// A write was answered.
+    fn written(&mut self, path: &str, version: u64, marker: Option<&str>) {
+        let state = state_at(&self.cluster.history, path, version);
+        let state = state.unwrap_or_else(|| {
+            panic!("a write was answered, and {path} never had its version {version}")
+        });
+        if let Some(marker) = marker {
+            let last = state.data.as_ref().and_then(|data| data["last"].as_str());
+            assert_eq!(last, Some(marker), "{path}: version {version} is not that of the write");
+        }
+        let newest = self.oracle.shown.entry(path.to_owned()).or_default();
+        *newest = (*newest).max(version);
+    }
+
+    // Requests.
+
+    fn token(&self, uid: &str) -> (String, i64) {
+        let expires = self.now() / 1_000_000 + TOKEN_SECONDS;
+        let claims = json!({"sub": uid, "exp": expires});
+        let token = token::token(self.cluster.now(), claims.as_object().expect("an object"));
+        (token, expires * 1_000_000)
+    }
+
+    /// The credential of somebody, and when it ends.
+    fn credential(&self, who: &Who) -> Option<(String, i64)> {
+        match who {
+            Who::Nobody => None,
+            Who::User(uid) => Some(self.token(uid)),
+            Who::Root => {
+                let claims = json!({"sub": "root", "roles": ["admin"]});
+                let claims = claims.as_object().expect("an object");
+                Some((token::token(self.cluster.now(), claims), i64::MAX))
+            }
+            Who::Key(place) => Some((self.keys[*place].text.clone(), i64::MAX)),
+        }
+    }
+
+    pub(super) fn sent(&mut self, who: &Who, method: &str, path: &str, body: &Value) -> Sent {
+        let mut headers = Vec::new();
+        if let Some((credential, _)) = self.credential(who) {
+            headers.push(("authorization".to_owned(), format!("Bearer {credential}")));
+        }
+        let body = match body {
+            Value::Null => String::new(),
+            Value::String(text) => text.clone(),
+            body => {
+                let json = "application/json".to_owned();
+                headers.push(("content-type".to_owned(), json));
+                body.to_string()
+            }
+        };
+        let isolate = self.random.below(ISOLATES);
+        Sent { isolate, method: method.to_owned(), path: path.to_owned(), headers, body }
+    }
+
+    pub(super) fn ask(&mut self, who: Who, sent: Sent, asked: Asked) {
+        let request = self.cluster.request(sent);
+        self.pending.insert(request, Pending { at: self.now(), who, asked });
+    }
+
+    fn deploy(&mut self, variant: Variant) {
+        self.is_deploying = true;
+        self.oracle.rules_sent(variant);
+        let sent = self.sent(&Who::Root, "PUT", "/v1/rules", &Value::String(variant.text()));
+        self.ask(Who::Root, sent, Asked::Rules);
+    }
+
+    fn member(&mut self, user: &str, is_member: bool) {
+        let path = format!("/v1/docs/rooms/r/members/{user}");
+        let (method, body) = if is_member { ("PUT", json!({})) } else { ("DELETE", Value::Null) };
+        let sent = self.sent(&Who::Root, method, &path, &body);
+        self.ask(Who::Root, sent, Asked::Member);
+    }
+
+    fn write(&mut self, who: Who, path: &'static str) {
+        let marker = format!("w{}", self.number());
+        let owner = match &who {
+            Who::User(uid) => *uid,
+            _ => *self.random.pick(&USERS),
+        };
+        let (n, url) = (self.random.below(10), format!("/v1/docs/{path}"));
+        let (method, media, body) = match self.random.below(8) {
+            0 => ("DELETE", "", Value::Null),
+            1 | 2 => {
+                let body = json!({"n": {"$increment": 1}, "last": marker});
+                ("PATCH", "application/json", body)
+            }
+            3 => ("PATCH", "application/merge-patch+json", json!({"n": n, "last": marker})),
+            _ => ("PUT", "application/json", json!({"n": n, "owner": owner, "last": marker})),
+        };
+        let mut sent = self.sent(&who, method, &url, &body);
+        let typed = sent.headers.iter_mut().find(|(name, _)| name == "content-type");
+        if let Some((_, value)) = typed {
+            media.clone_into(value);
+        }
+        let repeats = if self.random.chance(50) { 2 } else { 0 };
+        if repeats > 0 {
+            sent.headers.push(("idempotency-key".to_owned(), marker.clone()));
+        }
+        let marker = (method != "DELETE").then_some(marker);
+        let asked = Asked::Write { sent: sent.clone(), path, marker, repeats };
+        self.ask(who, sent, asked);
+    }
+
+    fn somebody(&mut self) -> Who {
+        let good: Vec<usize> = (0..self.keys.len()).filter(|key| self.keys[*key].is_good).collect();
+        match self.random.below(10) {
+            0 | 1 => Who::Nobody,
+            2 => Who::Root,
+            3 if !good.is_empty() => Who::Key(*self.random.pick(&good)),
+            _ => {
+                let user = *self.random.pick(&USERS);
+                Who::User(user)
+            }
+        }
+    }
+
+    /// A query that this client may ask, if the rules are wide.
+    fn question(&mut self, who: &Who) -> (&'static str, Filter) {
+        let collection = *self.random.pick(&COLLECTIONS);
+        let filter = match (collection, who) {
+            ("notes", Who::User(uid)) => Filter::Owner(uid),
+            _ if self.random.chance(50) => Filter::AtLeast(5),
+            _ => Filter::All,
+        };
+        (collection, filter)
+    }
+
+    fn act(&mut self) {
+        let (who, path) = (self.somebody(), *self.random.pick(&DOCUMENTS));
+        match self.random.below(24) {
+            0..8 => self.write(who, path),
+            8 | 9 => {
+                let floor = self.oracle.shown.get(path).copied().unwrap_or_default();
+                let sent = self.sent(&who, "GET", &format!("/v1/docs/{path}"), &Value::Null);
+                self.ask(who, sent, Asked::Read { path, floor });
+            }
+            10..13 => {
+                let (collection, filter) = self.question(&who);
+                let floors = self.oracle.floors(collection);
+                let query = filter.query(collection);
+                let sent = self.sent(&who, "POST", "/v1/query", &query);
+                self.ask(who, sent, Asked::Query { filter, floors });
+            }
+            13 => {
+                let marker = format!("w{}", self.number());
+                let write = json!({"merge": path, "data": {"last": marker}});
+                let sent = self.sent(&who, "POST", "/v1/commit", &json!({"writes": [write]}));
+                self.ask(who, sent, Asked::Commit { path, marker });
+            }
+            14 | 15 => self.open(Socket::of_document(who, path)),
+            16 | 17 => {
+                let targets = self.random.between(1, 3);
+                let socket = self.targets(who, targets);
+                self.open(socket);
+            }
+            18 | 19 => self.say(),
+            20 => {
+                let (user, is_member) = (*self.random.pick(&USERS), self.random.chance(60));
+                self.member(user, is_member);
+            }
+            21 if !self.is_deploying => {
+                let variant = *self.random.pick(&Variant::ALL);
+                self.deploy(variant);
+            }
+            22 => {
+                let body = json!({"name": "k", "roles": []});
+                let sent = self.sent(&Who::Root, "POST", "/v1/keys", &body);
+                self.ask(Who::Root, sent, Asked::KeyMade);
+            }
+            23 => {
+                let Some(place) = self.keys.iter().position(|key| key.is_good) else { return };
+                let url = format!("/v1/keys/{}", self.keys[place].id);
+                let sent = self.sent(&Who::Root, "DELETE", &url, &Value::Null);
+                self.ask(Who::Root, sent, Asked::KeyRevoked(place));
+            }
+            _ => {}
+        }
+    }
+
+    // Sockets.
+
+    fn targets(&mut self, who: Who, count: u64) -> Socket {
+        let mut socket = Socket::of_targets(who.clone());
+        for _ in 0..count {
+            if self.random.chance(50) {
+                let path = *self.random.pick(&DOCUMENTS);
+                socket.add_document(path);
+            } else {
+                let (collection, filter) = self.question(&who);
+                socket.add_query(collection, filter, BTreeMap::new());
+            }
+        }
+        socket
+    }
+
+    fn open(&mut self, mut socket: Socket) {
+        let who = socket.who.clone();
+        let mut sent = self.sent(&Who::Nobody, "GET", &socket.url(), &Value::Null);
+        sent.headers.push(("upgrade".to_owned(), "websocket".to_owned()));
+        if let Some((credential, expires)) = self.credential(&who) {
+            if self.late.as_mut().is_some_and(|random| random.chance(50)) {
+                socket.late = Some(credential);
+            } else {
+                let protocols = format!("blaze.v1, bearer.{credential}");
+                sent.headers.push(("sec-websocket-protocol".to_owned(), protocols));
+            }
+            socket.tokens = vec![(self.now(), expires)];
+        }
+        socket.asked = self.now();
+        socket.begin(|collection| self.oracle.floors(collection));
+        self.ask(who, sent, Asked::Open(Box::new(socket)));
+    }
+
+    /// Comes back with what a socket had.
+    fn reopen(&mut self, socket: Socket) {
+        if matches!(socket.who, Who::Key(place) if !self.keys[place].is_good) {
+            return;
+        }
+        self.count("socket opened again");
+        self.open(socket.again());
+    }
+
+    /// Sends something on a socket: a write, or the end.
+    fn say(&mut self) {
+        let links: Vec<u64> = self.sockets.keys().copied().collect();
+        if links.is_empty() {
+            return;
+        }
+        let link = *self.random.pick(&links);
+        if self.random.chance(20) {
+            self.sockets.remove(&link);
+            return self.cluster.close(link);
+        }
+        let (number, path) = (self.number(), *self.random.pick(&DOCUMENTS));
+        let Some(socket) = self.sockets.get_mut(&link) else { return };
+        let (id, marker) = (format!("i{number}"), format!("w{number}"));
+        let path = match &socket.kind {
+            Kind::Document(watch) => watch.path.clone(),
+            Kind::Targets(_) => path.to_owned(),
+        };
+        let data = json!({"n": {"$increment": 1}, "last": marker});
+        socket.writes.insert(id.clone(), Some(marker));
+        let write = json!({"write": {"id": id, "merge": path, "data": data}});
+        self.cluster.send(link, &write.to_string());
+    }
+
+    // Answers.
+
+    fn unanswered(&mut self, pending: Pending) {
+        self.count("request without an answer");
+        match pending.asked {
+            Asked::Rules => self.is_deploying = false,
+            Asked::Account(act) => self.account_answered(act, None),
+            Asked::Write { sent, path, marker, repeats } if repeats > 0 => {
+                self.count("write repeated");
+                let repeats = repeats - 1;
+                let asked = Asked::Write { sent: sent.clone(), path, marker, repeats };
+                self.ask(pending.who, sent, asked);
+            }
+            _ => {}
+        }
+    }
+
+    fn answered(&mut self, pending: Pending, reply: &Reply) {
+        let Pending { who, asked, at } = pending;
+        assert_ne!(reply.status, 500, "{asked:?}: {}", reply.body);
+        let is_good = (200..300).contains(&reply.status);
+        let body: Value = serde_json::from_str(&reply.body).unwrap_or_default();
+        if reply.status == 503 {
+            self.count("unavailable");
+        }
+        match asked {
+            Asked::Account(act) => self.account_answered(act, Some(reply)),
+            Asked::Rules => {
+                self.is_deploying = false;
+                if is_good {
+                    self.count("rules");
+                    self.oracle.rules_done(self.now());
+                }
+            }
+            Asked::KeyMade if is_good => {
+                let text = |name: &str| body[name].as_str().expect("a text").to_owned();
+                self.keys.push(Key { id: text("id"), text: text("key"), is_good: true });
+            }
+            Asked::KeyRevoked(place) => {
+                self.keys[place].is_good = false;
+                if is_good {
+                    self.count("key revoked");
+                    self.oracle.revoked.insert(place, self.now());
+                }
+            }
+            Asked::Read { path, floor } => self.read(&who, path, floor, reply, &body),
+            Asked::Write { path, marker, .. } if is_good => {
+                self.count("write");
+                let version = version(reply).expect("a version");
+                if version > 0 {
+                    self.written(path, version, marker.as_deref());
+                }
+                self.see(&who, &body);
+            }
+            asked @ Asked::Write { .. } if reply.status == 503 => {
+                self.unanswered(Pending { at, who, asked });
+            }
+            Asked::Commit { path, marker } if is_good => {
+                self.count("commit");
+                let version = body["results"][0]["version"].as_u64().expect("a version");
+                self.written(path, version, Some(&marker));
+            }
+            Asked::Query { filter, floors } if is_good => {
+                self.count("query");
+                let documents = body["documents"].as_array().expect("documents");
+                let found: Vec<Shown> = documents.iter().filter_map(shown).collect();
+                check_found(&self.cluster.history, &filter, &floors, &found);
+                for document in documents {
+                    self.see(&who, document);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn read(&mut self, who: &Who, path: &str, floor: u64, reply: &Reply, body: &Value) {
+        let found = match reply.status {
+            200 => shown(body),
+            404 => {
+                let version = body["version"].as_u64();
+                version.map(|version| Shown { path: path.to_owned(), version, data: None })
+            }
+            _ => None,
+        };
+        let Some(found) = found else { return };
+        self.count("read");
+        let version = found.version;
+        assert!(version >= floor, "{path} is read at version {version}, after {floor} was shown");
+        self.oracle.see(&self.cluster, who, By::Answer, &found);
+    }
+
+    /// A resource was in an answer, perhaps without its data.
+    fn see(&mut self, who: &Who, resource: &Value) {
+        if let Some(shown) = shown(resource) {
+            self.count("shown by an answer");
+            self.oracle.see(&self.cluster, who, By::Answer, &shown);
+        }
+    }
+
+    // The end.
+
+    /// Ends the faults, and checks what must hold when nothing happens any more.
+    fn finish(&mut self) {
+        self.cluster.set_faults(Faults::default());
+        for _ in 0..30 {
+            self.pass(3_000_000);
+        }
+        assert!(self.pending.is_empty(), "not answered: {:?}", self.pending);
+        for socket in self.sockets.values() {
+            socket.check_present(&self.cluster.history);
+        }
+        for (collection, from) in [
+            ("open", json!("open")),
+            ("notes", json!("notes")),
+            ("rooms/r/messages", json!("rooms/r/messages")),
+            ("rooms/r/messages", json!({"group": "messages"})),
+        ] {
+            self.check_index(collection, &from);
+        }
+        self.check_markers();
+    }
+
+    fn check_index(&mut self, collection: &str, from: &Value) {
+        let sent = self.sent(&Who::Root, "POST", "/v1/query", &json!({"from": from}));
+        let request = self.cluster.request(sent);
+        let until = Timestamp::from_micros(self.now() + ANSWER_MICROS);
+        let mut found = None;
+        while found.is_none() && self.cluster.step(until) {
+            while let Some(heard) = self.cluster.hear() {
+                if let Heard::Answer(of, Some(reply)) = heard
+                    && of == request
+                {
+                    found = Some(reply);
+                }
+            }
+        }
+        let reply = found.unwrap_or_else(|| panic!("not answered: a query of {from}"));
+        let body: Value = serde_json::from_str(&reply.body).expect("JSON");
+        let documents = body["documents"].as_array();
+        let documents = documents.unwrap_or_else(|| panic!("a query of {from}: {body}"));
+        let found = documents.iter().filter_map(shown).map(|shown| (shown.path, shown.version));
+        let found: Vec<(String, u64)> = found.collect();
+        let present = present(&self.cluster.history, collection, &Filter::All);
+        assert_eq!(found, present, "the index of {from}, and its documents");
+    }
+
+    /// Checks that no write was applied twice.
+    fn check_markers(&self) {
+        for (path, states) in &self.cluster.history {
+            let mut markers = BTreeMap::new();
+            for state in states {
+                let marker = state.data.as_ref().and_then(|data| data["last"].as_str());
+                if let Some(before) = marker.and_then(|one| markers.insert(one, state.version)) {
+                    let version = state.version;
+                    panic!("{path}: versions {before} and {version} are of one write");
+                }
+            }
+        }
+    }
+}
+
+/// The state that a resource shows; `None` for one without data.
+fn shown(resource: &Value) -> Option<Shown> {
+    let path = resource["path"].as_str()?.to_owned();
+    let (version, data) = (resource["version"].as_u64()?, resource.get("data")?.clone());
+    Some(Shown { path, version, data: Some(data) })
+}
+
+fn version(reply: &Reply) -> Option<u64> {
+    let (_, tag) = reply.headers.iter().find(|(name, _)| *name == "etag")?;
+    tag.trim_matches('"').parse().ok()
+}

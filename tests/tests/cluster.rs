@@ -1,0 +1,180 @@
+//! Many histories of a cluster, each from its seed: see `blaze_tests::cluster` for what it is.
+//!
+//! `CLUSTER_SEED=7 cargo test -p blaze-tests --test cluster -- --nocapture one_history` prints one;
+//! `CLUSTER_SEEDS=10000 cargo test --release -p blaze-tests --test cluster` tries that many.
+
+use blaze_tests::cluster::{Outcome, Sabotage, run};
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Seeds that once found something, and what.
+const KEPT: [(u64, &str); 3] = [
+    (396, "who came back to a document was shown states between that the rules had denied"),
+    (1900, "the same, of another document"),
+    (1727, "a refused token took another socket of its identity out of the audience"),
+];
+
+/// How many histories are tried, half of them in each of two threads, unless `CLUSTER_SEEDS` says another number.
+const SEEDS: u64 = 160;
+
+/// What must happen now and then in half of the histories: a simulation in which nothing goes wrong proves nothing.
+const HAPPENS: [&str; 26] = [
+    "alarm",
+    "answer lost",
+    "call lost",
+    "call twice",
+    "commit",
+    "crash",
+    "crash after the commit",
+    "crash before the commit",
+    "hibernation",
+    "key revoked",
+    "memory lost",
+    "query",
+    "read",
+    "request without an answer",
+    "rules",
+    "shown by a frame",
+    "shown by an answer",
+    "signed in",
+    "socket",
+    "socket authenticated late",
+    "socket closed",
+    "socket opened again",
+    "token renewed",
+    "unavailable",
+    "write by a socket",
+    "write repeated",
+];
+
+fn environment(name: &str) -> Option<u64> {
+    let value = std::env::var(name).ok()?;
+    Some(value.parse().unwrap_or_else(|_| panic!("{name}={value} is no number")))
+}
+
+/// What a history died of; `None` if all held.
+fn fault(seed: u64, sabotage: Option<Sabotage>) -> (Outcome, Option<String>) {
+    match catch_unwind(AssertUnwindSafe(|| run(seed, sabotage, false))) {
+        Ok(outcome) => (outcome, None),
+        Err(panic) => {
+            let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+            let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+            (Outcome::default(), Some(text.unwrap_or_default()))
+        }
+    }
+}
+
+fn check_half(parity: u64) {
+    let seeds = environment("CLUSTER_SEEDS").unwrap_or(SEEDS);
+    let (mut counts, mut faults) = (BTreeMap::<String, u64>::new(), Vec::new());
+    for seed in (0..seeds).filter(|seed| seed % 2 == parity) {
+        let (outcome, found) = fault(seed, None);
+        for (kind, count) in outcome.counts {
+            *counts.entry(kind).or_default() += count;
+        }
+        faults.extend(found.map(|text| format!("CLUSTER_SEED={seed}: {text}")));
+    }
+    println!("{counts:#?}");
+    assert!(faults.is_empty(), "{} histories:\n{}", faults.len(), faults.join("\n"));
+    for kind in HAPPENS {
+        let count = counts.get(kind).copied().unwrap_or_default();
+        assert!(count >= 2, "{kind}: {count}");
+    }
+}
+
+#[test]
+fn one_history() {
+    if let Some(seed) = environment("CLUSTER_SEED") {
+        println!("{:#?}", run(seed, None, true));
+    }
+}
+
+#[test]
+fn even_histories() {
+    check_half(0);
+}
+
+#[test]
+fn odd_histories() {
+    check_half(1);
+}
+
+#[test]
+fn kept_histories() {
+    for (seed, what) in KEPT {
+        assert_eq!(fault(seed, None).1, None, "{seed}: {what}");
+    }
+}
+
+#[test]
+fn the_same_seed_is_the_same_history() {
+    for seed in 0..5 {
+        let (first, second) = (run(seed, None, false), run(seed, None, false));
+        assert_eq!(first, second);
+        assert!(first != run(seed + 1, None, false));
+    }
+}
+
+/// Seeds of which one must notice what is broken on purpose.
+const SABOTAGED: u64 = 60;
+
+/// Whether one of the first histories fails when this is broken, saying so.
+#[track_caller]
+fn notices(sabotage: Sabotage, says: &str) {
+    let found = (0..SABOTAGED).any(|seed| {
+        let Some(text) = fault(seed, Some(sabotage)).1 else { return false };
+        println!("{sabotage:?}, seed {seed}: {text}");
+        text.contains(says)
+    });
+    assert!(found, "{sabotage:?} goes unnoticed");
+}
+
+#[test]
+fn a_state_that_is_shown_before_its_index_has_it_is_noticed() {
+    notices(Sabotage::AnswerAhead, "had been shown");
+}
+
+#[test]
+fn a_copy_of_rules_that_is_never_renewed_is_noticed() {
+    notices(Sabotage::SnapshotForEver, "was shown what is denied");
+}
+
+#[test]
+fn a_lookup_that_is_kept_for_ever_is_noticed() {
+    notices(Sabotage::LookupForEver, "was shown what is denied");
+}
+
+#[test]
+fn an_attachment_that_is_lost_is_noticed() {
+    notices(Sabotage::DropAttach, "though a good token came");
+}
+
+#[test]
+fn a_socket_that_is_not_closed_is_noticed() {
+    notices(Sabotage::DropClose, "no pong");
+}
+
+#[test]
+fn an_alarm_that_never_rings_is_noticed() {
+    notices(Sabotage::NoAlarm, "and its documents");
+}
+
+#[test]
+fn a_loss_that_is_never_reported_is_noticed() {
+    notices(Sabotage::LoseTold, "not answered");
+}
+
+#[test]
+fn a_write_that_is_done_twice_is_noticed() {
+    notices(Sabotage::DoubleWrite, "are of one write");
+}
+
+#[test]
+fn an_answer_without_a_commit_is_noticed() {
+    notices(Sabotage::AnswerWithoutCommit, "never had");
+}
+
+#[test]
+fn frames_that_change_places_are_noticed() {
+    notices(Sabotage::SwapFrames, "a gap");
+}
