@@ -120,61 +120,61 @@ const SABOTAGED: u64 = 60;
 
 /// Whether one of the first histories fails when this is broken, saying so.
 #[track_caller]
-fn notices(sabotage: Sabotage, says: &str) {
+fn notices(sabotage: Sabotage, says: &[&str]) {
     let found = (0..SABOTAGED).any(|seed| {
         let Some(text) = fault(seed, Some(sabotage)).1 else { return false };
         println!("{sabotage:?}, seed {seed}: {text}");
-        text.contains(says)
+        says.iter().any(|words| text.contains(words))
     });
     assert!(found, "{sabotage:?} goes unnoticed");
 }
 
 #[test]
 fn a_state_that_is_shown_before_its_index_has_it_is_noticed() {
-    notices(Sabotage::AnswerAhead, "had been shown");
+    notices(Sabotage::AnswerAhead, &["had been shown"]);
 }
 
 #[test]
 fn a_copy_of_rules_that_is_never_renewed_is_noticed() {
-    notices(Sabotage::SnapshotForEver, "was shown what is denied");
+    notices(Sabotage::SnapshotForEver, &["was shown what is denied"]);
 }
 
 #[test]
 fn a_lookup_that_is_kept_for_ever_is_noticed() {
-    notices(Sabotage::LookupForEver, "was shown what is denied");
+    notices(Sabotage::LookupForEver, &["was shown what is denied"]);
 }
 
 #[test]
 fn an_attachment_that_is_lost_is_noticed() {
-    notices(Sabotage::DropAttach, "though a good token came");
+    notices(Sabotage::DropAttach, &["though a good token came"]);
 }
 
 #[test]
 fn a_socket_that_is_not_closed_is_noticed() {
-    notices(Sabotage::DropClose, "no pong");
+    notices(Sabotage::DropClose, &["no pong"]);
 }
 
 #[test]
 fn an_alarm_that_never_rings_is_noticed() {
-    notices(Sabotage::NoAlarm, "and its documents");
+    notices(Sabotage::NoAlarm, &["and its documents"]);
 }
 
 #[test]
 fn a_loss_that_is_never_reported_is_noticed() {
-    notices(Sabotage::LoseTold, "not answered");
+    notices(Sabotage::LoseTold, &["not answered"]);
 }
 
 #[test]
 fn a_write_that_is_done_twice_is_noticed() {
-    notices(Sabotage::DoubleWrite, "are of one write");
+    notices(Sabotage::DoubleWrite, &["are of one write"]);
 }
 
 #[test]
 fn an_answer_without_a_commit_is_noticed() {
-    notices(Sabotage::AnswerWithoutCommit, "never had");
+    notices(Sabotage::AnswerWithoutCommit, &["never had", "was shown, and the one it had"]);
 }
 
 #[test]
 fn frames_that_change_places_are_noticed() {
-    notices(Sabotage::SwapFrames, "a gap");
+    notices(Sabotage::SwapFrames, &["a gap"]);
 }
