@@ -1,4 +1,4 @@
-//! Every limit of Blaze, in one place. Each is tested at the limit and one past it (`tests/tests/limits/`).
+//! Every limit of Blaze, in one place. Each is tested at the limit and one past it (`tests/tests/server/limits/`).
 
 /// Bytes of an id (one segment of a path), UTF-8. Firestore: quotas, "document ID".
 pub const ID_BYTES: usize = 1_500;

@@ -1,8 +1,8 @@
 //! Every limit of `blaze_schema::limits` that HTTP or a socket reaches: at the limit, and one past it.
 //!
 //! Not here, for they take long: `IDEMPOTENCY_MICROS` and `TOMBSTONE_MICROS` (tested in the engine, with a clock of its
-//! own), `LIVE_DOCUMENTS`, which is as many objects (tested in `tests/tests/live`, with one index). `LIVE_LOG_CHANGES` is
-//! tested beside what else a listener may have missed (`tests/tests/listen/resume.rs`).
+//! own), `LIVE_DOCUMENTS`, which is as many objects (tested in `tests/tests/native/live`, with one index). `LIVE_LOG_CHANGES` is
+//! tested beside what else a listener may have missed (`tests/tests/server/listen/resume.rs`).
 
 mod listen;
 mod queries;

@@ -29,7 +29,7 @@ fn compile(modules: &[(String, String)]) {
 
 #[test]
 fn the_types_allow_and_refuse_what_they_should() {
-    let text = include_str!("../../data/types.ts").to_owned();
+    let text = include_str!("../../../data/types.ts").to_owned();
     compile(&[("types".to_owned(), text)]);
 }
 

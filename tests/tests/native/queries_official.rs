@@ -38,7 +38,7 @@ struct Case {
 }
 
 fn cases() -> Vec<Case> {
-    let text = include_str!("../data/firestore_queries.json");
+    let text = include_str!("../../data/firestore_queries.json");
     serde_json::from_str::<Firestore>(text).unwrap().cases
 }
 

@@ -6,8 +6,8 @@ use blaze_tests::client::{Client, JSON};
 use blaze_tests::server::TestServer;
 use serde_json::{Value, json};
 
-const ACCESS: &str = include_str!("../../../demo-web/access.json");
-const RULES: &str = include_str!("../../../demo-web/demo.rules");
+const ACCESS: &str = include_str!("../../../../demo-web/access.json");
+const RULES: &str = include_str!("../../../../demo-web/demo.rules");
 const PASSWORD: &str = "correct horse";
 /// WebDriver's Enter, and its Escape.
 const ENTER: &str = "\u{e007}";

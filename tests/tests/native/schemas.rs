@@ -24,7 +24,7 @@ struct Case {
 }
 
 fn suite() -> BTreeMap<String, Vec<Group>> {
-    serde_json::from_str(include_str!("../data/json_schema_test_suite.json")).unwrap()
+    serde_json::from_str(include_str!("../../data/json_schema_test_suite.json")).unwrap()
 }
 
 /// Groups whose schemas are refused when they are read, and why.

@@ -17,7 +17,7 @@ const INDEXES: [&[&[&str]]; 3] = [
 
 #[test]
 fn an_index_answers_as_firestore_does() {
-    let text = include_str!("../../data/firestore_queries.json");
+    let text = include_str!("../../../data/firestore_queries.json");
     let cases: Value = serde_json::from_str(text).unwrap();
     let (mut asked, mut wrong) = (0, Vec::new());
     for case in cases["cases"].as_array().unwrap() {

@@ -121,7 +121,7 @@ fn merge_patched(original: &Map, patch: &Map) -> Value {
 #[test]
 fn merge_patch_is_rfc_7396s() {
     let cases: Vec<MergeCase> =
-        serde_json::from_str(include_str!("../data/rfc7396_appendix_a.json")).unwrap();
+        serde_json::from_str(include_str!("../../data/rfc7396_appendix_a.json")).unwrap();
     assert_eq!(cases.len(), 15);
     let mut at_root = 0;
     for MergeCase { original, patch, result } in cases {
@@ -231,7 +231,7 @@ fn check_write(case: &WriteCase) {
 #[test]
 fn writes_are_firestores() {
     let firestore: Firestore =
-        serde_json::from_str(include_str!("../data/firestore_writes.json")).unwrap();
+        serde_json::from_str(include_str!("../../data/firestore_writes.json")).unwrap();
     assert!(firestore.cases.len() >= 60, "{} cases", firestore.cases.len());
     for case in &firestore.cases {
         check_write(case);

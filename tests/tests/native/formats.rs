@@ -94,8 +94,8 @@ fn an_idempotency_row_is_pinned() {
 #[test]
 fn rows_of_this_form_are_read() {
     let mut sample = Sample::new();
-    let row = include_bytes!("../data/formats/document_row.txt");
-    let kept = include_str!("../data/formats/idempotency_rows.txt");
+    let row = include_bytes!("../../data/formats/document_row.txt");
+    let kept = include_str!("../../data/formats/idempotency_rows.txt");
     let written: String = kept.split_inclusive('\n').take(2).collect();
     let key = key_of("written").row_key();
     sample.store.put_all(&[(b"d", row), (&key, written.as_bytes())]).unwrap();

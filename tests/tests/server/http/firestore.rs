@@ -18,7 +18,7 @@ fn collections(shards: u64, indexes: Value) -> Value {
 
 #[test]
 fn queries_are_answered_as_firestore_does() {
-    let text = include_str!("../../data/firestore_queries.json");
+    let text = include_str!("../../../data/firestore_queries.json");
     let cases: Value = serde_json::from_str(text).unwrap();
     // Cases of the same documents one after the other.
     let mut sets: BTreeMap<String, Vec<&Value>> = BTreeMap::new();
