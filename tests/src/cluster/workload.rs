@@ -170,7 +170,11 @@ impl World {
             lost_before: random.between(0, 20),
             lost_after: random.between(0, 20),
             twice: random.between(0, 50),
-            crash: random.between(0, 200),
+            // What is broken then happens at crashes alone.
+            crash: match (random.between(0, 200), sabotage) {
+                (_, Some(Sabotage::AnswerWithoutCommit)) => 200,
+                (crash, _) => crash,
+            },
             memory_only: random.between(0, 100),
         }
     }

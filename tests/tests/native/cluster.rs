@@ -15,7 +15,7 @@ const KEPT: [(u64, &str); 3] = [
 ];
 
 /// How many histories are tried, half of them in each of two threads, unless `CLUSTER_SEEDS` says another number.
-const SEEDS: u64 = 160;
+const SEEDS: u64 = 120;
 
 /// What must happen now and then in half of the histories: a simulation in which nothing goes wrong proves nothing.
 const HAPPENS: [&str; 26] = [
