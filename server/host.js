@@ -135,19 +135,20 @@ export class Host {
     for (const { reject } of this.#waiting.values()) reject?.(new Error("the object's memory was lost"));
     this.#waiting.clear();
     this.#at = undefined;
-    const attachments = this.#ctx === undefined ? [] : this.#woken();
+    const attachments = this.#ctx === undefined ? [] : this.#woken(this.#instanceId !== undefined);
     this.#object = new wasm.Actor(this.#class, this.#name ?? "", this, this.#ctx, alarm, attachments);
     this.#instanceId = initState.instanceId;
   }
 
-  /** Numbers the sockets that there are; returns their attachments. */
-  #woken() {
+  /** Numbers the sockets that there are; returns their attachments. After a trap, which took frames, they come again. */
+  #woken(isLost) {
     const attachments = [];
     this.#sockets.clear();
     for (const socket of this.#ctx.getWebSockets()) {
       const [attachment, name] = socket.deserializeAttachment();
       this.#name ??= name;
-      this.#number(attachments.push(decoder.decode(attachment)), socket);
+      if (isLost) socket.close(1012, "");
+      else this.#number(attachments.push(decoder.decode(attachment)), socket);
     }
     return attachments;
   }

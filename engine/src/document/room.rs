@@ -43,6 +43,8 @@ pub struct Room {
     is_waking: bool,
     tasks: Tasks<Task>,
     telling: Telling,
+    /// The version of rules and keys by which the sockets' identities were looked at last.
+    snapshot: Option<u64>,
 }
 
 /// Something that is done when its facts are there.
@@ -91,7 +93,16 @@ impl Room {
         }
         let (seats, collections) = (Seats::woken(waking.sockets), Rc::clone(&config.collections));
         let (tasks, telling) = (Tasks::default(), Telling::default());
-        Ok(Room { document, path, collections, seats, is_waking: true, tasks, telling })
+        Ok(Room {
+            document,
+            path,
+            collections,
+            seats,
+            is_waking: true,
+            tasks,
+            telling,
+            snapshot: None,
+        })
     }
 
     pub(crate) fn wakes(&self) -> Option<Timestamp> {
@@ -296,6 +307,7 @@ impl Room {
     ) -> Result<(), Halt> {
         let now = turn.now;
         turn.node.ready(now, facts)?;
+        self.end_revoked(turn);
         match task {
             Task::Request { ticket, request } => self.request(turn, *ticket, request, facts),
             Task::Write { ticket, text, token } => {
@@ -311,6 +323,21 @@ impl Room {
             }
             Task::Message { socket, text } => self.message(turn, *socket, text, facts),
             Task::Alarm => self.step(turn, Asked::Alarm, &Caller::default(), &To::Nobody),
+        }
+    }
+
+    /// Ends the sockets whose API keys were revoked, before they are sent anything more.
+    fn end_revoked<S: Store>(&mut self, turn: &mut Turn<'_, S>) {
+        let snapshot = turn.node.snapshot_version();
+        if std::mem::replace(&mut self.snapshot, snapshot) == snapshot {
+            return;
+        }
+        let revoked = |(socket, seat): (u64, &Seat)| {
+            Some((socket, turn.node.check_key(seat.auth.as_deref()).err()?))
+        };
+        let revoked: Vec<(u64, Error)> = self.seats.iter().filter_map(revoked).collect();
+        for (socket, error) in revoked {
+            self.end(turn, socket, Some(error_text(&error)), close_code(error.code), "");
         }
     }
 

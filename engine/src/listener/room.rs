@@ -201,8 +201,15 @@ impl Room {
                 self.step(turn, Asked::Message { text: text.clone() });
             }
             Task::Tick => {
-                turn.node.ready(turn.now, facts)?;
-                self.step(turn, Asked::Tick);
+                // What is decided now stands until the next tick.
+                turn.node.ready_until(after(turn.now, TICK_MICROS), turn.now, facts)?;
+                match turn.node.check_key(self.listener.auth.as_deref()) {
+                    Ok(()) => self.step(turn, Asked::Tick),
+                    Err(error) => {
+                        let token = self.credential.clone();
+                        self.step(turn, Asked::Identified { token, auth: Err(error) });
+                    }
+                }
             }
             Task::Lookup(target, paths) => {
                 let lookups = facts.lookups()?;

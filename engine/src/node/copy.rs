@@ -11,6 +11,7 @@ use crate::guard::{Explain, Guard};
 use blaze_identity::access::snapshot::Snapshot;
 use blaze_identity::auth::{Identities, Issuers, OWN_ISSUER};
 use blaze_rules::Rules;
+use blaze_rules::auth::Auth;
 use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::{
     KEYS_JOIN_MICROS, KEYS_PAUSE_MICROS, SNAPSHOT_GRACE_MICROS, SNAPSHOT_MICROS,
@@ -74,6 +75,11 @@ impl Copy {
 
     pub(super) fn identities(&mut self) -> Option<&mut Identities> {
         self.identities.as_mut().map(|(_, identities)| identities)
+    }
+
+    /// True if an identity is that of an API key that was revoked.
+    pub(super) fn is_revoked(&self, auth: &Auth) -> bool {
+        self.identities.as_ref().is_some_and(|(_, identities)| identities.is_revoked(auth))
     }
 
     pub(super) fn own_keys(&self) -> &str {

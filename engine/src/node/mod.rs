@@ -109,13 +109,26 @@ impl Node {
     /// # Errors
     /// The access object that must be asked first; `unavailable` if it gave no answer for too long.
     pub(crate) fn ready(&mut self, now: Timestamp, facts: &Facts) -> Result<(), Halt> {
+        self.ready_until(now, now, facts)
+    }
+
+    /// Makes sure that the copy of rules and keys stays fresh until a time, for a decision that stands so long.
+    ///
+    /// # Errors
+    /// As [`Node::ready`].
+    pub(crate) fn ready_until(
+        &mut self,
+        until: Timestamp,
+        now: Timestamp,
+        facts: &Facts,
+    ) -> Result<(), Halt> {
         let config = self.config.clone()?;
-        let need = self.copy.need(now);
+        let need = self.copy.need(until);
         if need == Need::Nothing {
             return Ok(());
         }
         let known = facts.known(|call| matches!(call, Call::Snapshot { .. }));
-        let Some(fact) = known.filter(|fact| copy::is_fresh(fact.asked, now)) else {
+        let Some(fact) = known.filter(|fact| copy::is_fresh(fact.asked, until)) else {
             let call = Call::Snapshot { known: self.copy.version() };
             return Err(Halt::Wait(Wait::Calls(vec![(Object::access(), call)])));
         };
@@ -124,7 +137,7 @@ impl Node {
             Ok(text) => {
                 self.copy.take(&text, fact.asked, now, &config)?;
                 // Of a snapshot that is unknown by now nothing is new.
-                if self.copy.need(now) == Need::New {
+                if self.copy.need(until) == Need::New {
                     Err(crate::actor::silent().into())
                 } else {
                     Ok(())
@@ -133,6 +146,17 @@ impl Node {
             Err(_) if need == Need::Refresh => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Refuses an identity whose API key was revoked: a socket outlives the request that identified it.
+    ///
+    /// # Errors
+    /// `unauthenticated`.
+    pub(crate) fn check_key(&self, auth: Option<&Auth>) -> Result<(), Error> {
+        if auth.is_some_and(|auth| self.copy.is_revoked(auth)) {
+            return Err(Error::new(Code::Unauthenticated, "the API key was revoked"));
+        }
+        Ok(())
     }
 
     /// The version of the copy.

@@ -90,6 +90,12 @@ impl Identities {
         self.api_keys = api_keys;
     }
 
+    /// True if an identity is that of an API key which is there no more.
+    pub fn is_revoked(&self, auth: &Auth) -> bool {
+        let key = auth.uid.strip_prefix("key:");
+        key.is_some_and(|id| !self.api_keys.contains_key(id))
+    }
+
     /// What a credential says now: the text after `Bearer `.
     pub fn identify(&mut self, credential: &str, now: Timestamp) -> Identified {
         match self.known(credential, now) {

@@ -4,7 +4,7 @@ use super::rules::{Variant, Who};
 use super::shell::{Cluster, State};
 use super::watch::{Filter, History, Shown};
 use blaze_schema::limits::{
-    INDEX_WAIT_MICROS, LOOKUP_MICROS, SNAPSHOT_GRACE_MICROS, SNAPSHOT_MICROS, TICK_MICROS,
+    INDEX_WAIT_MICROS, LOOKUP_MICROS, SNAPSHOT_GRACE_MICROS, SNAPSHOT_MICROS,
 };
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -20,15 +20,7 @@ struct InForce {
     until: i64,
 }
 
-/// The way in which a state was shown; a socket was asked for at `begun` (µs).
-#[derive(Clone, Copy, Debug)]
-pub(super) enum By {
-    Answer,
-    Document { begun: i64 },
-    Query { begun: i64 },
-}
-
-/// What is known of everything that was said.
+/// Everything that is known of what was said.
 #[derive(Debug)]
 pub(super) struct Oracle {
     rules: Vec<InForce>,
@@ -73,26 +65,20 @@ impl Oracle {
     ///
     /// # Panics
     /// If there is no such state, or no rules of the time allowed to show it.
-    pub(super) fn see(&mut self, cluster: &Cluster, who: &Who, by: By, shown: &Shown) {
+    pub(super) fn see(&mut self, cluster: &Cluster, who: &Who, shown: &Shown) {
         let Shown { path, version, data } = shown;
         check_state(&cluster.history, shown);
         let now = cluster.now().micros();
         let is_renewed =
             cluster.unrenewed.is_none_or(|at| now - at > SNAPSHOT_GRACE_MICROS + self.way);
         let copy = if is_renewed { SNAPSHOT_MICROS } else { SNAPSHOT_GRACE_MICROS };
-        // The rules are asked about live queries now and then, not for each change.
-        let ticks = if matches!(by, By::Query { .. }) { TICK_MICROS } else { 0 };
-        let since = now - copy - ticks - self.way;
+        let since = now - copy - self.way;
         let was_member = |uid: &str| was_member(&cluster.history, path, uid, since - LOOKUP_MICROS);
         let allows = |rules: &InForce| {
             rules.until >= since && rules.variant.may_read(who, path, data.as_ref(), was_member)
         };
         let is_key_good = match who {
-            Who::Key(place) => self.revoked.get(place).is_none_or(|at| match by {
-                By::Answer => *at >= since,
-                // A socket is identified once: the end of its key does not end it.
-                By::Document { begun } | By::Query { begun } => begun <= *at + copy + self.way,
-            }),
+            Who::Key(place) => self.revoked.get(place).is_none_or(|at| *at >= since),
             _ => true,
         };
         assert!(

@@ -2,7 +2,7 @@
 
 use super::Faults;
 use super::accounts::{Account, Act};
-use super::oracle::{By, Oracle, check_found, present, state_at};
+use super::oracle::{Oracle, check_found, present, state_at};
 use super::rules::{Variant, Who};
 use super::sabotage::Sabotage;
 use super::shell::{Cluster, Heard, Sent, Settings};
@@ -293,14 +293,9 @@ impl World {
     fn frame(&mut self, socket: &mut Socket, text: &str) {
         let frame: Value = serde_json::from_str(text).expect("JSON");
         let now = self.now();
-        let begun = socket.asked;
-        let by = match frame["type"].as_str() {
-            Some("changes") => By::Query { begun },
-            _ => By::Document { begun },
-        };
         for shown in socket.apply(&frame, now, &self.cluster.history) {
             self.count("shown by a frame");
-            self.oracle.see(&self.cluster, &socket.who, by, &shown);
+            self.oracle.see(&self.cluster, &socket.who, &shown);
         }
         if let Some(result) = frame.get("result") {
             let path = result["path"].as_str().expect("a path").to_owned();
@@ -646,14 +641,14 @@ impl World {
         self.count("read");
         let version = found.version;
         assert!(version >= floor, "{path} is read at version {version}, after {floor} was shown");
-        self.oracle.see(&self.cluster, who, By::Answer, &found);
+        self.oracle.see(&self.cluster, who, &found);
     }
 
     /// A resource was in an answer, perhaps without its data.
     fn see(&mut self, who: &Who, resource: &Value) {
         if let Some(shown) = shown(resource) {
             self.count("shown by an answer");
-            self.oracle.see(&self.cluster, who, By::Answer, &shown);
+            self.oracle.see(&self.cluster, who, &shown);
         }
     }
 
