@@ -9,8 +9,8 @@ function durableObject(cls) {
     #host = new Host(cls, this.ctx.id.name, this.ctx);
 
     fetch(request) {
-      const name = request.headers.get(NAME);
-      return this.#host.request(request, name === null ? undefined : decodeURIComponent(name));
+      const name = this.ctx.id.name ?? decodeURIComponent(request.headers.get(NAME));
+      return this.#host.request(request, name);
     }
     /** Takes a call of another object, as bytes; resolves to the bytes of the answer. */
     call(name, call) {

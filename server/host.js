@@ -54,6 +54,9 @@ const decoder = new TextDecoder();
 /** An answer of one object to another begins with this byte if it is nothing but a text. */
 const DONE = 0;
 
+/** Milliseconds until a time. */
+const until = (at) => Math.max(0, at - Date.now());
+
 /** The header in which an object learns its name, where the runtime does not keep it: one of over 1,024 bytes. */
 export const NAME = "blaze-object";
 
@@ -110,9 +113,8 @@ export class Host {
   /** By number: sockets. By socket: their numbers. */
   #sockets = new Map();
   #numbers = new WeakMap();
-  /** The number of calls and fetches that are under way, and what to call when there are none. */
-  #open = 0;
-  #idle = [];
+  /** The calls and fetches that are under way. */
+  #open = new Set();
   #at;
   #timer;
   #isRinging = false;
@@ -132,8 +134,7 @@ export class Host {
   /** Makes the object in memory, unless there is one. */
   #make(alarm) {
     if (this.#isCurrent()) return;
-    for (const { reject } of this.#waiting.values()) reject?.(new Error("the object's memory was lost"));
-    this.#waiting.clear();
+    this.#lose();
     this.#at = undefined;
     const attachments = this.#ctx === undefined ? [] : this.#woken(this.#instanceId !== undefined);
     this.#object = new wasm.Actor(this.#class, this.#name ?? "", this, this.#ctx, alarm, attachments);
@@ -145,10 +146,12 @@ export class Host {
     const attachments = [];
     this.#sockets.clear();
     for (const socket of this.#ctx.getWebSockets()) {
-      const [attachment, name] = socket.deserializeAttachment();
+      const [attachment, name] = socket.deserializeAttachment() ?? [];
       this.#name ??= name;
-      if (isLost) socket.close(1012, "");
-      else this.#number(attachments.push(decoder.decode(attachment)), socket);
+      if (isLost) {
+        this.#numbers.delete(socket);
+        socket.close(1012, "");
+      } else this.#number(attachments.push(decoder.decode(attachment)), socket);
     }
     return attachments;
   }
@@ -192,7 +195,12 @@ export class Host {
     const ticket = ++this.#tickets;
     const waiting = { request };
     this.#waiting.set(ticket, waiting);
-    guarded(() => event(this.#object, ticket));
+    try {
+      guarded(() => event(this.#object, ticket));
+    } catch (error) {
+      this.#waiting.delete(ticket);
+      throw error;
+    }
     if (waiting.outcome !== undefined) return waiting.outcome;
     return new Promise((resolve, reject) => Object.assign(waiting, { resolve, reject }));
   }
@@ -229,7 +237,9 @@ export class Host {
     this.#isRinging = true;
     try {
       await this.tell((object) => object.alarm());
+      const made = this.#object;
       await this.idle();
+      if (this.#object !== made) throw new Error("the object's memory was lost");
     } catch (error) {
       console.error(`${this.#class}: ${error}`);
       // The runtime would try a few times and then give up.
@@ -239,22 +249,28 @@ export class Host {
     }
   }
 
-  /** Resolves when no call is under way. */
+  /** Resolves when the calls have ended that are under way now. */
   async idle() {
-    while (this.#open > 0) await new Promise((resolve) => this.#idle.push(resolve));
+    await Promise.all([...this.#open]);
   }
 
   /** Ends the use of an object that is in memory alone. */
   async release() {
-    await this.idle();
+    while (this.#open.size > 0) await this.idle();
+    await undefined;
     this.#isReleased = true;
     clearTimeout(this.#timer);
     if (this.#isCurrent()) this.#object.free();
   }
 
-  /** Hands the outcome of a call in by `then`; undefined if it failed. */
-  async #await(promise, then) {
-    this.#open++;
+  /** Hands the outcome of a call in by `then`, to the object that made it; undefined if the call failed. */
+  #await(promise, then) {
+    const told = this.#told(promise, then, this.#object).catch((error) => console.error(`${this.#class}: ${error}`));
+    this.#open.add(told);
+    told.then(() => this.#open.delete(told));
+  }
+
+  async #told(promise, then, made) {
     let outcome;
     try {
       outcome = await promise;
@@ -262,11 +278,16 @@ export class Host {
       console.error(`${this.#class}: ${error}`);
     }
     try {
-      await this.tell((object) => then(object, outcome));
-    } catch (error) {
-      console.error(`${this.#class}: ${error}`);
+      await this.tell((object) => object === made && then(object, outcome));
+    } finally {
+      if (!this.#isCurrent()) this.#lose();
     }
-    if (--this.#open === 0) for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  /** Ends the waiting for what a trap took. */
+  #lose() {
+    for (const { reject } of this.#waiting.values()) reject?.(new Error("the object's memory was lost"));
+    this.#waiting.clear();
   }
 
   // The effects.
@@ -332,9 +353,9 @@ export class Host {
     if (this.#ctx === undefined) return this.settle(ticket, null);
     const [server, response] = makeSocket(protocol);
     this.#ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(`{"ping":0}`, `{"pong":0}`));
-    this.#ctx.acceptWebSocket(server);
     this.#number(socket, server);
     this.attach(socket, attachment);
+    this.#ctx.acceptWebSocket(server);
     this.settle(ticket, response);
   }
 
@@ -411,21 +432,22 @@ export class Host {
 
   erase() {
     this.#ctx?.storage.deleteAll().catch((error) => console.error("erase: " + error));
-    this.#instanceId = undefined;
   }
 
-  /** A timer of the front belongs to the request that is being handled: each sets its own. */
   wake(at) {
-    const isShared = this.#class === "Front";
-    if (at === this.#at && !isShared) return;
-    if (!isShared) clearTimeout(this.#timer);
+    if (at === this.#at) return;
+    clearTimeout(this.#timer);
     this.#at = at;
     if (at === undefined) return;
-    const ring = () => {
+    this.#timer = setTimeout(() => {
       this.#at = undefined;
       this.tell((object) => object.timer());
-    };
-    this.#timer = setTimeout(ring, Math.max(0, at - Date.now()));
+    }, until(at));
+  }
+
+  /** Of the request that is being handled: another one's timer ends with it. */
+  sleep(number, at) {
+    this.#await(new Promise((resolve) => setTimeout(resolve, until(at))), (object) => object.told(number, undefined));
   }
 
   pinged(socket) {

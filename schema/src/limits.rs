@@ -296,6 +296,8 @@ pub const KEYS_PAUSE_MICROS: i64 = 1_000_000;
 pub const KEYS_JOIN_MICROS: i64 = 2 * 1_000_000;
 /// And look so often whether it was answered, in microseconds.
 pub const KEYS_POLL_MICROS: i64 = 20_000;
+/// Calls for such a copy that a process makes at a time; further requests wait for the answer to these.
+pub const SNAPSHOT_CALLS: u32 = 8;
 /// Rounds in which one decision may ask for more facts.
 pub const ROUNDS: u32 = 16;
 /// A request that waits for facts longer than this was abandoned by its sender, in microseconds: two minutes.

@@ -193,8 +193,9 @@ impl Actor {
             step(&mut actor, &mut turn)?;
             Ok::<_, JsValue>(actor.as_ref().and_then(Engine::wakes))
         })?;
+        // One that fails is logged, and those after it are carried out.
         for effect in effects {
-            self.perform(effect)?;
+            let _ = self.perform(effect);
         }
         if wakes.is_some() || self.wakes.get().is_some() {
             self.wakes.set(wakes);
@@ -269,6 +270,7 @@ impl Actor {
             Effect::Call { number, object, call } => {
                 host.call(number as f64, object.class.name(), &object.name, call.encode())
             }
+            Effect::Sleep { number, until } => host.sleep(number as f64, milliseconds(until)),
             Effect::Fetch { number, fetch } => {
                 let lines = platform::lines(&fetch.headers);
                 let (limit, within) = (fetch.limit as f64, f64::from(fetch.within_ms));

@@ -125,6 +125,9 @@ extern "C" {
     #[wasm_bindgen(method, catch)]
     pub(crate) fn erase(this: &Host) -> Result<(), JsValue>;
 
+    #[wasm_bindgen(method, catch)]
+    pub(crate) fn sleep(this: &Host, number: f64, at: f64) -> Result<(), JsValue>;
+
     /// Has the object's timer ring at a time (ms); `undefined` for never.
     #[wasm_bindgen(method, catch)]
     pub(crate) fn wake(this: &Host, at: Option<f64>) -> Result<(), JsValue>;

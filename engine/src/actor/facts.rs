@@ -96,9 +96,19 @@ impl Facts {
         self.answers.iter().rev().find(|fact| is_it(&fact.call))
     }
 
+    /// Number of such calls whose outcome is known.
+    pub fn count(&self, is_it: impl Fn(&Call) -> bool) -> usize {
+        self.answers.iter().filter(|fact| is_it(&fact.call)).count()
+    }
+
     /// Adds the answer to a call that was made at `asked`; `None` if there is none.
     pub fn add(&mut self, object: Object, call: Call, answer: Option<Answer>, asked: Timestamp) {
         self.answers.push(Fact { object, call, answer, asked });
+    }
+
+    /// Takes back a round that ended with a wait for nothing but time.
+    pub fn uncount_round(&mut self) {
+        self.rounds = self.rounds.saturating_sub(1);
     }
 
     /// Counts a round of asking.

@@ -20,7 +20,7 @@ mod limiter;
 mod tasks;
 
 pub use call::{Answer, Call, Class, Object};
-pub use facts::{Body, Facts, Halt, Wait, lookup, silent};
+pub use facts::{Body, Fact, Facts, Halt, Wait, lookup, silent};
 pub(crate) use limiter::grant;
 pub(crate) use tasks::{Key, Tasks, is_abandoned, is_crowded};
 
@@ -237,6 +237,13 @@ pub enum Effect {
         /// The call.
         call: Call,
     },
+    /// Wait until a time. Then [`Event::Told`], without an answer.
+    Sleep {
+        /// The number of the wait.
+        number: u64,
+        /// The time.
+        until: Timestamp,
+    },
     /// Ask a server elsewhere. Then [`Event::Fetched`].
     Fetch {
         /// The number of the fetch.
@@ -246,7 +253,7 @@ pub enum Effect {
     },
     /// Ring at this time, instead of at any other, also after a loss of memory. Part of the step's commit.
     SetAlarm(Timestamp),
-    /// Remove everything that is kept for the object, its alarm too, and forget the actor.
+    /// Remove everything that is kept for the object, its alarm too.
     Erase,
     /// Print a line in the server's log.
     Log(String),
@@ -371,11 +378,10 @@ impl Actor {
     /// Returns when the actor wants [`Event::Timer`], as long as it stays in memory.
     pub fn wakes(&self) -> Option<Timestamp> {
         match self {
-            Actor::Front(front) => front.wakes(),
             Actor::Document(room) => room.wakes(),
             Actor::Limiter(limiter) => limiter.wakes(),
             Actor::Listener(listener) => listener.wakes(),
-            Actor::Index(_) | Actor::Access(_) | Actor::Account(_) => None,
+            Actor::Front(_) | Actor::Index(_) | Actor::Access(_) | Actor::Account(_) => None,
         }
     }
 }

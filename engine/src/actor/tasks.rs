@@ -22,12 +22,14 @@ pub(crate) struct Tasks<T> {
     waiting: BTreeMap<Key, Waiting<T>>,
     /// The calls that were made for them.
     calls: BTreeMap<u64, (Key, Object, Call, Timestamp)>,
+    /// The waits for nothing but time.
+    sleeps: BTreeMap<u64, Key>,
     last: u64,
 }
 
 impl<T> Default for Tasks<T> {
     fn default() -> Self {
-        Tasks { waiting: BTreeMap::new(), calls: BTreeMap::new(), last: 0 }
+        Tasks { waiting: BTreeMap::new(), calls: BTreeMap::new(), sleeps: BTreeMap::new(), last: 0 }
     }
 }
 
@@ -37,7 +39,6 @@ struct Waiting<T> {
     facts: Facts,
     /// Number of calls without an answer.
     missing: usize,
-    until: Option<Timestamp>,
     began: Timestamp,
 }
 
@@ -53,11 +54,14 @@ impl<T> Tasks<T> {
         &mut self,
         key: Key,
         task: T,
-        facts: Facts,
+        mut facts: Facts,
         wait: Wait,
         turn: &mut Turn<'_, S>,
     ) {
-        let (mut missing, mut until) = (0, None);
+        // An earlier wait under this name is void, and so are the answers to its calls.
+        self.calls.retain(|_, (of, ..)| *of != key);
+        self.sleeps.retain(|_, of| *of != key);
+        let mut missing = 0;
         match wait {
             Wait::Body { limit, is_gzip } => {
                 if let Key::Ticket(ticket) = key {
@@ -72,10 +76,16 @@ impl<T> Tasks<T> {
                     turn.push(Effect::Call { number, object, call });
                 }
             }
-            Wait::Until(time) => until = Some(time),
+            Wait::Until(until) => {
+                // Others' calls are waited for as long as their own limit says, not by rounds.
+                facts.uncount_round();
+                let number = self.number();
+                self.sleeps.insert(number, key);
+                turn.push(Effect::Sleep { number, until });
+            }
         }
         self.sweep(turn);
-        self.waiting.insert(key, Waiting { task, facts, missing, until, began: turn.now });
+        self.waiting.insert(key, Waiting { task, facts, missing, began: turn.now });
     }
 
     /// Drops tasks whose requests were abandoned: the shell never brings what they wait for.
@@ -84,7 +94,10 @@ impl<T> Tasks<T> {
             return;
         }
         let now = turn.now;
-        for (key, _) in self.waiting.extract_if(.., |_, waiting| is_abandoned(waiting.began, now)) {
+        let is_over = |key: &Key, waiting: &mut Waiting<T>| {
+            matches!(key, Key::Ticket(_)) && is_abandoned(waiting.began, now)
+        };
+        for (key, _) in self.waiting.extract_if(.., is_over) {
             if let Key::Ticket(ticket) = key {
                 turn.effects.push(Effect::Abandon { ticket });
             }
@@ -102,6 +115,9 @@ impl<T> Tasks<T> {
         number: u64,
         answer: Option<Answer>,
     ) -> Result<Option<(Key, T, Facts)>, Option<Answer>> {
+        if let Some(key) = self.sleeps.remove(&number) {
+            return Ok(self.take(key));
+        }
         let Some((key, object, call, asked)) = self.calls.remove(&number) else {
             return Err(answer);
         };
@@ -116,18 +132,6 @@ impl<T> Tasks<T> {
         let (key, task, mut facts) = self.take(Key::Ticket(ticket))?;
         facts.body = Some(body);
         Some((key, task, facts))
-    }
-
-    /// Returns when the first of the tasks is due that wait for nothing but time.
-    pub(crate) fn wakes(&self) -> Option<Timestamp> {
-        self.waiting.values().filter_map(|waiting| waiting.until).min()
-    }
-
-    /// Returns a task whose time has come.
-    pub(crate) fn due(&mut self, now: Timestamp) -> Option<(Key, T, Facts)> {
-        let is_due = |waiting: &Waiting<T>| waiting.until.is_some_and(|until| until <= now);
-        let key = self.waiting.iter().find(|(_, waiting)| is_due(waiting)).map(|(key, _)| *key)?;
-        self.take(key)
     }
 
     /// True if a task waits under this name.

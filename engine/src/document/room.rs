@@ -50,10 +50,26 @@ pub struct Room {
 /// Something that is done when its facts are there.
 #[derive(Debug)]
 enum Task {
-    Request { ticket: u64, request: Incoming },
-    Write { ticket: u64, text: String, token: String },
-    Commit { ticket: u64, request: Incoming, part: String, is_part: bool },
-    Message { socket: u64, text: String },
+    Request {
+        ticket: u64,
+        request: Incoming,
+    },
+    Write {
+        ticket: u64,
+        text: String,
+        token: String,
+    },
+    Commit {
+        ticket: u64,
+        request: Incoming,
+        part: String,
+        is_part: bool,
+    },
+    /// `None` is a binary one.
+    Message {
+        socket: u64,
+        text: Option<String>,
+    },
     Alarm,
 }
 
@@ -106,7 +122,7 @@ impl Room {
     }
 
     pub(crate) fn wakes(&self) -> Option<Timestamp> {
-        let wakes = [self.tasks.wakes(), self.telling.wakes(), self.seats.wakes()];
+        let wakes = [self.telling.wakes(), self.seats.wakes()];
         wakes.into_iter().flatten().min()
     }
 
@@ -192,16 +208,8 @@ impl Room {
         if let Some(behind) = &mut seat.behind {
             return behind.push_back(text);
         }
-        match text {
-            Some(text) => {
-                let task = Task::Message { socket, text };
-                self.run(turn, Key::Socket(socket), task, Facts::default());
-            }
-            None => {
-                let text = error_text(&Error::invalid("message: binary, where JSON text is due"));
-                turn.push(Effect::Send { sockets: vec![socket], text });
-            }
-        }
+        let task = Task::Message { socket, text };
+        self.run(turn, Key::Socket(socket), task, Facts::default());
     }
 
     fn closed<S: Store>(&mut self, turn: &mut Turn<'_, S>, socket: u64) {
@@ -213,9 +221,6 @@ impl Room {
     }
 
     fn tick<S: Store>(&mut self, turn: &mut Turn<'_, S>) {
-        while let Some(ready) = self.tasks.due(turn.now) {
-            self.go_on(turn, Some(ready));
-        }
         let next = self.telling.tick(turn.now);
         self.tell(turn, next);
         while let Some(socket) = self.seats.too_late(turn.now) {
@@ -321,7 +326,7 @@ impl Room {
                 let event = commit_request::event(&request.request(), part, *is_part)?;
                 self.step(turn, event, &caller, &To::Committed(*ticket))
             }
-            Task::Message { socket, text } => self.message(turn, *socket, text, facts),
+            Task::Message { socket, text } => self.message(turn, *socket, text.as_deref(), facts),
             Task::Alarm => self.step(turn, Asked::Alarm, &Caller::default(), &To::Nobody),
         }
     }
@@ -382,7 +387,7 @@ impl Room {
         &mut self,
         turn: &mut Turn<'_, S>,
         socket: u64,
-        text: &str,
+        text: Option<&str>,
         facts: &mut Facts,
     ) -> Result<(), Halt> {
         let Some(seat) = self.seats.get(socket) else { return Ok(()) };
@@ -398,8 +403,15 @@ impl Room {
                 }
             }
         }
-        let token = match ClientMessage::parse(text) {
-            Ok(ClientMessage::Auth(token)) if text.len() <= BODY_BYTES => Some(token),
+        let Some(text) = text else {
+            let text = error_text(&Error::invalid("message: binary, where JSON text is due"));
+            turn.push(Effect::Send { sockets: vec![socket], text });
+            return Ok(());
+        };
+        // A frame that is too large is not parsed.
+        let parsed = (text.len() <= BODY_BYTES).then(|| ClientMessage::parse(text));
+        let token = match parsed {
+            Some(Ok(ClientMessage::Auth(token))) => Some(token),
             _ => None,
         };
         let caller = Caller { auth, lookups: facts.lookups()? };

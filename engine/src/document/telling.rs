@@ -28,8 +28,8 @@ struct Version {
     row: String,
     /// The indexes that do not have it yet.
     lacking: Vec<String>,
-    /// The number of times that an index failed to take it.
-    failures: usize,
+    /// By index, the number of times that it failed to take the version.
+    failures: BTreeMap<String, usize>,
     /// The indexes to tell again, and when.
     again: Vec<(Timestamp, String)>,
     rows: Option<(u32, u32)>,
@@ -73,7 +73,10 @@ impl Telling {
         let tell = |index: &String| Next::Tell { index: index.clone(), row: row.clone(), version };
         let next = indexes.iter().map(tell).collect();
         let (lacking, again) = (indexes, Vec::new());
-        self.versions.insert(version, Version { row, lacking, failures: 0, again, rows: None });
+        self.versions.insert(
+            version,
+            Version { row, lacking, failures: BTreeMap::new(), again, rows: None },
+        );
         next
     }
 
@@ -115,12 +118,13 @@ impl Telling {
             let told = Next::Told { version: number, done: true };
             return Some([told].into_iter().chain(self.released(rows)).collect());
         }
-        let Some(pause) = TELL_PAUSES.get(version.failures) else {
+        let failures = version.failures.entry(index.clone()).or_default();
+        let Some(pause) = TELL_PAUSES.get(*failures) else {
             self.versions.remove(&number);
             let told = Next::Told { version: number, done: false };
             return Some([told].into_iter().chain(self.refused(number)).collect());
         };
-        version.failures = version.failures.saturating_add(1);
+        *failures = failures.saturating_add(1);
         let at = Timestamp::from_micros(now.micros().saturating_add(*pause));
         version.again.push((at, index));
         Some(Vec::new())

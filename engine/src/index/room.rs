@@ -4,6 +4,7 @@
 use super::joining::Call as Lack;
 use super::live::Subscription;
 use super::object::{Object as Engine, Reaction};
+use super::settings::Collections;
 use super::{Effect as Done, Event as Asked, registry};
 use crate::actor::{Answer, Call, Class, Effect, Event, Object, Turn, Waking, misdirected, silent};
 use crate::http::incoming::Incoming;
@@ -17,10 +18,13 @@ use blaze_schema::wire::document::{ClientMessage, close_code, pong_text};
 use blaze_schema::wire::query::is_part_text;
 use blaze_store::Store;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 /// The object.
 #[derive(Debug)]
 pub struct Room {
+    name: String,
+    collections: Rc<Collections>,
     /// `None` for a registry.
     engine: Option<Engine>,
     sockets: BTreeMap<u64, Seat>,
@@ -95,6 +99,8 @@ impl Room {
         let engine = if is_registry { None } else { Some(Engine::new(name, &config.collections)?) };
         let last = waking.sockets.iter().map(|(socket, _)| *socket).max().unwrap_or_default();
         let mut room = Room {
+            name: name.to_owned(),
+            collections: Rc::clone(&config.collections),
             engine,
             sockets: BTreeMap::new(),
             tags: BTreeMap::new(),
@@ -253,6 +259,8 @@ impl Room {
                 if calls.is_empty() {
                     if erase {
                         turn.push(Effect::Erase);
+                        self.engine = Engine::new(&self.name, &self.collections).ok();
+                        self.is_waking = true;
                     }
                     turn.answer(ticket, Ok(text));
                 }

@@ -78,7 +78,7 @@ impl Room {
             return None;
         }
         let write = self.write.map(|(_, until)| until);
-        [self.tasks.wakes(), self.ticks, write].into_iter().flatten().min()
+        [self.ticks, write].into_iter().flatten().min()
     }
 
     pub(crate) fn handle<S: Store>(&mut self, turn: &mut Turn<'_, S>, event: Event) {
@@ -120,15 +120,16 @@ impl Room {
     }
 
     fn tick<S: Store>(&mut self, turn: &mut Turn<'_, S>) {
-        while let Some((key, task, facts)) = self.tasks.due(turn.now) {
-            self.run(turn, key, task, facts);
-        }
         if self.write.is_some_and(|(_, until)| until <= turn.now) {
             self.write = None;
             self.step(turn, Asked::Written { answer: None });
         }
         if self.ticks.is_some_and(|at| at <= turn.now) {
             self.ticks = Some(after(turn.now, TICK_MICROS));
+            if self.tasks.has(Key::Own) {
+                // For a whole tick it could not be found out what is in force.
+                return self.end(turn, close_code(Code::Unavailable), "");
+            }
             self.run(turn, Key::Own, Task::Tick, Facts::default());
         }
     }

@@ -14,7 +14,7 @@ use blaze_rules::Rules;
 use blaze_rules::auth::Auth;
 use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::{
-    KEYS_JOIN_MICROS, KEYS_PAUSE_MICROS, SNAPSHOT_GRACE_MICROS, SNAPSHOT_MICROS,
+    KEYS_JOIN_MICROS, KEYS_PAUSE_MICROS, SNAPSHOT_CALLS, SNAPSHOT_GRACE_MICROS, SNAPSHOT_MICROS,
 };
 use blaze_schema::timestamp::Timestamp;
 use std::collections::BTreeMap;
@@ -31,6 +31,8 @@ pub(super) struct Copy {
     guard: Option<Guard>,
     /// Blaze's own public keys, as JSON.
     own: String,
+    /// The number of calls for a snapshot that were made without an answer, and when the first of them was.
+    asking: (u32, Option<Timestamp>),
     /// By issuer, the last call for its keys.
     renewals: BTreeMap<String, Renewal>,
 }
@@ -110,7 +112,19 @@ impl Copy {
             return Ok(());
         }
         self.asked = Some(asked);
+        self.asking = (0, None);
         Ok(())
+    }
+
+    /// Notes a call for a snapshot. Returns false if so many are under way that others wait for these: the access object
+    /// is one for everybody.
+    pub(super) fn may_ask(&mut self, now: Timestamp) -> bool {
+        let (calls, since) = &mut self.asking;
+        if since.is_none_or(|since| age(since, now) >= KEYS_JOIN_MICROS) {
+            (*calls, *since) = (0, Some(now));
+        }
+        *calls = calls.saturating_add(1);
+        *calls <= SNAPSHOT_CALLS
     }
 
     fn replace(&mut self, snapshot: Snapshot, config: &Config) -> Result<(), Error> {
@@ -239,6 +253,21 @@ mod tests {
             .unwrap();
         assert_eq!((copy.version(), copy.need(at(3 * SNAPSHOT_MICROS))), (Some(3), Need::Refresh));
         assert!(copy.take("{", at(i64::MAX), at(i64::MAX), &config).is_err());
+    }
+
+    #[test]
+    fn so_many_ask_for_a_snapshot_at_once_and_others_wait_for_them() {
+        let (mut copy, config) = copy();
+        for _ in 0..SNAPSHOT_CALLS {
+            assert!(copy.may_ask(at(7)));
+        }
+        assert!(!copy.may_ask(at(7 + KEYS_JOIN_MICROS - 1)));
+        assert!(copy.may_ask(at(7 + KEYS_JOIN_MICROS)), "they may have been ended");
+        for _ in 0..SNAPSHOT_CALLS {
+            copy.may_ask(at(9 + KEYS_JOIN_MICROS));
+        }
+        copy.take(r#"{"version":3}"#, at(9), at(9 + KEYS_JOIN_MICROS), &config).unwrap();
+        assert!(copy.may_ask(at(9 + KEYS_JOIN_MICROS)), "they were answered");
     }
 
     #[test]

@@ -45,17 +45,8 @@ impl Front {
                 Ok(ready) => self.go_on(turn, ready),
                 Err(answer) => self.gathered(turn, number, answer),
             },
-            Event::Timer => {
-                while let Some(ready) = self.tasks.due(turn.now) {
-                    self.go_on(turn, Some(ready));
-                }
-            }
             _ => {}
         }
-    }
-
-    pub(crate) fn wakes(&self) -> Option<Timestamp> {
-        self.tasks.wakes()
     }
 
     fn go_on<S: Store>(&mut self, turn: &mut Turn<'_, S>, ready: Option<(Key, Incoming, Facts)>) {

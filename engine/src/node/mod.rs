@@ -11,7 +11,7 @@ mod copy;
 pub mod front;
 pub(crate) mod routes;
 
-use crate::actor::{Answer, Call, Class, Effect, Facts, Halt, Object, Turn, Wait};
+use crate::actor::{Answer, Call, Class, Effect, Fact, Facts, Halt, Object, Turn, Wait};
 use crate::guard::{Explain, Guard};
 use crate::http::credential::credential;
 use crate::http::incoming::Incoming;
@@ -127,25 +127,27 @@ impl Node {
         if need == Need::Nothing {
             return Ok(());
         }
-        let known = facts.known(|call| matches!(call, Call::Snapshot { .. }));
-        let Some(fact) = known.filter(|fact| copy::is_fresh(fact.asked, until)) else {
+        let is_snapshot = |call: &Call| matches!(call, Call::Snapshot { .. });
+        let known = facts.known(is_snapshot);
+        // A step that waited long for something else asks once more. A call that takes so long is as good as none.
+        let is_enough =
+            |fact: &&Fact| copy::is_fresh(fact.asked, until) || facts.count(is_snapshot) > 1;
+        let Some(fact) = known.filter(is_enough) else {
+            if !self.copy.may_ask(now) {
+                return Err(Halt::Wait(Wait::Until(poll(now))));
+            }
             let call = Call::Snapshot { known: self.copy.version() };
             return Err(Halt::Wait(Wait::Calls(vec![(Object::access(), call)])));
         };
-        let silent = || Err(crate::actor::silent());
-        match fact.answer.as_ref().map_or_else(silent, |answer| answer.result.clone()) {
+        let answer = fact.answer.as_ref().map(|answer| answer.result.clone());
+        let error = match answer.unwrap_or_else(|| Err(crate::actor::silent())) {
             Ok(text) => {
                 self.copy.take(&text, fact.asked, now, &config)?;
-                // Of a snapshot that is unknown by now nothing is new.
-                if self.copy.need(until) == Need::New {
-                    Err(crate::actor::silent().into())
-                } else {
-                    Ok(())
-                }
+                crate::actor::silent()
             }
-            Err(_) if need == Need::Refresh => Ok(()),
-            Err(error) => Err(error.into()),
-        }
+            Err(error) => error,
+        };
+        if self.copy.need(now) == Need::New { Err(error.into()) } else { Ok(()) }
     }
 
     /// Refuses an identity whose API key was revoked: a socket outlives the request that identified it.
@@ -238,8 +240,7 @@ impl Node {
             return Ok(());
         }
         if self.copy.is_renewing(issuer, now) {
-            let poll = Timestamp::from_micros(now.micros().saturating_add(KEYS_POLL_MICROS));
-            return Err(Halt::Wait(Wait::Until(poll)));
+            return Err(Halt::Wait(Wait::Until(poll(now))));
         }
         if !self.copy.may_renew(issuer, now) {
             return Ok(());
@@ -362,6 +363,11 @@ impl Node {
         };
         self.finish(reply, incoming, security::ANSWER)
     }
+}
+
+/// The time at which a step looks again whether another's call was answered.
+fn poll(now: Timestamp) -> Timestamp {
+    Timestamp::from_micros(now.micros().saturating_add(KEYS_POLL_MICROS))
 }
 
 fn second(now: Timestamp) -> i64 {

@@ -387,6 +387,13 @@ impl Join {
         incoming: &Incoming,
         answers: Vec<Option<Answer>>,
     ) -> Result<Reaction, Error> {
+        if let Join::InForce { reply, asked } = self {
+            // The act is done, whether it is known here yet or not.
+            if let Some(Some(Answer { result: Ok(text), .. })) = answers.first() {
+                let _ = turn.node.take_snapshot(text, asked, turn.now);
+            }
+            return Ok(Reaction::Reply(reply));
+        }
         let answers = answers.into_iter().map(|answer| answer.ok_or_else(silent));
         let answers = answers.collect::<Result<Vec<_>, _>>()?;
         let rows = answers.first().and_then(|answer| answer.rows);
@@ -433,13 +440,7 @@ impl Join {
                     join: Join::InForce { reply, asked: turn.now },
                 });
             }
-            Join::InForce { reply, asked } => {
-                // The act is done, whether it is known here yet or not.
-                if let Ok(text) = first() {
-                    turn.node.take_snapshot(&text, asked, turn.now)?;
-                }
-                reply
-            }
+            Join::InForce { reply, .. } => reply,
         };
         Ok(Reaction::Reply(reply))
     }

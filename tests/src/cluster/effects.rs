@@ -67,9 +67,15 @@ impl Cluster {
             }
             // Done with the commit.
             Effect::SetAlarm(_) => {}
-            Effect::Erase => {
+            // Done with the commit.
+            Effect::Erase => {}
+            Effect::Sleep { number, until } => {
                 let Some(host) = self.hosts.get_mut(place) else { return };
-                (host.actor, host.timer) = (None, None);
+                host.under_way += 1;
+                let (to, incarnation) = (place.clone(), host.incarnation);
+                let event = Event::Told { number, answer: None };
+                let at = self.now.max(until.micros());
+                self.queue.push(at, Delivery::Event { to, incarnation, event });
             }
             Effect::Log(line) => self.log.push(line),
         }
