@@ -299,10 +299,8 @@ export class Host {
     else waiting.resolve(outcome);
   }
 
-  abandon(ticket) {
-    const { reject } = this.#waiting.get(ticket) ?? {};
-    this.#waiting.delete(ticket);
-    reject?.(new Error("an answer that nobody waits for"));
+  fail(ticket, error) {
+    if (this.#waiting.has(ticket)) this.settle(ticket, Promise.reject(error));
   }
 
   read(ticket, limit, isGzip) {
@@ -366,20 +364,23 @@ export class Host {
 
   /** Opens a socket to an object, for a listener. */
   open(number, cls, name, url, credential) {
+    this.#sockets.set(number, []);
+    const opened = this.#connect(number, cls, name, url, credential);
+    this.#await(opened, (object, isOpen) => (isOpen ? object.opened(number) : object.closed(number)));
+  }
+
+  async #connect(number, cls, name, url, credential) {
     const headers = { upgrade: "websocket" };
     if (credential !== "") headers.authorization = "Bearer " + credential;
     const request = named(name, new Request(url, { headers }));
-    this.#sockets.set(number, []);
-    const opened = reach(cls, name, (object, request) => object.fetch(request), request).then(({ webSocket }) => {
-      if (!webSocket) throw new Error(name + " gave no socket");
-      const unsent = this.#sockets.get(number);
-      this.#attend(number, webSocket);
-      // Closed meanwhile.
-      if (unsent === undefined) return this.close(number, 1000, "");
-      for (const text of unsent) webSocket.send(text);
-      return true;
-    });
-    this.#await(opened, (object, isOpen) => (isOpen ? object.opened(number) : object.closed(number)));
+    const { webSocket } = await reach(cls, name, (object, request) => object.fetch(request), request);
+    if (!webSocket) throw new Error(name + " gave no socket");
+    const unsent = this.#sockets.get(number);
+    this.#attend(number, webSocket);
+    // Closed meanwhile.
+    if (unsent === undefined) return this.close(number, 1000, "");
+    for (const text of unsent) webSocket.send(text);
+    return true;
   }
 
   /** Listens to a socket that is in memory alone. */

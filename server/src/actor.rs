@@ -193,9 +193,14 @@ impl Actor {
             step(&mut actor, &mut turn)?;
             Ok::<_, JsValue>(actor.as_ref().and_then(Engine::wakes))
         })?;
-        // One that fails is logged, and those after it are carried out.
         for effect in effects {
-            let _ = self.perform(effect);
+            let ticket = effect.ticket();
+            // What fails ends its request alone: the effects after it are carried out.
+            if let Err(thrown) = self.perform(effect)
+                && let Some(ticket) = ticket
+            {
+                self.host.fail(ticket as f64, &thrown)?;
+            }
         }
         if wakes.is_some() || self.wakes.get().is_some() {
             self.wakes.set(wakes);
@@ -216,7 +221,9 @@ impl Actor {
                 answer.rows = answer.rows.or_else(|| self.counts());
                 host.settle(ticket as f64, &platform::bytes(&answer.encode()))
             }
-            Effect::Abandon { ticket } => host.abandon(ticket as f64),
+            Effect::Abandon { ticket } => {
+                host.fail(ticket as f64, &"an answer that nobody waits for".into())
+            }
             Effect::Read { ticket, limit, is_gzip } => {
                 host.read(ticket as f64, limit as f64, is_gzip)
             }

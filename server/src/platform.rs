@@ -18,8 +18,9 @@ extern "C" {
     #[wasm_bindgen(method, catch)]
     pub(crate) fn settle(this: &Host, ticket: f64, outcome: &JsValue) -> Result<(), JsValue>;
 
+    /// Ends a request or a call with an error.
     #[wasm_bindgen(method, catch)]
-    pub(crate) fn abandon(this: &Host, ticket: f64) -> Result<(), JsValue>;
+    pub(crate) fn fail(this: &Host, ticket: f64, error: &JsValue) -> Result<(), JsValue>;
 
     #[wasm_bindgen(method, catch)]
     pub(crate) fn read(this: &Host, ticket: f64, limit: f64, is_gzip: bool) -> Result<(), JsValue>;

@@ -259,6 +259,25 @@ pub enum Effect {
     Log(String),
 }
 
+impl Effect {
+    /// The number of the request or the call that the effect is about.
+    pub fn ticket(&self) -> Option<u64> {
+        match self {
+            Effect::Reply { ticket, .. }
+            | Effect::Return { ticket, .. }
+            | Effect::Abandon { ticket }
+            | Effect::Read { ticket, .. }
+            | Effect::Pass { ticket, .. }
+            | Effect::Relay { ticket, .. }
+            | Effect::Serve { ticket, .. }
+            | Effect::Listen { ticket, .. }
+            | Effect::Refuse { ticket, .. }
+            | Effect::Accept { ticket, .. } => Some(*ticket),
+            _ => None,
+        }
+    }
+}
+
 /// A file that is served.
 #[derive(Clone, Debug, PartialEq)]
 pub struct File {
