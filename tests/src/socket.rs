@@ -20,7 +20,7 @@ pub struct Socket {
     pings: i64,
 }
 
-/// What comes from the server.
+/// A message of the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Frame {
     /// A text frame.

@@ -31,6 +31,7 @@ use crate::index::room::Room as Index;
 use crate::listener::room::Room as Listener;
 use crate::node::Node;
 use crate::node::front::Front;
+use crate::unread::Unread;
 use access::Access;
 use account::Account;
 use blaze_identity::accounts::oidc::{Fetch, Fetched};
@@ -303,9 +304,39 @@ pub struct Turn<'a, S> {
     pub effects: &'a mut Vec<Effect>,
 }
 
+/// Counts a frame among the bytes that a peer has not read. Returns whether the frame may be sent.
+pub(crate) type Count<'a> = dyn Fn(&mut Unread) -> bool + 'a;
+
 impl<S> Turn<'_, S> {
     pub(crate) fn push(&mut self, effect: Effect) {
         self.effects.push(effect);
+    }
+
+    /// Sends a frame to sockets; `count` has each one's unread bytes counted. Returns those whose peers are too far behind: they
+    /// get nothing and must be closed.
+    pub(crate) fn send(
+        &mut self,
+        mut sockets: Vec<u64>,
+        text: String,
+        is_continued: bool,
+        mut count: impl FnMut(u64, &Count<'_>) -> Option<bool>,
+    ) -> Vec<u64> {
+        let mut behind = Vec::new();
+        sockets.retain(|socket| {
+            let pinged = || (self.pinged)(*socket);
+            let send =
+                |unread: &mut Unread| unread.send(self.now, text.len(), is_continued, pinged);
+            // One that has gone gets nothing, and need not be closed.
+            let Some(may) = count(*socket, &send) else { return false };
+            if !may {
+                behind.push(*socket);
+            }
+            may
+        });
+        if !sockets.is_empty() {
+            self.push(Effect::Send { sockets, text });
+        }
+        behind
     }
 
     pub(crate) fn answer(&mut self, ticket: u64, answer: impl Into<Answer>) {

@@ -5,8 +5,8 @@ use super::seats::{Seat, Seats};
 use super::telling::{Held, Next, Telling};
 use super::{Answer, Document, Effect as Done, Event as Asked, unindexed};
 use crate::actor::{
-    Answer as Returned, Call, Class, Effect, Event, Facts, Halt, Key, Object, Tasks, Turn, Waking,
-    lookup, misdirected,
+    Answer as Returned, Call, Class, Count, Effect, Event, Facts, Halt, Key, Object, Tasks, Turn,
+    Waking, lookup, misdirected,
 };
 use crate::guard::Caller;
 use crate::http::commit_request;
@@ -650,24 +650,12 @@ impl Room {
     fn send<S: Store>(
         &mut self,
         turn: &mut Turn<'_, S>,
-        mut sockets: Vec<u64>,
+        sockets: Vec<u64>,
         text: String,
         is_continued: bool,
     ) {
-        let mut behind = Vec::new();
-        let (now, pinged) = (turn.now, turn.pinged);
-        sockets.retain(|socket| {
-            let Some(seat) = self.seats.get(*socket) else { return false };
-            let may = seat.unread.send(now, text.len(), is_continued, || pinged(*socket));
-            if !may {
-                behind.push(*socket);
-            }
-            may
-        });
-        if !sockets.is_empty() {
-            turn.push(Effect::Send { sockets, text });
-        }
-        for socket in behind {
+        let count = |socket, count: &Count<'_>| Some(count(&mut self.seats.get(socket)?.unread));
+        for socket in turn.send(sockets, text, is_continued, count) {
             self.end(turn, socket, None, close_code(Code::Unavailable), UNREAD_REASON);
         }
     }

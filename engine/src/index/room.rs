@@ -6,7 +6,9 @@ use super::live::Subscription;
 use super::object::{Object as Engine, Reaction};
 use super::settings::Collections;
 use super::{Effect as Done, Event as Asked, registry};
-use crate::actor::{Answer, Call, Class, Effect, Event, Object, Turn, Waking, misdirected, silent};
+use crate::actor::{
+    Answer, Call, Class, Count, Effect, Event, Object, Turn, Waking, misdirected, silent,
+};
 use crate::http::incoming::Incoming;
 use crate::http::query_request;
 use crate::node::config::Config;
@@ -373,24 +375,13 @@ impl Room {
     fn send<S: Store>(
         &mut self,
         turn: &mut Turn<'_, S>,
-        mut sockets: Vec<u64>,
+        sockets: Vec<u64>,
         text: String,
         is_continued: bool,
     ) {
-        let mut behind = Vec::new();
-        let (now, pinged) = (turn.now, turn.pinged);
-        sockets.retain(|socket| {
-            let Some(seat) = self.sockets.get_mut(socket) else { return false };
-            let may = seat.unread.send(now, text.len(), is_continued, || pinged(*socket));
-            if !may {
-                behind.push(*socket);
-            }
-            may
-        });
-        if !sockets.is_empty() {
-            turn.push(Effect::Send { sockets, text });
-        }
-        for socket in behind {
+        let count =
+            |socket, count: &Count<'_>| Some(count(&mut self.sockets.get_mut(&socket)?.unread));
+        for socket in turn.send(sockets, text, is_continued, count) {
             turn.push(Effect::Attach { socket, attachment: String::new() });
             let code = close_code(Code::Unavailable);
             turn.push(Effect::Close { socket, code, reason: UNREAD_REASON });

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 /// Of so many histories two have an account: one without faults, one with faults.
 const HISTORIES: u64 = 32;
 
-/// What its owner knows of it.
+/// The state that its owner keeps of it.
 #[derive(Debug, Default)]
 pub(super) struct Account {
     is_there: bool,

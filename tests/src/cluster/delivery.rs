@@ -1,4 +1,4 @@
-//! What is on its way in a cluster, and to whom.
+//! The deliveries that are on their way in a cluster.
 
 use super::link::Frame;
 use blaze_engine::actor::{Answer, Call, Event, Object};
@@ -29,11 +29,11 @@ pub(super) enum Waiter {
     Caller { place: Place, incarnation: u64, number: u64 },
     /// The listener that opens a socket.
     Opener { place: Place, incarnation: u64, socket: u64 },
-    /// Somebody, after the answer was kept for ever.
+    /// The waiter inside, after the answer was kept for ever.
     Keeper { object: Object, waiter: Box<Waiter> },
-    /// Somebody, after it was noted whether a copy of rules is renewed.
+    /// The waiter inside, after it was noted whether a copy of rules is renewed.
     Renewer(Box<Waiter>),
-    /// Nobody: a call that arrives twice.
+    /// None: a call that arrives twice.
     Nobody,
 }
 

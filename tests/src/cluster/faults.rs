@@ -20,7 +20,7 @@ pub struct Faults {
     pub memory_only: u64,
 }
 
-/// What happens to a call on its way.
+/// The fate of a call on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
     Arrives,

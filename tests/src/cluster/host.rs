@@ -16,7 +16,7 @@ pub(super) struct Waiting {
 /// A socket of an actor.
 #[derive(Debug)]
 pub(super) enum Socket {
-    /// It is being opened; the frames that wait for that.
+    /// A socket that is being opened; the frames that wait for that.
     Opening(Vec<String>),
     Open(u64),
 }

@@ -23,7 +23,7 @@ pub(super) enum End {
     Actor(Place),
 }
 
-/// What is delivered.
+/// A delivery.
 #[derive(Clone, Debug)]
 pub(super) enum Frame {
     Text(String),

@@ -1,4 +1,4 @@
-//! What must hold, whatever happens.
+//! The invariants of a history.
 
 use super::rules::{Variant, Who};
 use super::shell::{Cluster, State};

@@ -21,7 +21,7 @@ pub(super) enum Variant {
     Wide,
     /// Only who is known reads what is open.
     Known,
-    /// Nobody reads messages.
+    /// Messages are not read.
     Silent,
 }
 

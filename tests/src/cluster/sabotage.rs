@@ -1,4 +1,4 @@
-//! What can be broken on purpose in the shell, to see that the simulation notices.
+//! The deliberate faults of the shell, to see that the simulation notices.
 
 /// A fault of orchestration that Blaze promises not to have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -7,7 +7,7 @@ pub enum Sabotage {
     AnswerAhead,
     /// The first copy of rules and keys is taken as fresh for ever.
     SnapshotForEver,
-    /// What rules once looked up in a document is kept for ever.
+    /// Documents that rules looked up once are kept for ever.
     LookupForEver,
     /// Attachments are never replaced.
     DropAttach,

@@ -76,7 +76,7 @@ pub struct Sent {
     pub body: String,
 }
 
-/// What a client hears.
+/// A message to a client.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Heard {
     /// The answer to a request; `None` if the front ended before.

@@ -16,7 +16,7 @@ const PONG_MICROS: i64 = 60_000_000;
 /// A socket outlives its token by no more than this (µs).
 const OUTLIVE_MICROS: i64 = 25_000_000;
 
-/// What a socket is of.
+/// The kind of a socket.
 #[derive(Clone, Debug)]
 pub(super) enum Kind {
     Document(DocumentWatch),

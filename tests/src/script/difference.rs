@@ -1,4 +1,4 @@
-//! Where two texts differ, for people.
+//! The differences of two texts, for people.
 
 /// Number of lines that are shown around a difference.
 const CONTEXT: usize = 3;

@@ -1,4 +1,4 @@
-//! Where a script runs: one Blaze and its clients, whatever is between them.
+//! The home of a script: one Blaze and its clients, whatever is between them.
 
 use blaze_schema::timestamp::Timestamp;
 use serde_json::{Map, Value};

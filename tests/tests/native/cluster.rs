@@ -14,10 +14,10 @@ const KEPT: [(u64, &str); 3] = [
     (1727, "a refused token took another socket of its identity out of the audience"),
 ];
 
-/// How many histories are tried, half of them in each of two threads, unless `CLUSTER_SEEDS` says another number.
+/// Number of histories, half of them in each of two threads, unless `CLUSTER_SEEDS` says another.
 const SEEDS: u64 = 120;
 
-/// What must happen now and then in half of the histories: a simulation in which nothing goes wrong proves nothing.
+/// Events that must occur in each half of the histories: a simulation in which nothing goes wrong proves nothing.
 const HAPPENS: [&str; 26] = [
     "alarm",
     "answer lost",
@@ -52,7 +52,7 @@ fn environment(name: &str) -> Option<u64> {
     Some(value.parse().unwrap_or_else(|_| panic!("{name}={value} is no number")))
 }
 
-/// What a history died of; `None` if all held.
+/// The panic that ended a history; `None` if all held.
 fn fault(seed: u64, sabotage: Option<Sabotage>) -> (Outcome, Option<String>) {
     match catch_unwind(AssertUnwindSafe(|| run(seed, sabotage, false))) {
         Ok(outcome) => (outcome, None),
@@ -118,7 +118,7 @@ fn the_same_seed_is_the_same_history() {
 /// Seeds of which one must notice what is broken on purpose.
 const SABOTAGED: u64 = 60;
 
-/// Whether one of the first histories fails when this is broken, saying so.
+/// Asserts that one of the first histories fails when this is broken, with one of these messages.
 #[track_caller]
 fn notices(sabotage: Sabotage, says: &[&str]) {
     let found = (0..SABOTAGED).any(|seed| {
