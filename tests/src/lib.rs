@@ -26,6 +26,7 @@ pub mod server;
 pub mod simulation;
 pub mod socket;
 pub mod source;
+pub mod standalone;
 pub mod static_files;
 
 pub use xtask::rusqlite_store;

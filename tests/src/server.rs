@@ -1,8 +1,11 @@
-//! A real `workerd` that runs the built server, on a free port and with a data directory of its own.
+//! The built server, on a free port and with a data directory of its own: under a real `workerd`, or with `$BLAZE_HOME`
+//! set to `standalone`, as the binary `blaze`.
 
 use crate::client::Client;
+use crate::standalone::Standalone;
 use serde_json::Value;
 use std::io::Write;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
 use std::{env, fs};
@@ -23,9 +26,37 @@ pub fn shared_demo() -> &'static TestServer {
 
 /// A running server. It ends with this value, or with the process, however that ends.
 pub struct TestServer {
-    server: Server,
+    home: Home,
     guard: Guard,
     data: TempDir,
+}
+
+/// The two homes of Blaze, which keep one contract.
+enum Home {
+    Workerd(Server),
+    Standalone(Standalone),
+}
+
+impl Home {
+    fn start(service: &Service, data: &Path, log: Log) -> Self {
+        if is_standalone() {
+            return Home::Standalone(Standalone::start(service, data, log));
+        }
+        let server = Server::start(service, data, Options { log, ..Options::default() });
+        Home::Workerd(server.unwrap_or_else(|error| panic!("{error:#}")))
+    }
+
+    fn pid(&self) -> u32 {
+        match self {
+            Home::Workerd(server) => server.pid(),
+            Home::Standalone(process) => process.pid(),
+        }
+    }
+}
+
+/// True if the tests run against the binary `blaze`.
+pub fn is_standalone() -> bool {
+    env::var_os("BLAZE_HOME").is_some_and(|home| home == "standalone")
 }
 
 /// In what a server differs from the one that was built.
@@ -96,17 +127,17 @@ impl TestServer {
             module.expect("the server reads it from a module").path = file;
         }
         let log = match access {
+            _ if is_standalone() => Log::File(data.path().join(LOG)),
             Some(_) => Log::File(data.path().join(LOG)),
             None if env::var_os("BLAZE_LOG").is_some() => Log::Inherit,
             None => Log::Discard,
         };
-        let server = Server::start(&service, data.path(), Options { log, ..Options::default() })
-            .unwrap_or_else(|error| panic!("{error:#}"));
-        let guard = Guard::over(server.pid(), &data);
-        TestServer { server, guard, data }
+        let home = Home::start(&service, data.path(), log);
+        let guard = Guard::over(home.pid(), &data);
+        TestServer { home, guard, data }
     }
 
-    /// What a server that was started closed has printed so far.
+    /// What a server that was started closed, or standalone, has printed so far.
     pub fn log(&self) -> String {
         fs::read_to_string(self.data.path().join(LOG)).expect("the server's log")
     }
@@ -123,7 +154,10 @@ impl TestServer {
 
     /// `http://127.0.0.1:<port>`.
     pub fn url(&self) -> String {
-        self.server.base_url()
+        match &self.home {
+            Home::Workerd(server) => server.base_url(),
+            Home::Standalone(process) => process.base_url(),
+        }
     }
 
     /// A client with connections of its own.
@@ -133,13 +167,19 @@ impl TestServer {
 
     /// Kills the process as a power cut would.
     pub fn crash(&mut self) {
-        self.server.kill9().unwrap_or_else(|error| panic!("{error:#}"));
+        match &mut self.home {
+            Home::Workerd(server) => server.kill9().unwrap_or_else(|error| panic!("{error:#}")),
+            Home::Standalone(process) => process.kill9(),
+        }
     }
 
-    /// Starts it again, on the same port and data.
+    /// Starts it again, on the same port and data, however it ended.
     pub fn restart(&mut self) {
-        self.server.restart().unwrap_or_else(|error| panic!("{error:#}"));
-        self.guard = Guard::over(self.server.pid(), &self.data);
+        match &mut self.home {
+            Home::Workerd(server) => server.restart().unwrap_or_else(|error| panic!("{error:#}")),
+            Home::Standalone(process) => process.restart(),
+        }
+        self.guard = Guard::over(self.home.pid(), &self.data);
     }
 
     /// Starts it again with another `collections.json`: only one that was started with its own.

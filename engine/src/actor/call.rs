@@ -11,7 +11,7 @@ use blaze_identity::accounts::Action;
 use blaze_schema::error::{Code, Error};
 
 /// The kind of an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Class {
     /// One document; its name is the path.
     Document,
@@ -43,7 +43,7 @@ impl Class {
 }
 
 /// The address of an object.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Object {
     /// Its kind.
     pub class: Class,

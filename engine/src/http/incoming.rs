@@ -50,6 +50,12 @@ impl Incoming {
         Incoming { method, url, headers: Rc::new(headers) }
     }
 
+    /// The same request to another URL.
+    #[must_use]
+    pub fn with_url(&self, url: String) -> Self {
+        Incoming { url, ..self.clone() }
+    }
+
     /// Writes method, URL and the headers that an object may need, a line each.
     pub fn describe(&self) -> String {
         let mut text = format!("{}\n{}", self.method, self.url);

@@ -1,0 +1,20 @@
+//! Blaze in one process over one SQLite file.
+//!
+//! ```text
+//!   http, socket (threads of tokio) ── outside::Command ──▶ shell (one thread): node, actors, rows ──▶ database
+//!                                   ◀── outside::Outcome, Frame ──
+//! ```
+
+mod body;
+mod database;
+mod effects;
+mod fetch;
+mod files;
+mod host;
+mod http;
+mod outside;
+mod random;
+mod rows;
+pub mod server;
+mod shell;
+mod socket;

@@ -1,0 +1,118 @@
+//! A running `blaze`: the other home, one process over one file.
+
+use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::{env, thread};
+use xtask::workerd::{Log, Service};
+
+/// The process.
+pub struct Standalone {
+    service: Service,
+    data: PathBuf,
+    log: Log,
+    port: u16,
+    child: Child,
+}
+
+impl Standalone {
+    /// Starts what `service` describes, with the data in `data`.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn start(service: &Service, data: &Path, log: Log) -> Self {
+        let data = data.to_owned();
+        let (child, port) = spawn(service, &data, &log, 0);
+        Standalone { service: service.clone(), data, log, port, child }
+    }
+
+    /// Where clients reach it.
+    pub fn base_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// The process's number.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Kills the process as a power cut would: no handler runs.
+    pub fn kill9(&mut self) {
+        self.child.kill().expect("killing blaze");
+        self.child.wait().expect("waiting for blaze");
+    }
+
+    /// Starts it again on the same port and data.
+    pub fn restart(&mut self) {
+        self.kill9();
+        (self.child, self.port) = spawn(&self.service, &self.data, &self.log, self.port);
+    }
+}
+
+impl Drop for Standalone {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// The binary: `$BLAZE_BINARY`, or what `cargo xtask build` made.
+fn binary() -> PathBuf {
+    let build = env::var_os("BLAZE_BUILD").map_or_else(|| "build".into(), PathBuf::from);
+    env::var_os("BLAZE_BINARY").map_or_else(|| build.join("blaze"), PathBuf::from)
+}
+
+fn spawn(service: &Service, data: &Path, log: &Log, port: u16) -> (Child, u16) {
+    let module = |name: &str| {
+        let module = service.modules.iter().find(|module| module.name == name);
+        module.unwrap_or_else(|| panic!("no {name}")).path.clone()
+    };
+    let variables: BTreeMap<&String, String> = service
+        .vars
+        .iter()
+        .map(|(name, value)| {
+            (name, value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+        })
+        .collect();
+    let mut command = Command::new(binary());
+    command.arg("serve").args(["--port", &port.to_string()]);
+    command.arg("--data").arg(data.join("data"));
+    command.arg("--collections").arg(module("collections.json"));
+    command.arg("--access").arg(module("access.json"));
+    if let Some(assets) = &service.assets {
+        command.arg("--public").arg(&assets.directory);
+    }
+    command.env_clear().envs(variables).env("RUST_BACKTRACE", "1");
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(match log {
+        Log::File(path) => {
+            OpenOptions::new().create(true).append(true).open(path).expect("the log").into()
+        }
+        Log::Inherit => Stdio::inherit(),
+        Log::Discard => Stdio::null(),
+    });
+    let mut child = command.spawn().expect("starting blaze");
+    let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+    let address = loop {
+        let line = lines.next().expect("blaze ended before it listened").expect("a line");
+        if let Some(address) = line.strip_prefix("Blaze is listening on http://") {
+            break address.to_owned();
+        }
+    };
+    let port = address.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
+    let mut sink = match log {
+        Log::File(path) => OpenOptions::new().append(true).open(path).ok(),
+        _ => None,
+    };
+    // A pipe that nobody reads would stop the server.
+    thread::spawn(move || {
+        use std::io::Write;
+        for line in lines.map_while(Result::ok) {
+            if let Some(sink) = &mut sink {
+                drop(writeln!(sink, "{line}"));
+            }
+        }
+    });
+    (child, port)
+}
