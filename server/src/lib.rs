@@ -26,8 +26,8 @@ mod sqlite;
 
 use blaze_engine::actor::Answer;
 use blaze_engine::http::incoming::Incoming;
-use blaze_engine::node::Node;
 use blaze_engine::node::config::Config;
+use blaze_engine::node::{Home, Node};
 use blaze_schema::error::{Code, Error};
 use js_sys::Reflect;
 use std::cell::RefCell;
@@ -37,7 +37,7 @@ use web_sys::{Request, Response};
 thread_local! {
     /// The node of this isolate.
     static NODE: RefCell<Node> =
-        RefCell::new(Node::new(Err(Error::new(Code::Internal, "not configured")), false));
+        RefCell::new(Node::new(Err(Error::new(Code::Internal, "not configured")), Home::Cloud));
 }
 
 /// Takes the texts of `collections.json` and `access.json`, and the environment with variables and secrets: before
@@ -50,7 +50,8 @@ pub fn configure(collections: &str, access: &str, env: &JsValue, is_alone: bool)
     if let Err(error) = &config {
         worker::console_error!("{}", error.detail);
     }
-    NODE.set(Node::new(config, is_alone));
+    let home = if is_alone { Home::Files } else { Home::Cloud };
+    NODE.set(Node::new(config, home));
 }
 
 /// Makes the response to a request that was relayed to an object or passed on to one: `answer` are the bytes of its

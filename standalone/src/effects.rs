@@ -170,9 +170,11 @@ impl Shell {
     /// Makes a client's socket, which is this one of an actor's.
     fn client(&mut self, number: u64, socket: u64) -> Outlet {
         let id = self.number();
-        let (client, outlet) = Client::pair(Some(id));
         self.clients.insert(id, (number, socket));
-        if let Some(host) = self.hosts.get_mut(&number) {
+        let host = self.hosts.get_mut(&number);
+        let is_object = host.as_ref().is_some_and(|host| host.object.is_some());
+        let (client, outlet) = Client::pair(Some(id), is_object);
+        if let Some(host) = host {
             host.sockets.insert(socket, Peer::Client(client));
         }
         outlet
@@ -199,7 +201,7 @@ impl Shell {
     fn refuse(&mut self, waiter: Waiter, protocol: &'static str, frame: String, code: u16) {
         match waiter {
             Waiter::Client(asker) => {
-                let (client, outlet) = Client::pair(None);
+                let (client, outlet) = Client::pair(None, true);
                 self.said.push(Said::Outcome(asker, Outcome::Socket { protocol, outlet }));
                 self.said.push(Said::Text(client.clone(), Utf8Bytes::from(frame)));
                 self.said.push(Said::Close(client, code, ""));

@@ -9,6 +9,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+/// What a step needs is asked for and given back at once, some hundred times: measured, see docs/benchmarks.md.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A realtime document database: one binary, one file.
 #[derive(Parser)]
 #[command(name = "blaze", version)]

@@ -76,6 +76,8 @@ pub(crate) struct Outlet {
     /// The socket's number; `None` for one that nobody listens to.
     pub(crate) socket: Option<u64>,
     pub(crate) frames: mpsc::UnboundedReceiver<Frame>,
+    /// True if `{"ping":0}` is answered without the engine, as for the sockets of objects.
+    pub(crate) answers_pings: bool,
     /// The other end, for what is answered without the engine.
     pub(crate) client: Client,
 }
@@ -119,10 +121,10 @@ pub(crate) struct Client {
 
 impl Client {
     /// Makes both ends.
-    pub(crate) fn pair(socket: Option<u64>) -> (Client, Outlet) {
+    pub(crate) fn pair(socket: Option<u64>, answers_pings: bool) -> (Client, Outlet) {
         let (sender, frames) = mpsc::unbounded_channel();
         let client = Client { frames: sender, state: Arc::default() };
-        (client.clone(), Outlet { socket, frames, client })
+        (client.clone(), Outlet { socket, frames, answers_pings, client })
     }
 
     /// Sends a frame. One that is not read is counted by the engine, which closes the socket. One that has gone gets

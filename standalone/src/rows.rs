@@ -21,15 +21,16 @@ const MOVE: &str = "UPDATE OR REPLACE row SET key = ?3, value = ?4 WHERE object 
 const PUT_RECORD: &str = "INSERT INTO record (id, value) VALUES (?1, ?2) \
                           ON CONFLICT (id) DO UPDATE SET value = excluded.value";
 const DELETE_RECORD: &str = "DELETE FROM record WHERE id = ?1";
-/// `CROSS JOIN` keeps the order of the two.
+/// `CROSS JOIN` keeps the order of the two. Bounds and limits stand in subqueries: SQLite looks at a bare parameter to plan
+/// by its value, and so would plan every time anew.
 const RECORD: &str = "SELECT a.value, b.value FROM row a CROSS JOIN record b ON b.id = ?3 + CAST(a.value AS INTEGER) \
                       WHERE a.object = ?1 AND a.key = ?2";
 const FOLLOW: &str = "SELECT a.key, b.value FROM row a CROSS JOIN record b ON b.id = ?4 + CAST(a.value AS INTEGER) \
-                      WHERE a.object = ?1 AND a.key >= ?2 AND a.key < ?3 ORDER BY a.key LIMIT ?5";
+                      WHERE a.object = ?1 AND a.key >= (SELECT ?2) AND a.key < (SELECT ?3) ORDER BY a.key LIMIT (SELECT ?5)";
 const FOLLOW_BACK: &str = "SELECT a.key, b.value FROM row a CROSS JOIN record b ON b.id = ?4 + CAST(a.value AS INTEGER) \
-                           WHERE a.object = ?1 AND a.key >= ?2 AND a.key < ?3 ORDER BY a.key DESC LIMIT ?5";
-const LAST_RECORD: &str = "SELECT max(id) FROM record WHERE id >= ?1 AND id < ?2";
-const COUNT: &str = "SELECT count(*) FROM (SELECT 1 FROM row WHERE object = ?1 AND key >= ?2 AND key < ?3 LIMIT ?4)";
+                           WHERE a.object = ?1 AND a.key >= (SELECT ?2) AND a.key < (SELECT ?3) ORDER BY a.key DESC LIMIT (SELECT ?5)";
+const LAST_RECORD: &str = "SELECT max(id) FROM record WHERE id >= (SELECT ?1) AND id < (SELECT ?2)";
+const COUNT: &str = "SELECT count(*) FROM (SELECT 1 FROM row WHERE object = ?1 AND key >= (SELECT ?2) AND key < (SELECT ?3) LIMIT (SELECT ?4))";
 
 /// The object behind the rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,8 +15,8 @@ use crate::rows::Rows;
 use blaze_engine::actor::{Actor, Call, Event, Object, Turn, Waking};
 use blaze_engine::http::Headers;
 use blaze_engine::http::incoming::Incoming;
-use blaze_engine::node::Node;
 use blaze_engine::node::config::Config;
+use blaze_engine::node::{Home, Node};
 use blaze_schema::error::{Code, Error};
 use blaze_schema::timestamp::Timestamp;
 use hyper::HeaderMap;
@@ -140,7 +140,7 @@ impl Shell {
     ) -> rusqlite::Result<Self> {
         let database = Rc::new(database);
         let mut shell = Shell {
-            node: Node::new(Ok(config.clone()), true),
+            node: Node::new(Ok(config.clone()), Home::Process),
             config,
             random: Random::default(),
             now: 0,
@@ -241,7 +241,22 @@ impl Shell {
             self.take(command);
             self.settle();
         }
+        self.secure();
         self.database.commit()
+    }
+
+    /// Sets the alarms without which something would be lost that has not followed yet.
+    fn secure(&mut self) {
+        let now = Timestamp::from_micros(self.now);
+        for place in 0..self.touched.len() {
+            let host = self.touched.get(place).and_then(|number| self.hosts.get_mut(number));
+            let Some(host) = host else { continue };
+            if let Some(at) = host.actor.as_mut().and_then(|actor| actor.secure(now))
+                && let Ok(Some(id)) = host.rows.id()
+            {
+                self.set_alarm(id, Some(at.micros()));
+            }
+        }
     }
 
     fn tell_time(&mut self) {
@@ -475,7 +490,7 @@ impl Shell {
         for number in std::mem::take(&mut self.touched) {
             waiters.extend(self.forget(number));
         }
-        self.node = Node::new(Ok(self.config.clone()), true);
+        self.node = Node::new(Ok(self.config.clone()), Home::Process);
         for host in self.hosts.values() {
             host.rows.forget();
         }

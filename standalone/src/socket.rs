@@ -44,11 +44,11 @@ pub(crate) async fn serve(upgrade: OnUpgrade, outlet: Outlet, commands: Sender<C
 }
 
 async fn talk(stream: Stream, outlet: Outlet, commands: &Sender<Command>) {
-    let Outlet { socket, mut frames, client } = outlet;
+    let Outlet { socket, mut frames, answers_pings, client } = outlet;
     let (mut sink, mut source) = stream.split();
     // Side by side: a peer that is slow to read may say meanwhile how far it is.
     let ended = tokio::select! {
-        ended = read(&mut source, socket, &client, commands) => Some(ended),
+        ended = read(&mut source, socket, answers_pings.then_some(&client), commands) => Some(ended),
         () = write(&mut sink, &mut frames, &client) => None,
     };
     match ended {
@@ -69,7 +69,7 @@ async fn talk(stream: Stream, outlet: Outlet, commands: &Sender<Command>) {
 async fn read(
     source: &mut SplitStream<Stream>,
     socket: Option<u64>,
-    client: &Client,
+    pinged: Option<&Client>,
     commands: &Sender<Command>,
 ) -> Result<(), (u16, &'static str)> {
     let tell = |text| {
@@ -79,11 +79,13 @@ async fn read(
     };
     while let Some(message) = source.next().await {
         match message {
-            Ok(Message::Text(text)) if text == PING => {
-                client.state.ping(now());
-                client.send(PONG);
-            }
-            Ok(Message::Text(text)) => tell(Some(text.to_string())),
+            Ok(Message::Text(text)) => match pinged {
+                Some(client) if text == PING => {
+                    client.state.ping(now());
+                    client.send(PONG);
+                }
+                _ => tell(Some(text.to_string())),
+            },
             Ok(Message::Binary(_)) => tell(None),
             // Pings and closings are answered by the library.
             Ok(_) => {}

@@ -3,8 +3,8 @@
 use super::{Actor, Answer, Call, Class, Effect, Event, Object, Turn, Waking};
 use crate::http::Headers;
 use crate::http::incoming::Incoming;
-use crate::node::Node;
 use crate::node::config::Config;
+use crate::node::{Home, Node};
 use blaze_schema::error::Error;
 use blaze_schema::timestamp::Timestamp;
 use blaze_store::memory::MemoryStore;
@@ -59,7 +59,7 @@ impl Bench {
     }
 
     fn made(config: Config, make: impl FnOnce(&Node) -> Actor) -> Self {
-        let node = Node::new(Ok(config), false);
+        let node = Node::new(Ok(config), Home::Cloud);
         let actor = make(&node);
         let mut bench =
             Bench { node, actor, store: MemoryStore::default(), now: 1_000_000, random: 0 };

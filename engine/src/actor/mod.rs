@@ -29,8 +29,8 @@ use crate::http::incoming::Incoming;
 use crate::http::reply::Reply;
 use crate::index::room::Room as Index;
 use crate::listener::room::Room as Listener;
-use crate::node::Node;
 use crate::node::front::Front;
+use crate::node::{Home, Node};
 use crate::unread::Unread;
 use access::Access;
 use account::Account;
@@ -387,7 +387,10 @@ impl Actor {
         let config = node.config()?;
         let Object { class, name } = object;
         Ok(match class {
-            Class::Document => Actor::Document(Box::new(Document::new(&name, &config, waking)?)),
+            Class::Document => {
+                let is_atomic = node.home() == Home::Process;
+                Actor::Document(Box::new(Document::new(&name, &config, waking, is_atomic)?))
+            }
             Class::Index => Actor::Index(Box::new(Index::new(&name, &config, waking)?)),
             Class::Access => Actor::Access(Box::new(Access::new(&config))),
             Class::Account => Actor::Account(Box::new(Account::new(name, &config))),
@@ -425,6 +428,15 @@ impl Actor {
 }
 
 impl Actor {
+    /// Returns the time of the alarm without which something could be lost that has not followed from the actor's steps yet.
+    /// For a shell that commits steps together with what follows from them, before it does ([`Home::Process`]).
+    pub fn secure(&mut self, now: Timestamp) -> Option<Timestamp> {
+        match self {
+            Actor::Document(room) => room.secure(now),
+            _ => None,
+        }
+    }
+
     /// Returns when the actor wants [`Event::Timer`], as long as it stays in memory.
     pub fn wakes(&self) -> Option<Timestamp> {
         match self {

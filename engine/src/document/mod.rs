@@ -284,6 +284,17 @@ impl Document {
         Document { outbox: Outbox::with_alarm(alarm), ..self }
     }
 
+    /// The same where its indexes are told in the transaction of a change: see [`Document::secure`].
+    #[must_use]
+    pub fn atomic(self) -> Self {
+        Document { outbox: self.outbox.atomic(), ..self }
+    }
+
+    /// Returns the time of the alarm to set at the end of a transaction in which the indexes could not be told.
+    pub fn secure(&mut self, now: Timestamp) -> Option<Timestamp> {
+        self.outbox.secure(now)
+    }
+
     /// The document's path.
     pub fn path(&self) -> &DocumentPath {
         &self.path

@@ -25,12 +25,34 @@ pub(super) struct Outbox {
     alarm: Option<Timestamp>,
     /// True if they have whatever state the row holds, which was not read yet.
     is_told: bool,
+    /// True if they are told in the transaction of the change: an alarm is set only for what they were not told in it.
+    is_atomic: bool,
 }
 
 impl Outbox {
     /// That of an object which wakes with this alarm, or without one.
     pub(super) fn with_alarm(alarm: Option<Timestamp>) -> Self {
         Outbox { alarm, is_told: alarm.is_none(), ..Outbox::default() }
+    }
+
+    /// The same, where the indexes are told in the transaction of the change.
+    pub(super) fn atomic(self) -> Self {
+        Outbox { is_atomic: true, ..self }
+    }
+
+    /// The alarm without which a telling that is still under way at the end of the transaction could be lost.
+    pub(super) fn secure(&mut self, now: Timestamp) -> Option<Timestamp> {
+        self.telling?;
+        self.set_alarm(due(now))
+    }
+
+    /// An object has one alarm: the sooner one stays, and sets the next.
+    fn set_alarm(&mut self, at: Timestamp) -> Option<Timestamp> {
+        if self.alarm.is_some_and(|set| set <= at) {
+            return None;
+        }
+        self.alarm = Some(at);
+        Some(at)
     }
 
     /// The row was read, and has this version.
@@ -80,7 +102,7 @@ impl Step<'_> {
         let row = row::of(&record.epoch, &resource(path, record, true));
         self.outbox.telling = Some(version);
         let mut effects = Vec::with_capacity(4);
-        if alarm {
+        if alarm && !self.outbox.is_atomic {
             effects.extend(self.set_outbox_alarm());
         }
         effects.push(Effect::Index { version, row });
@@ -88,7 +110,7 @@ impl Step<'_> {
     }
 
     pub(super) fn set_outbox_alarm(&mut self) -> Option<Effect> {
-        self.set_alarm(Timestamp::from_micros(self.now.micros().saturating_add(OUTBOX_MICROS)))
+        self.set_alarm(due(self.now))
     }
 
     /// For when the next token expires that somebody listens with.
@@ -102,12 +124,12 @@ impl Step<'_> {
         self.set_alarm(expiry)
     }
 
-    /// An object has one alarm: the sooner one stays, and sets the next.
     fn set_alarm(&mut self, at: Timestamp) -> Option<Effect> {
-        if self.outbox.alarm.is_some_and(|set| set <= at) {
-            return None;
-        }
-        self.outbox.alarm = Some(at);
-        Some(Effect::SetAlarm(at))
+        self.outbox.set_alarm(at).map(Effect::SetAlarm)
     }
+}
+
+/// The time at which the alarm of a telling that begins now rings.
+fn due(now: Timestamp) -> Timestamp {
+    Timestamp::from_micros(now.micros().saturating_add(OUTBOX_MICROS))
 }

@@ -100,12 +100,20 @@ impl Room {
     ///
     /// # Errors
     /// `invalid-argument` for a name that is no path of a document.
-    pub fn new(name: &str, config: &Config, waking: Waking) -> Result<Self, Error> {
+    pub fn new(
+        name: &str,
+        config: &Config,
+        waking: Waking,
+        is_atomic: bool,
+    ) -> Result<Self, Error> {
         let path = DocumentPath::parse(name)?;
         let settings = config.collections.of(path.collection().id());
         let mut document = Document::new(path.clone()).under(settings);
         if let Some(alarm) = waking.alarm {
             document = document.with_alarm(alarm);
+        }
+        if is_atomic {
+            document = document.atomic();
         }
         let (seats, collections) = (Seats::woken(waking.sockets), Rc::clone(&config.collections));
         let (tasks, telling) = (Tasks::default(), Telling::default());
@@ -119,6 +127,10 @@ impl Room {
             telling,
             snapshot: None,
         })
+    }
+
+    pub(crate) fn secure(&mut self, now: Timestamp) -> Option<Timestamp> {
+        self.document.secure(now)
     }
 
     pub(crate) fn wakes(&self) -> Option<Timestamp> {

@@ -31,13 +31,23 @@ use std::rc::Rc;
 /// The identity that a credential proves; `None` is anonymous.
 pub type Who = Result<Option<Rc<Auth>>, Error>;
 
+/// The place where a node runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Home {
+    /// A network of machines: an object that is not used costs nothing.
+    Cloud,
+    /// One machine where every object leaves a file of its own.
+    Files,
+    /// One process, where a step and what follows from it at other objects are one transaction.
+    Process,
+}
+
 /// The state that the objects of a process share.
 pub struct Node {
     config: Result<Rc<Config>, Error>,
+    home: Home,
     copy: Copy,
     lessee: Lessee,
-    /// The name of the limiter that counts for everybody, where there is one machine.
-    common_limiter: Option<&'static str>,
     /// The second in which refusals were last explained, and how many were.
     explained: (i64, usize),
     /// Providers' answers that may be given again, by URL.
@@ -46,15 +56,14 @@ pub struct Node {
 
 impl Node {
     /// A node that knows nothing of rules yet. With a configuration that is wrong it answers nothing but that.
-    /// `is_alone` is true where objects leave a file each: one limiter counts for everybody then.
-    pub fn new(config: Result<Config, Error>, is_alone: bool) -> Self {
+    pub fn new(config: Result<Config, Error>, home: Home) -> Self {
         let rates =
             config.as_ref().map_or_else(|_| Rates::default(), |config| config.settings.rates);
         Node {
             config: config.map(Rc::new),
             copy: Copy::default(),
             lessee: Lessee::new(rates),
-            common_limiter: is_alone.then_some("all"),
+            home,
             explained: (0, 0),
             kept: BTreeMap::new(),
         }
@@ -66,6 +75,11 @@ impl Node {
     /// `internal`, saying what is wrong with it.
     pub fn config(&self) -> Result<Rc<Config>, Error> {
         self.config.clone()
+    }
+
+    /// The place where it runs.
+    pub fn home(&self) -> Home {
+        self.home
     }
 
     /// The rates of requests.
@@ -280,7 +294,9 @@ impl Node {
             }
             Taken::Refused { retry_after_seconds } => Ok(Err(retry_after_seconds)),
             Taken::Ask { subject, want } => {
-                let name = self.common_limiter.map_or_else(|| subject.clone(), str::to_owned);
+                // Of one machine, one limiter counts for everybody.
+                let is_cloud = self.home == Home::Cloud;
+                let name = if is_cloud { subject.clone() } else { "all".to_owned() };
                 let object = Object::new(Class::Limiter, name);
                 Err(Halt::Wait(Wait::Calls(vec![(object, Call::Lease { subject, want })])))
             }
@@ -397,7 +413,7 @@ mod tests {
 
     #[test]
     fn providers_answers_are_kept_as_long_as_they_may_be_given_and_only_so_many() {
-        let mut node = Node::new(Ok(open("{}")), false);
+        let mut node = Node::new(Ok(open("{}")), Home::Cloud);
         for number in 0..KEPT_ANSWERS {
             node.keep(format!("https://p/{number}"), String::new(), at(number as i64));
         }
@@ -410,7 +426,7 @@ mod tests {
 
     #[test]
     fn another_call_for_the_same_keys_is_waited_for() {
-        let mut node = Node::new(Ok(open("{}")), false);
+        let mut node = Node::new(Ok(open("{}")), Home::Cloud);
         let facts = Facts::default();
         let asked = node.refresh("https://a", at(0), &facts);
         assert!(matches!(asked, Err(Halt::Wait(Wait::Calls(_)))), "{asked:?}");
@@ -427,7 +443,7 @@ mod tests {
     #[test]
     fn with_a_wrong_configuration_nothing_but_that_is_answered() {
         let config = Config::read("{}", r#"{"rate":1}"#, |_| None);
-        let mut node = Node::new(config, false);
+        let mut node = Node::new(config, Home::Cloud);
         let Err(Halt::Refused(error)) = node.ready(at(0), &Facts::default()) else { panic!() };
         assert!(error.detail.contains("rate"), "{error}");
         let reply = node.relayed(&request("GET", "/", &[]), None);
@@ -437,8 +453,8 @@ mod tests {
     #[test]
     fn the_address_is_the_connections_or_the_last_that_a_proxy_says() {
         let behind = |name: &str| (name == "ADDRESS_HEADER").then(|| "X-Forwarded-For".to_owned());
-        let proxied = Node::new(Config::read("{}", "{}", behind), false);
-        let direct = Node::new(Ok(open("{}")), false);
+        let proxied = Node::new(Config::read("{}", "{}", behind), Home::Cloud);
+        let direct = Node::new(Ok(open("{}")), Home::Cloud);
         let asked = request("GET", "/", &[("x-forwarded-for", "203.0.113.9, 198.51.100.7 ")]);
         assert_eq!(proxied.address_of(&asked), "198.51.100.7");
         assert_eq!(direct.address_of(&asked), "192.0.2.1");

@@ -11,8 +11,8 @@ use blaze_engine::actor::{Actor, Answer, Class, Effect, Event, Object, Turn};
 use blaze_engine::http::Headers;
 use blaze_engine::http::incoming::Incoming;
 use blaze_engine::http::reply::Reply;
-use blaze_engine::node::Node;
 use blaze_engine::node::config::Config;
+use blaze_engine::node::{Home, Node};
 use blaze_identity::accounts::oidc::{Fetch, Fetched};
 use blaze_schema::timestamp::Timestamp;
 use blaze_store::Store;
@@ -203,7 +203,7 @@ impl Cluster {
     fn node(&self) -> Node {
         let Settings { collections, access, variables, .. } = &self.settings;
         let config = Config::read(collections, access, |name| variables.get(name).cloned());
-        Node::new(config, false)
+        Node::new(config, Home::Cloud)
     }
 
     /// The present time.
