@@ -8,8 +8,10 @@ use blaze_store::{Change, Range, Row, Store, StoreError};
 pub struct Disk {
     /// What it has.
     pub rows: MemoryStore,
-    /// Whether it is full.
+    /// True while it is full.
     pub full: bool,
+    /// Number of changes that it did not take.
+    pub refused: u64,
 }
 
 impl Store for Disk {
@@ -19,6 +21,7 @@ impl Store for Disk {
 
     fn commit(&mut self, changes: &[Change<'_>]) -> Result<(), StoreError> {
         if self.full {
+            self.refused += 1;
             return Err(StoreError("the disk is full".to_owned()));
         }
         self.rows.commit(changes)

@@ -57,7 +57,7 @@ impl Cluster {
                 self.call(object, call, Waiter::Caller { place, incarnation, number });
             }
             Effect::Fetch { number, fetch } => {
-                let fetched = (self.elsewhere)(&fetch);
+                let fetched = Err(format!("{} is not reached", fetch.url));
                 let Some(host) = self.hosts.get_mut(place) else { return };
                 host.under_way += 1;
                 let (to, incarnation) = (place.clone(), host.incarnation);

@@ -18,6 +18,8 @@ pub struct Faults {
     pub crash: u64,
     /// Of the ends of isolates in percent, those that only lose their memory: the sockets of objects stay.
     pub memory_only: u64,
+    /// Of 10,000 steps, those at which the disk takes no changes.
+    pub full: u64,
 }
 
 /// The fate of a call on its way.

@@ -15,6 +15,7 @@
 //! ([`oracle`]). [`Sabotage`] breaks the shell, to see that this notices.
 
 mod accounts;
+mod blow;
 mod delivery;
 mod effects;
 mod faults;
@@ -23,12 +24,16 @@ mod link;
 mod oracle;
 mod rules;
 mod sabotage;
+mod scene;
 mod shell;
 mod socket;
+mod steps;
 mod watch;
 mod workload;
 
+pub use blow::{Blow, Met, Step};
 pub use faults::Faults;
 pub use sabotage::Sabotage;
+pub use scene::{Scene, play};
 pub use shell::{Cluster, Heard, Sent, Settings, State};
 pub use workload::{Outcome, run};

@@ -15,6 +15,8 @@ pub enum Sabotage {
     DropClose,
     /// Alarms do not ring.
     NoAlarm,
+    /// The end of an isolate ends the alarms of its objects.
+    ForgetAlarms,
     /// The loss of a call is never reported.
     LoseTold,
     /// A write of a socket is carried out twice.
