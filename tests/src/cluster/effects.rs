@@ -1,5 +1,6 @@
 //! The effects, each as the method of its name in `server/host.js` carries it out.
 
+use super::blow::kind;
 use super::delivery::{Carried, Delivery, Outcome, Place, Waiter};
 use super::faults::{Fate, may_repeat};
 use super::host::{Host, Socket};
@@ -8,6 +9,7 @@ use super::sabotage::Sabotage;
 use super::shell::{Asked, Cluster, Heard, LOSS_MICROS, incoming};
 use blaze_engine::actor::{Actor, Answer, Body, Call, Effect, Event, Object};
 use blaze_engine::http::reply::Reply;
+use serde_json::Value;
 use std::rc::Rc;
 
 impl Cluster {
@@ -46,7 +48,9 @@ impl Cluster {
             }
             Effect::Send { sockets, text } => {
                 for socket in sockets {
-                    self.send_from(place, socket, text.clone());
+                    if !self.skips(place, &text) {
+                        self.send_from(place, socket, text.clone());
+                    }
                 }
             }
             Effect::Close { socket, code, .. } => self.close_from(place, socket, code),
@@ -79,6 +83,16 @@ impl Cluster {
             }
             Effect::Log(line) => self.log.push(line),
         }
+    }
+
+    /// True if a socket is to be left out of what is sent to many.
+    fn skips(&mut self, place: &Place, text: &str) -> bool {
+        let skips = match (self.sabotage, kind(place)) {
+            (Some(Sabotage::SkipBroadcasts), "Document") => text.contains("\"base\":"),
+            (Some(Sabotage::SkipPublishing), "Index") => true,
+            _ => false,
+        };
+        skips && self.extra.chance(10)
     }
 
     fn take_waiter(&mut self, place: &Place, ticket: u64) -> Option<Waiter> {
@@ -190,6 +204,9 @@ impl Cluster {
 
     /// Calls an object.
     fn call(&mut self, to: Object, call: Call, waiter: Waiter) {
+        if let Call::Update { row } = &call {
+            self.note_told(&to, row);
+        }
         let Some(waiter) = self.sabotaged(&to, &call, waiter) else { return };
         let is_renewal = matches!(call, Call::Snapshot { .. } | Call::Keys { .. });
         let waiter = if is_renewal { Waiter::Renewer(Box::new(waiter)) } else { waiter };
@@ -199,6 +216,19 @@ impl Cluster {
             call: call.clone(),
             waiter,
         });
+    }
+
+    /// Notes the newest row of a document that an index is told.
+    fn note_told(&mut self, to: &Object, row: &str) {
+        let (_, resource) = row.split_once('\n').expect("a row has two lines");
+        let resource: Value = serde_json::from_str(resource).expect("a resource is JSON");
+        let path = resource["path"].as_str().expect("a path").to_owned();
+        let version = resource["version"].as_u64().expect("a version");
+        let told = self.told.entry(to.clone()).or_default();
+        let newest = told.entry(path).or_insert_with(|| (version, row.to_owned()));
+        if newest.0 < version {
+            *newest = (version, row.to_owned());
+        }
     }
 
     /// Does a call otherwise than it should be, if something is broken on purpose.

@@ -10,9 +10,13 @@
 //! A step of an actor and its effects are atomic, unless a fault ends the isolate between them: before the commit nothing
 //! of the step remains, after it all rows, and the first of its effects.
 //!
+//! Beside isolates that end and calls that are lost, in some histories disks are full for a step, sockets break on the way,
+//! alarms ring late and once more, and new settings are deployed. [`play`] is a fixed scene in which one thing goes wrong
+//! at a given place.
+//!
 //! [`run`] is a history of a seed: clients do what clients may ([`workload`]), each of their sockets applies every frame
 //! ([`watch`]), and what they are shown is held against the states that documents had and the rules that were in force
-//! ([`oracle`]). [`Sabotage`] breaks the shell, to see that this notices.
+//! ([`oracle`]); in the end the indexes' rows against those of new ones ([`index_rows`]). [`Sabotage`] breaks the shell, to see that this notices.
 
 mod accounts;
 mod blow;
@@ -20,8 +24,10 @@ mod delivery;
 mod effects;
 mod faults;
 mod host;
+mod index_rows;
 mod link;
 mod oracle;
+mod quiet;
 mod rules;
 mod sabotage;
 mod scene;

@@ -25,4 +25,18 @@ pub enum Sabotage {
     AnswerWithoutCommit,
     /// Now and then two frames of a socket change places.
     SwapFrames,
+    /// Now and then a socket is left out of what a document sends to many.
+    SkipBroadcasts,
+    /// Now and then a socket is left out of what an index sends to many.
+    SkipPublishing,
+    /// Whoever comes back to a document is taken to have missed nothing.
+    ForgetMissed,
+    /// `Idempotency-Key` does not reach the server.
+    ForgetKeys,
+    /// An index that lost its memory is not told of its sockets.
+    ForgetSubscriptions,
+    /// An index forgets at once that a document was deleted.
+    ForgetTombstones,
+    /// A disk that is full says that it took the change.
+    LieAboutDisks,
 }

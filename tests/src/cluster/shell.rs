@@ -1,6 +1,6 @@
 //! The cluster: its isolates, the steps of their actors, and their ends.
 
-use super::blow::{Blow, Met, blow_at_call};
+use super::blow::{Blow, Met, blow_at_call, kind};
 use super::delivery::{Carried, Delivery, Outcome, Place, Queue, Waiter};
 use super::faults::{Fate, Faults};
 use super::host::{Host, hibernates};
@@ -131,6 +131,8 @@ pub struct Cluster {
     pub counts: BTreeMap<&'static str, u64>,
     /// By path, the states that each document had.
     pub history: BTreeMap<String, Vec<State>>,
+    /// By index, the newest row of each document that it was told.
+    pub(super) told: BTreeMap<Object, BTreeMap<String, Told>>,
     /// The last time at which a copy of rules could not be renewed.
     pub unrenewed: Option<i64>,
     /// True to print every step.
@@ -144,6 +146,9 @@ pub struct Cluster {
     /// The steps and the calls of the plan so far.
     pub(super) met: Met,
 }
+
+/// A row that an index is told: its document's version, and its text.
+pub(super) type Told = (u64, String);
 
 /// A state of a document.
 #[derive(Clone, Debug, PartialEq)]
@@ -174,6 +179,7 @@ impl Cluster {
             log: Vec::new(),
             counts: BTreeMap::new(),
             history: BTreeMap::new(),
+            told: BTreeMap::new(),
             unrenewed: None,
             is_printed: false,
             sabotage: None,
@@ -250,7 +256,12 @@ impl Cluster {
 
     /// Sends a request; returns its number.
     pub fn request(&mut self, sent: Sent) -> u64 {
-        let Sent { isolate, method, path, headers, body } = sent;
+        let Sent { isolate, method, mut path, mut headers, body } = sent;
+        match self.sabotage {
+            Some(Sabotage::ForgetKeys) => headers.retain(|(name, _)| name != "idempotency-key"),
+            Some(Sabotage::ForgetMissed) => path = self.without_missed(path),
+            _ => {}
+        }
         let url = format!("http://blaze.example{path}");
         let incoming = incoming(&method, url, headers.clone());
         let (number, body) = (self.number(), Rc::from(body.into_bytes()));
@@ -259,6 +270,18 @@ impl Cluster {
         let (carried, waiter) = (Carried { incoming, headers, body }, Waiter::Client(number));
         self.queue.push(at, Delivery::Request { to, carried, waiter });
         number
+    }
+
+    /// A path that asks for what comes after the present version.
+    fn without_missed(&self, path: String) -> String {
+        let parts = path.split_once("?since=").and_then(|(document, since)| {
+            let states = self.history.get(document.strip_prefix("/v1/docs/")?)?;
+            Some((document, states.last()?.version, since.split_once('&')?.1))
+        });
+        match parts {
+            Some((document, version, epoch)) => format!("{document}?since={version}&{epoch}"),
+            None => path,
+        }
     }
 
     /// Sends a frame on a client's socket.
@@ -294,6 +317,10 @@ impl Cluster {
         let Some(there) = self.links.get_mut(&link) else { return };
         let at = (self.now + delay).max(there.last[side]);
         there.last[side] = at;
+        let is_text = matches!(frame, Frame::Text(_));
+        if is_text && !there.is_cut && self.happens(self.settings.faults.cut) {
+            return self.cut(link);
+        }
         if self.swaps(link, side, &frame) {
             self.overtaken.insert((link, side), frame);
             return;
@@ -301,6 +328,25 @@ impl Cluster {
         self.queue.push(at, Delivery::Frame { link, side, frame });
         if let Some(frame) = self.overtaken.remove(&(link, side)) {
             self.queue.push(at, Delivery::Frame { link, side, frame });
+        }
+    }
+
+    /// True if something happens that happens so often in 10,000.
+    pub(super) fn happens(&mut self, often: u64) -> bool {
+        often > 0 && self.extra.between(0, 9_999) < often
+    }
+
+    /// A socket breaks on the way: each side hears of it by itself, some late.
+    fn cut(&mut self, link: u64) {
+        self.count("socket cut");
+        for side in [OPENER, ACCEPTOR] {
+            let late = if self.extra.chance(30) { 8_000_000 } else { 50_000 };
+            let at = self.now + self.extra.between(0, late) as i64;
+            let frame = Frame::Close(1006);
+            self.queue.push(at, Delivery::Frame { link, side, frame });
+        }
+        if let Some(there) = self.links.get_mut(&link) {
+            there.is_cut = true;
         }
     }
 
@@ -323,8 +369,12 @@ impl Cluster {
     fn deliver(&mut self, link: u64, side: usize, frame: Frame) {
         let Some(there) = self.links.get_mut(&link) else { return };
         let Some(end) = there.ends[side].clone() else { return };
-        if matches!(frame, Frame::Close(_)) {
-            self.links.remove(&link);
+        match frame {
+            // The other side hears of it by itself.
+            Frame::Close(_) if there.is_cut => there.ends[side] = None,
+            Frame::Close(_) => drop(self.links.remove(&link)),
+            Frame::Text(_) if there.is_cut => return,
+            Frame::Text(_) => {}
         }
         let place = match end {
             End::Client => {
@@ -374,6 +424,15 @@ impl Cluster {
         self.now = self.now.max(until.micros());
     }
 
+    /// Replaces `collections.json`: every isolate starts anew.
+    pub(super) fn deploy(&mut self, collections: String) {
+        self.count("deployment");
+        self.settings.collections = collections;
+        for isolate in 0..self.nodes.len() {
+            self.end_isolate(isolate, false, &Place::Front(isolate));
+        }
+    }
+
     fn arrive(&mut self, delivery: Delivery) {
         match delivery {
             Delivery::Request { to, carried, waiter } => {
@@ -409,17 +468,28 @@ impl Cluster {
                 }
             }
             Delivery::Alarm { object, at } => self.ring(object, at),
+            Delivery::Again(object) => {
+                self.count("alarm once more");
+                let place = Place::Object(object);
+                self.ensure(&place, true);
+                self.event(&place, Event::Alarm);
+            }
             Delivery::Frame { link, side, frame } => self.deliver(link, side, frame),
             Delivery::Hibernate { object, incarnation } => self.hibernate(object, incarnation),
         }
     }
 
     fn ring(&mut self, object: Object, at: i64) {
-        let place = Place::Object(object);
+        let place = Place::Object(object.clone());
         let Some(host) = self.hosts.get_mut(&place) else { return };
         if host.alarm != Some(at) {
             return;
         }
+        if self.settings.faults.again > 0 && self.happens(self.settings.faults.again * 100) {
+            let at = self.now + self.extra.between(0, 10_000_000) as i64;
+            self.queue.push(at, Delivery::Again(object));
+        }
+        let Some(host) = self.hosts.get_mut(&place) else { return };
         if self.sabotage == Some(Sabotage::NoAlarm) {
             return;
         }
@@ -463,7 +533,10 @@ impl Cluster {
         }
         // An object that was erased left those who waited for it.
         let waiters = host.forget();
-        let waking = host.wake(is_alarm);
+        let mut waking = host.wake(is_alarm);
+        if self.sabotage == Some(Sabotage::ForgetSubscriptions) && kind(place) == "Index" {
+            waking.sockets.clear();
+        }
         (host.isolate, host.last_active) = (isolate, self.now);
         let actor = match place {
             Place::Object(object) => {

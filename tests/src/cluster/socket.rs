@@ -80,22 +80,34 @@ impl Socket {
         floors: BTreeMap<String, u64>,
     ) {
         let (held, has_result, resume) = (Vec::new(), false, None);
-        let watch = QueryWatch { collection, filter, held, has_result, resume, floors };
+        let watch = QueryWatch {
+            collection,
+            filter,
+            held,
+            has_result,
+            resume,
+            floors,
+            is_back: false,
+            frame: "",
+        };
         self.add(Target::Query(watch));
     }
 
     /// The same for one who comes back with what it has.
     pub(super) fn again(self) -> Self {
         let mut kind = self.kind;
-        if let Kind::Targets(targets) = &mut kind {
-            for target in targets.values_mut() {
-                // Nothing of a result without a token to resume from is of use.
-                if let Target::Query(watch) = target
-                    && watch.resume.is_none()
-                {
-                    (watch.has_result, watch.held) = (false, Vec::new());
+        match &mut kind {
+            Kind::Document(watch) => watch.is_back = watch.held.is_some(),
+            Kind::Targets(targets) => targets.values_mut().for_each(|target| match target {
+                Target::Document(watch) => watch.is_back = watch.held.is_some(),
+                Target::Query(watch) => {
+                    watch.is_back = watch.resume.is_some();
+                    // Nothing of a result without a token to resume from is of use.
+                    if !watch.is_back {
+                        (watch.has_result, watch.held) = (false, Vec::new());
+                    }
                 }
-            }
+            }),
         }
         Socket::new(self.who, kind)
     }
@@ -114,7 +126,7 @@ impl Socket {
     /// The path and query of its request.
     pub(super) fn url(&self) -> String {
         match &self.kind {
-            Kind::Document(DocumentWatch { path, epoch, held: Some((version, _)) }) => {
+            Kind::Document(DocumentWatch { path, epoch, held: Some((version, _)), .. }) => {
                 format!("/v1/docs/{path}?since={version}&epoch={epoch}")
             }
             Kind::Document(watch) => format!("/v1/docs/{}", watch.path),
@@ -151,7 +163,13 @@ impl Socket {
     ///
     /// # Panics
     /// If the frame is not one that may come now.
-    pub(super) fn apply(&mut self, frame: &Value, now: i64, history: &History) -> Vec<Shown> {
+    pub(super) fn apply(
+        &mut self,
+        frame: &Value,
+        now: i64,
+        history: &History,
+        count: &mut impl FnMut(&str),
+    ) -> Vec<Shown> {
         if let Some(pong) = frame["pong"].as_u64() {
             self.ping = self.ping.filter(|(number, _)| *number != pong);
             return Vec::new();
@@ -161,13 +179,22 @@ impl Socket {
             return Vec::new();
         }
         let shown = match &mut self.kind {
-            Kind::Document(watch) => watch.apply(frame).into_iter().collect(),
+            Kind::Document(watch) => {
+                let shown: Vec<Shown> = watch.apply(frame).into_iter().collect();
+                count(watch.frame);
+                shown
+            }
             Kind::Targets(targets) => {
                 let number = frame["target"].as_u64().unwrap_or_default();
                 match targets.get_mut(&number) {
-                    Some(Target::Document(watch)) => watch.apply(frame).into_iter().collect(),
+                    Some(Target::Document(watch)) => {
+                        let shown: Vec<Shown> = watch.apply(frame).into_iter().collect();
+                        count(watch.frame);
+                        shown
+                    }
                     Some(Target::Query(watch)) => {
                         let shown = watch.apply(frame);
+                        count(watch.frame);
                         let floors = std::mem::take(&mut watch.floors);
                         check_found(history, &watch.filter, &floors, &watch.held);
                         shown
@@ -243,7 +270,9 @@ impl Socket {
                             let held = watch.held.iter();
                             let mut held: Vec<(String, u64)> =
                                 held.map(|shown| (shown.path.clone(), shown.version)).collect();
-                            held.sort();
+                            if !matches!(watch.filter, Filter::Top(_)) {
+                                held.sort();
+                            }
                             let present = present(history, watch.collection, &watch.filter);
                             assert_eq!(held, present, "a live query of {}", watch.collection);
                         }

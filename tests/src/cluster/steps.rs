@@ -9,7 +9,7 @@ use super::watch::patched;
 use crate::disk::Disk;
 use blaze_engine::actor::{Actor, Class, Effect, Object, Turn};
 use blaze_schema::timestamp::Timestamp;
-use blaze_store::Store;
+use blaze_store::{Change, Store};
 use serde_json::Value;
 
 /// An alarm whose handler was interrupted rings again after this (µs).
@@ -26,7 +26,8 @@ impl Cluster {
         let (isolate, number) = (host.isolate, self.met.steps.len());
         let planned = crash_at(&self.plan, number);
         let is_last = planned.is_some() || self.settings.faults.crashes(&mut self.chance);
-        host.store.full = is_full_at(&self.plan, number) || self.is_full();
+        host.store.full = is_full_at(&self.plan, number) || self.happens(self.settings.faults.full);
+        host.store.lies = self.sabotage == Some(Sabotage::LieAboutDisks);
         let (before, rows_before) =
             (is_last.then(|| host.store.rows.clone()), host.store.rows.rows_written());
         let mut effects = Vec::new();
@@ -40,6 +41,9 @@ impl Cluster {
             effects: &mut effects,
         };
         step(&mut host.actor, &mut turn);
+        if self.sabotage == Some(Sabotage::ForgetTombstones) && kind(place) == "Index" {
+            forget_tombstones(&mut host.store);
+        }
         if std::mem::take(&mut host.store.refused) > 0 {
             self.count("disk full");
         }
@@ -92,12 +96,6 @@ impl Cluster {
         }
     }
 
-    /// True if the disk is to be full for one step.
-    fn is_full(&mut self) -> bool {
-        let full = self.settings.faults.full;
-        full > 0 && self.extra.between(0, 9_999) < full
-    }
-
     /// Does what is part of a step's commit besides its rows.
     fn commit(&mut self, place: &Place, effects: &[Effect]) {
         self.record(place);
@@ -107,7 +105,11 @@ impl Cluster {
                 (Effect::SetAlarm(at), Place::Object(object)) => {
                     let at = at.micros().max(self.now);
                     host.alarm = Some(at);
-                    self.queue.push(at, Delivery::Alarm { object: object.clone(), at });
+                    let late = match self.settings.faults.late {
+                        0 => 0,
+                        late => self.extra.between(0, late) as i64,
+                    };
+                    self.queue.push(at + late, Delivery::Alarm { object: object.clone(), at });
                 }
                 (Effect::Erase, _) => (host.store, host.alarm) = (Disk::default(), None),
                 _ => {}
@@ -154,7 +156,12 @@ impl Cluster {
 
     /// Ends an isolate: all that it had in memory is lost. Its sockets break, unless only memory is lost: then those of
     /// idle objects stay, but for those of the actor at whose step it was.
-    fn end_isolate(&mut self, isolate: usize, is_memory_only: bool, place_of_step: &Place) {
+    pub(super) fn end_isolate(
+        &mut self,
+        isolate: usize,
+        is_memory_only: bool,
+        place_of_step: &Place,
+    ) {
         self.count(if is_memory_only { "memory lost" } else { "crash" });
         if self.is_printed {
             self.print(format_args!("isolate {isolate} ends, memory only: {is_memory_only}"));
@@ -210,6 +217,13 @@ impl Cluster {
             self.close_end(link, side, 1006);
         }
     }
+}
+
+fn forget_tombstones(store: &mut Disk) {
+    let keys: Vec<Vec<u8>> =
+        store.rows.rows().keys().filter(|key| key.starts_with(b"t")).cloned().collect();
+    let changes: Vec<_> = keys.iter().map(|key| Change::Delete(key)).collect();
+    store.rows.commit(&changes).expect("memory does not fail");
 }
 
 /// The states of a document's row that are newer than the last one: its messages may have been handled in one step.

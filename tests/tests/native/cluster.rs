@@ -18,32 +18,43 @@ const KEPT: [(u64, &str); 3] = [
 const SEEDS: u64 = 120;
 
 /// Events that must occur in each half of the histories: a simulation in which nothing goes wrong proves nothing.
-const HAPPENS: [&str; 26] = [
+const HAPPENS: [&str; 37] = [
     "alarm",
+    "alarm once more",
     "answer lost",
     "call lost",
     "call twice",
+    "changes of a query",
     "commit",
     "crash",
     "crash after the commit",
     "crash before the commit",
+    "deployment",
+    "disk full",
+    "first answer given again",
     "hibernation",
     "key revoked",
     "memory lost",
+    "missed frames served",
     "query",
+    "query resumed",
+    "query resumed in vain",
     "read",
     "request without an answer",
     "rules",
     "shown by a frame",
     "shown by an answer",
     "signed in",
+    "snapshot for who comes back",
     "socket",
     "socket authenticated late",
     "socket closed",
+    "socket cut",
     "socket opened again",
     "token renewed",
     "unavailable",
     "write by a socket",
+    "write refused",
     "write repeated",
 ];
 
@@ -172,6 +183,37 @@ fn a_write_that_is_done_twice_is_noticed() {
 #[test]
 fn an_answer_without_a_commit_is_noticed() {
     notices(Sabotage::AnswerWithoutCommit, &["never had", "was shown, and the one it had"]);
+}
+
+#[test]
+fn frames_that_a_socket_does_not_get_are_noticed() {
+    notices(Sabotage::SkipBroadcasts, &["a gap", "lags behind"]);
+    notices(Sabotage::SkipPublishing, &["a live query of", "at the place of", "before a result"]);
+}
+
+#[test]
+fn frames_that_are_missed_are_noticed() {
+    notices(Sabotage::ForgetMissed, &["a gap", "lags behind"]);
+}
+
+#[test]
+fn idempotency_keys_that_are_not_read_are_noticed() {
+    notices(Sabotage::ForgetKeys, &["are of one write", "the first answer to a write"]);
+}
+
+#[test]
+fn an_index_that_forgets_its_listeners_is_noticed() {
+    notices(Sabotage::ForgetSubscriptions, &["a live query of"]);
+}
+
+#[test]
+fn an_index_that_forgets_what_was_deleted_is_noticed() {
+    notices(Sabotage::ForgetTombstones, &["and its documents", "the rows of index"]);
+}
+
+#[test]
+fn a_full_disk_that_does_not_say_so_is_noticed() {
+    notices(Sabotage::LieAboutDisks, &["never had"]);
 }
 
 #[test]
