@@ -163,6 +163,9 @@ impl Cluster {
             (Outcome::Answer(answer), _) => self.nodes[isolate].relayed(&incoming, Some(answer)),
             _ => self.nodes[isolate].relayed(&incoming, None),
         };
+        if self.sabotage == Some(Sabotage::LieAboutVersions) {
+            reply.body = lie(&reply.body);
+        }
         if incoming.method() == "HEAD" {
             reply.body.clear();
         }
@@ -413,4 +416,13 @@ impl Cluster {
             self.hosts.remove(place);
         }
     }
+}
+
+/// The answer to a commit, with the next version for each; anything else as it is.
+fn lie(body: &str) -> String {
+    let Ok(mut commit) = serde_json::from_str::<Value>(body) else { return body.to_owned() };
+    for result in commit["results"].as_array_mut().into_iter().flatten() {
+        result["version"] = Value::from(result["version"].as_u64().unwrap_or_default() + 1);
+    }
+    commit.to_string()
 }

@@ -14,19 +14,24 @@
 //! alarms ring late and once more, and new settings are deployed. [`play`] is a fixed scene in which one thing goes wrong
 //! at a given place.
 //!
+//! [`run_apps`] is a history of real clients (`blaze_client::core`), and what their applications are shown.
+//!
 //! [`run`] is a history of a seed: clients do what clients may ([`workload`]), each of their sockets applies every frame
 //! ([`watch`]), and what they are shown is held against the states that documents had and the rules that were in force
 //! ([`oracle`]); in the end the indexes' rows against those of new ones ([`index_rows`]). [`Sabotage`] breaks the shell, to see that this notices.
 
 mod accounts;
+mod apps;
 mod blow;
 mod delivery;
 mod effects;
 mod faults;
 mod host;
 mod index_rows;
+mod ledger;
 mod link;
 mod oracle;
+mod peer;
 mod quiet;
 mod rules;
 mod sabotage;
@@ -37,6 +42,7 @@ mod steps;
 mod watch;
 mod workload;
 
+pub use apps::run_apps;
 pub use blow::{Blow, Met, Step};
 pub use faults::Faults;
 pub use sabotage::Sabotage;

@@ -37,6 +37,8 @@ pub enum Sabotage {
     ForgetSubscriptions,
     /// An index forgets at once that a document was deleted.
     ForgetTombstones,
+    /// Answers to commits say the next version.
+    LieAboutVersions,
     /// A disk that is full says that it took the change.
     LieAboutDisks,
 }

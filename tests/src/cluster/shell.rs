@@ -252,6 +252,11 @@ impl Cluster {
         fate
     }
 
+    /// The time of the next delivery (µs).
+    pub(super) fn next_at(&self) -> Option<i64> {
+        self.queue.next_at()
+    }
+
     // What clients do.
 
     /// Sends a request; returns its number.

@@ -1,9 +1,10 @@
 //! Many histories of a cluster, each from its seed: see `blaze_tests::cluster` for what it is.
 //!
 //! `CLUSTER_SEED=7 cargo test -p blaze-tests --test cluster -- --nocapture one_history` prints one;
-//! `CLUSTER_SEEDS=10000 cargo test --release -p blaze-tests --test cluster` tries that many.
+//! `CLUSTER_SEEDS=10000 cargo test --release -p blaze-tests --test cluster` tries that many, `CLUSTER_FIRST=5000` from that
+//! seed on. `APPS_SEED` and `APPS_SEEDS` are the same for the histories of real clients.
 
-use blaze_tests::cluster::{Outcome, Sabotage, run};
+use blaze_tests::cluster::{Outcome, Sabotage, run, run_apps};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -63,9 +64,12 @@ fn environment(name: &str) -> Option<u64> {
     Some(value.parse().unwrap_or_else(|_| panic!("{name}={value} is no number")))
 }
 
+/// A history of a seed, of which something may be broken or printed.
+type History = fn(u64, Option<Sabotage>, bool) -> Outcome;
+
 /// The panic that ended a history; `None` if all held.
-fn fault(seed: u64, sabotage: Option<Sabotage>) -> (Outcome, Option<String>) {
-    match catch_unwind(AssertUnwindSafe(|| run(seed, sabotage, false))) {
+fn fault(history: History, seed: u64, sabotage: Option<Sabotage>) -> (Outcome, Option<String>) {
+    match catch_unwind(AssertUnwindSafe(|| history(seed, sabotage, false))) {
         Ok(outcome) => (outcome, None),
         Err(panic) => {
             let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
@@ -77,18 +81,25 @@ fn fault(seed: u64, sabotage: Option<Sabotage>) -> (Outcome, Option<String>) {
 
 fn check_half(parity: u64) {
     let seeds = environment("CLUSTER_SEEDS").unwrap_or(SEEDS);
+    let first = environment("CLUSTER_FIRST").unwrap_or(0);
+    let seeds = (first..first + seeds).filter(|seed| seed % 2 == parity);
+    check_all("CLUSTER_SEED", run, seeds, &HAPPENS);
+}
+
+/// Checks histories, and that each of these kinds of events is in them.
+fn check_all(name: &str, history: History, seeds: impl Iterator<Item = u64>, happens: &[&str]) {
     let (mut counts, mut faults) = (BTreeMap::<String, u64>::new(), Vec::new());
-    for seed in (0..seeds).filter(|seed| seed % 2 == parity) {
-        let (outcome, found) = fault(seed, None);
+    for seed in seeds {
+        let (outcome, found) = fault(history, seed, None);
         for (kind, count) in outcome.counts {
             *counts.entry(kind).or_default() += count;
         }
-        faults.extend(found.map(|text| format!("CLUSTER_SEED={seed}: {text}")));
+        faults.extend(found.map(|text| format!("{name}={seed}: {text}")));
     }
     println!("{counts:#?}");
     assert!(faults.is_empty(), "{} histories:\n{}", faults.len(), faults.join("\n"));
-    for kind in HAPPENS {
-        let count = counts.get(kind).copied().unwrap_or_default();
+    for kind in happens {
+        let count = counts.get(*kind).copied().unwrap_or_default();
         assert!(count >= 2, "{kind}: {count}");
     }
 }
@@ -113,7 +124,7 @@ fn odd_histories() {
 #[test]
 fn kept_histories() {
     for (seed, what) in KEPT {
-        assert_eq!(fault(seed, None).1, None, "{seed}: {what}");
+        assert_eq!(fault(run, seed, None).1, None, "{seed}: {what}");
     }
 }
 
@@ -126,14 +137,61 @@ fn the_same_seed_is_the_same_history() {
     }
 }
 
+/// The same of real clients.
+const HAPPENS_TO_APPS: [&str; 17] = [
+    "answer lost on its way to a client",
+    "crash",
+    "disk full",
+    "frame",
+    "hibernation",
+    "memory lost",
+    "offline",
+    "read",
+    "reload",
+    "row shown",
+    "row shown pending",
+    "shown",
+    "shown pending",
+    "socket cut",
+    "write by HTTP",
+    "write done",
+    "write refused",
+];
+
+#[test]
+fn one_history_of_apps() {
+    if let Some(seed) = environment("APPS_SEED") {
+        println!("{:#?}", run_apps(seed, None, true));
+    }
+}
+
+#[test]
+fn histories_of_apps() {
+    let seeds = environment("APPS_SEEDS").unwrap_or(SEEDS / 2);
+    let first = environment("CLUSTER_FIRST").unwrap_or(0);
+    check_all("APPS_SEED", run_apps, first..first + seeds, &HAPPENS_TO_APPS);
+}
+
+#[test]
+fn what_apps_are_shown_or_told_wrongly_is_noticed() {
+    notices_in(run_apps, Sabotage::LieAboutVersions, &["is said to be done at a version"]);
+    notices_in(run_apps, Sabotage::ForgetKeys, &["of the ledger"]);
+    notices_in(run_apps, Sabotage::SkipPublishing, &["the rows of"]);
+}
+
 /// Seeds of which one must notice what is broken on purpose.
 const SABOTAGED: u64 = 60;
 
 /// Asserts that one of the first histories fails when this is broken, with one of these messages.
 #[track_caller]
 fn notices(sabotage: Sabotage, says: &[&str]) {
+    notices_in(run, sabotage, says);
+}
+
+#[track_caller]
+fn notices_in(history: History, sabotage: Sabotage, says: &[&str]) {
     let found = (0..SABOTAGED).any(|seed| {
-        let Some(text) = fault(seed, Some(sabotage)).1 else { return false };
+        let Some(text) = fault(history, seed, Some(sabotage)).1 else { return false };
         println!("{sabotage:?}, seed {seed}: {text}");
         says.iter().any(|words| text.contains(words))
     });
