@@ -4,7 +4,7 @@
 
 use super::Faults;
 use super::ledger;
-use super::peer::{Own, Peer, Stage, Tokens};
+use super::peer::{Own, Peer, Stage, Tokens, is_ledger};
 use super::sabotage::Sabotage;
 use super::shell::{Cluster, Heard, Sent, Settings, State};
 use super::workload::Outcome;
@@ -27,8 +27,8 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-/// The documents; the second collection has two shards.
-const DOCUMENTS: [&str; 3] = ["one/a", "one/b", "two/c"];
+/// The documents, all but one being ledgers; the second collection has two shards.
+const DOCUMENTS: [&str; 5] = ["one/a", "one/b", "one/free", "two/c", "two/d"];
 const COLLECTIONS: &str = r#"{"two":{"shards":2}}"#;
 /// Things that applications do in a history.
 const ACTS: usize = 100;
@@ -219,7 +219,10 @@ impl Apps {
     fn write(&mut self, app: usize, peer: usize) {
         let (token, id) = (format!("w{}", self.number()), self.number());
         let seen = self.apps[app].peers[peer].seen().cloned();
-        let change = ledger::write(&mut self.random, app, &token, seen.as_ref());
+        let change = match self.apps[app].peers[peer].is_ledger {
+            true => ledger::write(&mut self.random, app, &token, seen.as_ref()),
+            false => ledger::anything(&mut self.random, &token),
+        };
         self.count("write");
         let (operation, at) = (change.operation().clone(), self.clock(app));
         let made = Rc::new(operation.clone());
@@ -628,7 +631,9 @@ impl Apps {
             let Some(rows) = self.apps[app].queries.rows(target) else { continue };
             for row in rows.iter() {
                 self.count(if row.pending { "row shown pending" } else { "row shown" });
-                ledger::tokens(&Value::Object((*row.data).clone()));
+                if is_ledger(&row.path) {
+                    ledger::tokens(&Value::Object((*row.data).clone()));
+                }
                 if !row.pending {
                     check_state(&self.states(&row.path), row.version, &row.data);
                 }
@@ -690,16 +695,9 @@ impl Apps {
         }
         self.check_queries();
         self.cluster.check_index_rows();
-        let mut kept = BTreeSet::new();
-        for states in self.cluster.history.values() {
-            kept.extend(
-                states
-                    .last()
-                    .and_then(|one| one.data.as_ref())
-                    .into_iter()
-                    .flat_map(ledger::tokens),
-            );
-        }
+        let ledgers = self.apps[0].peers.iter().filter(|peer| peer.is_ledger);
+        let lasts = ledgers.filter_map(|peer| self.states(peer.replica.path()).pop()?.data);
+        let kept: BTreeSet<String> = lasts.flat_map(|data| ledger::tokens(&data)).collect();
         self.tokens.check(&kept);
     }
 }

@@ -1,5 +1,6 @@
-//! Documents to which writes only add: a counter, its parts by client, and the writes' tokens, which agree in every state.
-//! A write that is counted twice or lost shows without any knowledge of how it happened.
+//! Ledgers, to which writes only add: a counter, its parts by client, and the writes' tokens, which agree in every state.
+//! A write that is counted twice or lost shows without any knowledge of how it happened. To other documents anything is
+//! written, which leaves its token in the field `last`.
 
 use super::shell::State;
 use crate::random::Random;
@@ -56,9 +57,33 @@ pub(super) fn tokens(data: &Value) -> BTreeSet<String> {
     tokens
 }
 
-/// The state that a write made: the first with its token.
+/// Anything, to a document that is no ledger.
+pub(super) fn anything(random: &mut Random, token: &str) -> Change {
+    let number = random.below(3);
+    let field = *random.pick(&["a", "b", "c"]);
+    let time = json!({"$serverTimestamp": true});
+    let change = match random.below(9) {
+        0 | 1 => return Change::delete(),
+        2 => Change::create(json!({"n": number, "last": token})),
+        3 => Change::set(json!({"a": [1, 2, number], "b": {"c": token}, "t": time, "last": token})),
+        4 => Change::merge(json!({field: {"n": {"$increment": 1}}, "last": token})),
+        5 => Change::merge(json!({field: {"$delete": true}, "t": time, "last": token})),
+        6 => Change::update(json!({field: number, "n": {"$increment": 0.5}, "last": token})),
+        7 => Change::update(json!({"list": {"$arrayRemove": [number]}, "last": token})),
+        _ => Change::patch(json!([
+            {"op": "test", "path": "/n", "value": number},
+            {"op": "remove", "path": "/n"},
+            {"op": "add", "path": "/last", "value": token},
+        ])),
+    };
+    change.expect("the change is right")
+}
+
+/// The state that a write made: the first with its token. None of a delete.
 pub(super) fn made<'a>(states: &'a [State], token: &str) -> Option<&'a State> {
-    let has =
-        |data: &Value| data["tokens"].as_array().is_some_and(|all| all.contains(&json!(token)));
+    let has = |data: &Value| {
+        let tokens = data["tokens"].as_array().map(Vec::as_slice).unwrap_or_default();
+        data["last"] == *token || tokens.iter().any(|one| one == token)
+    };
     states.iter().find(|state| state.data.as_ref().is_some_and(has))
 }

@@ -63,6 +63,8 @@ impl Tokens {
 /// The replica.
 pub(super) struct Peer {
     pub(super) replica: Replica,
+    /// True if the document is a [ledger](super::ledger).
+    pub(super) is_ledger: bool,
     /// The socket, or the request for one.
     pub(super) socket: Option<u64>,
     /// Number of times that its timer was started or stopped: an older one does not ring.
@@ -76,6 +78,7 @@ pub(super) struct Peer {
 impl Peer {
     pub(super) fn new(path: DocumentPath) -> Self {
         Peer {
+            is_ledger: is_ledger(&path),
             replica: Replica::new(path),
             socket: None,
             timer: 0,
@@ -88,7 +91,8 @@ impl Peer {
 
     /// The page is loaded anew. Writes without an answer may have been done.
     pub(super) fn reload(&mut self, tokens: &mut Tokens) {
-        let open = self.writes.drain(..).filter(|write| write.stage == Stage::Open);
+        let writes = std::mem::take(&mut self.writes);
+        let open = writes.into_iter().filter(|write| write.stage == Stage::Open && self.is_ledger);
         tokens.unknown.extend(open.map(|write| write.token));
         let timer = self.timer + 1;
         *self = Peer { timer, ..Peer::new(self.replica.path().clone()) };
@@ -114,25 +118,37 @@ impl Peer {
         let write = write.unwrap_or_else(|| panic!("an answer to write {id}, which nobody made"));
         assert_eq!(write.stage, Stage::Open, "a second answer to write {id}");
         let made = ledger::made(states, &write.token);
+        let note = |known: &mut BTreeSet<String>| {
+            if self.is_ledger {
+                known.insert(write.token.clone());
+            }
+        };
         match result {
+            Ok(version) if matches!(write.operation, Operation::Delete) => {
+                let state = states.iter().find(|state| state.version == *version);
+                let data = state.and_then(|state| state.data.as_ref());
+                assert_eq!(data, None, "delete {id} is said to be done at version {version}");
+                write.stage = Stage::Done(*version);
+                None
+            }
             Ok(version) => {
                 let made = made.map(|state| (state.version, state.at));
                 let done = made.map(|(version, _)| version);
                 assert_eq!(done, Some(*version), "write {id} is said to be done at a version");
                 write.stage = Stage::Done(*version);
-                tokens.done.insert(write.token.clone());
+                note(&mut tokens.done);
                 made.map(|(_, at)| at)
             }
             // A disk that fails cannot keep the refusal, so a late repetition may yet be done.
             Err(error) if error.code == Code::Internal => {
                 write.stage = Stage::Refused;
-                tokens.unknown.insert(write.token.clone());
+                note(&mut tokens.unknown);
                 None
             }
             Err(error) => {
                 assert_eq!(made, None, "write {id} is refused ({error}), and done");
                 write.stage = Stage::Refused;
-                tokens.refused.insert(write.token.clone());
+                note(&mut tokens.refused);
                 None
             }
         }
@@ -145,7 +161,9 @@ impl Peer {
     pub(super) fn show(&mut self, visible: &Visible, states: &[State]) {
         assert!(self.is_listening, "nobody listens");
         let data = as_value(visible.data.as_deref());
-        ledger::tokens(&data);
+        if self.is_ledger {
+            ledger::tokens(&data);
+        }
         let (expected, is_pending) = self.expected(visible.version, states);
         assert_eq!(data, expected, "shown at version {}", visible.version);
         assert_eq!(visible.pending, is_pending, "whether {data} is pending");
@@ -200,6 +218,11 @@ impl Peer {
         let version = last.map_or(0, |state| state.version);
         assert_eq!((shown.version, as_value(shown.data.as_deref())), (version, data), "{path}");
     }
+}
+
+/// True for the path of a ledger.
+pub(super) fn is_ledger(path: &DocumentPath) -> bool {
+    path.id() != "free"
 }
 
 fn as_value(data: Option<&Map>) -> Value {
