@@ -147,12 +147,6 @@ pub enum Effect {
         /// The epoch that a document will have that was never written. No row holds it; the socket must keep it.
         unborn: Option<String>,
     },
-    /// Identify the sender of this token. Then [`Event::Renew`], or [`Event::Connect`] for a socket that was not
-    /// admitted yet.
-    Identify {
-        /// The token.
-        token: String,
-    },
     /// Send a frame to the socket that the event came from.
     Send(String),
     /// Close the socket that the event came from.
@@ -282,11 +276,6 @@ impl Document {
     /// alarm's handler is at work. Without this the indexes are told of the present state before anybody is shown it.
     pub fn with_alarm(self, alarm: Option<Timestamp>) -> Self {
         Document { outbox: Outbox::with_alarm(alarm), ..self }
-    }
-
-    /// The document's path.
-    pub fn path(&self) -> &DocumentPath {
-        &self.path
     }
 
     /// Returns the data as compact JSON, whoever the caller is; `None` if there is none.
@@ -570,7 +559,8 @@ impl Step<'_> {
                 let pong = Effect::Send(pong_text(number));
                 Ok(self.outbox.wait().into_iter().chain([pong]).collect())
             }
-            ClientMessage::Auth(token) => Ok(vec![Effect::Identify { token }]),
+            // The room identifies whoever says this.
+            ClientMessage::Auth(_) => Ok(Vec::new()),
             ClientMessage::Listen { .. } | ClientMessage::Unlisten(_) => Err(Error::invalid(
                 "message: this socket is of one document; targets are listened to on /v1/listen",
             )

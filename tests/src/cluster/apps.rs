@@ -147,6 +147,7 @@ impl Apps {
                 cut: random.between(0, 200),
                 late: *random.pick(&[0, 0, 4_000_000]),
                 again: random.between(0, 30),
+                skew: seed % 3 % 2 * 2_000_000,
             },
         };
         let settings = Settings {

@@ -78,7 +78,7 @@ impl Cluster {
                 host.under_way += 1;
                 let (to, incarnation) = (place.clone(), host.incarnation);
                 let event = Event::Told { number, answer: None };
-                let at = self.now.max(until.micros());
+                let at = self.now.max(until.micros() - self.clocks[host.isolate]);
                 self.queue.push(at, Delivery::Event { to, incarnation, event });
             }
             Effect::Log(line) => self.log.push(line),

@@ -26,6 +26,8 @@ pub struct Faults {
     pub late: u64,
     /// Of 100 alarms, those that ring once more.
     pub again: u64,
+    /// Most microseconds that the clock of an isolate is fast or slow.
+    pub skew: u64,
 }
 
 /// The fate of a call on its way.

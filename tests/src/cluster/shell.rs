@@ -120,6 +120,8 @@ pub struct Cluster {
     pub(super) extra: Random,
     pub(super) queue: Queue,
     pub(super) nodes: Vec<Node>,
+    /// By isolate, the difference of its clock (µs).
+    pub(super) clocks: Vec<i64>,
     pub(super) hosts: BTreeMap<Place, Host>,
     pub(super) links: BTreeMap<u64, Link>,
     pub(super) asked: BTreeMap<u64, Asked>,
@@ -166,6 +168,7 @@ impl Cluster {
     pub fn new(settings: Settings, seed: u64) -> Self {
         let mut cluster = Cluster {
             nodes: Vec::new(),
+            clocks: vec![0; settings.isolates],
             now: BEGINNING,
             random: Random::new(seed),
             chance: Random::new(!seed),
@@ -344,9 +347,11 @@ impl Cluster {
     /// A socket breaks on the way: each side hears of it by itself, some late.
     fn cut(&mut self, link: u64) {
         self.count("socket cut");
+        let last = self.links.get(&link).map_or([0; 2], |there| there.last);
         for side in [OPENER, ACCEPTOR] {
             let late = if self.extra.chance(30) { 8_000_000 } else { 50_000 };
-            let at = self.now + self.extra.between(0, late) as i64;
+            // Nobody hears of the end before the beginning.
+            let at = last[side].max(self.now + self.extra.between(0, late) as i64);
             let frame = Frame::Close(1006);
             self.queue.push(at, Delivery::Frame { link, side, frame });
         }

@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 const RENEWAL_MICROS: i64 = 20_000_000;
 /// A renewed token counts after this (µs): what was said before may wait for calls that are lost.
 const RENEWED_MICROS: i64 = 12_000_000;
+/// Clocks differ by no more than this (µs).
+const SKEW_MICROS: i64 = 2_000_000;
 /// A pong comes within this (µs).
 const PONG_MICROS: i64 = 60_000_000;
 /// A socket outlives its token by no more than this (µs).
@@ -213,8 +215,9 @@ impl Socket {
     /// An error ends the socket, or one of its targets.
     fn ended(&mut self, frame: &Value, now: i64) {
         let detail = frame["detail"].as_str().unwrap_or_default();
-        let is_good =
-            |(sent, expires): &(i64, i64)| *sent <= now - RENEWED_MICROS && *expires > now;
+        let is_good = |(sent, expires): &(i64, i64)| {
+            *sent <= now - RENEWED_MICROS && *expires > now + SKEW_MICROS
+        };
         let is_over = detail.starts_with("token: expired");
         let good = self.tokens.iter().find(|token| is_good(token));
         if let (true, Some((sent, _))) = (is_over, good) {

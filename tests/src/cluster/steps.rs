@@ -32,12 +32,13 @@ impl Cluster {
             (is_last.then(|| host.store.rows.clone()), host.store.rows.rows_written());
         let mut effects = Vec::new();
         let (random, pinged) = (&mut self.random, std::mem::take(&mut host.pinged));
+        let clock = self.clocks[isolate];
         let mut turn = Turn {
             node: &mut self.nodes[isolate],
             store: &mut host.store,
-            now: Timestamp::from_micros(self.now),
+            now: Timestamp::from_micros(self.now + clock),
             random: &mut || random.wide(),
-            pinged: &|socket| pinged.get(&socket).copied().map(Timestamp::from_micros),
+            pinged: &|socket| Some(Timestamp::from_micros(pinged.get(&socket)? + clock)),
             effects: &mut effects,
         };
         step(&mut host.actor, &mut turn);
@@ -103,7 +104,7 @@ impl Cluster {
         for effect in effects {
             match (effect, place) {
                 (Effect::SetAlarm(at), Place::Object(object)) => {
-                    let at = at.micros().max(self.now);
+                    let at = (at.micros() - self.clocks[host.isolate]).max(self.now);
                     host.alarm = Some(at);
                     let late = match self.settings.faults.late {
                         0 => 0,
@@ -144,7 +145,8 @@ impl Cluster {
             host.is_ringing = false;
         }
         let wakes = host.actor.as_ref().and_then(Actor::wakes);
-        let wakes = wakes.map(|at| at.micros().max(self.now));
+        let clock = self.clocks[host.isolate];
+        let wakes = wakes.map(|at| (at.micros() - clock).max(self.now));
         if host.timer != wakes {
             host.timer = wakes;
             if let Some(at) = wakes {
@@ -167,6 +169,11 @@ impl Cluster {
             self.print(format_args!("isolate {isolate} ends, memory only: {is_memory_only}"));
         }
         self.nodes[isolate] = self.node();
+        let skew = self.settings.faults.skew;
+        self.clocks[isolate] = match skew {
+            0 => 0,
+            skew => self.extra.between(0, 2 * skew) as i64 - skew as i64,
+        };
         let here = self.hosts.iter().filter(|(_, host)| host.isolate == isolate);
         let here = here.filter(|(_, host)| host.actor.is_some());
         let places: Vec<Place> = here.map(|(place, _)| place.clone()).collect();

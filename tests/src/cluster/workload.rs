@@ -231,13 +231,14 @@ impl World {
     /// More faults, in some histories.
     fn more_faults(&mut self, faults: Faults) -> Faults {
         let Some(random) = &mut self.more else { return faults };
-        Faults {
+        let faults = Faults {
             full: random.between(0, 400),
             cut: random.between(0, 200),
             late: *random.pick(&[0, 0, 4_000_000]),
             again: random.between(0, 30),
             ..faults
-        }
+        };
+        Faults { skew: faults.again % 3 * 1_000_000, ..faults }
     }
 
     pub(super) fn now(&self) -> i64 {
