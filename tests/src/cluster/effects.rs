@@ -48,9 +48,7 @@ impl Cluster {
             }
             Effect::Send { sockets, text } => {
                 for socket in sockets {
-                    if !self.skips(place, &text) {
-                        self.send_from(place, socket, text.clone());
-                    }
+                    self.send_from(place, socket, text.clone());
                 }
             }
             Effect::Close { socket, code, .. } => self.close_from(place, socket, code),
@@ -391,6 +389,9 @@ impl Cluster {
     }
 
     fn send_from(&mut self, place: &Place, socket: u64, text: String) {
+        if self.skips(place, &text) {
+            return;
+        }
         let Some(host) = self.hosts.get_mut(place) else { return };
         match host.sockets.get_mut(&socket) {
             Some(Socket::Opening(unsent)) => unsent.push(text),

@@ -692,30 +692,11 @@ impl World {
                 }
             }
             Asked::Read { path, floor } => self.read(&who, path, floor, reply, &body),
-            Asked::Again { first } if reply.status == first.status => {
-                self.count("first answer given again");
-                // Data are for whoever may read them by then.
-                let without_data = |mut body: Value| {
-                    body.as_object_mut().map(|body| body.remove("data"));
-                    body
-                };
-                let first = serde_json::from_str(&first.body).unwrap_or_default();
-                assert_eq!(
-                    without_data(first),
-                    without_data(body),
-                    "the first answer to a write, and another one"
-                );
-            }
-            Asked::Again { first } => {
-                assert!(!is_good, "first answered {first:?}, and then {reply:?}");
-            }
+            Asked::Again { first } => self.answered_again(&first, reply, body),
             Asked::Write { sent, path, marker, .. } if is_good => {
-                self.count("write");
-                let is_keyed = sent.headers.iter().any(|(name, _)| name == "idempotency-key");
-                if is_keyed && self.more.as_mut().is_some_and(|random| random.chance(30)) {
-                    self.ask(who.clone(), sent, Asked::Again { first: reply.clone() });
-                }
+                self.repeat(&who, sent, reply);
                 let version = version(reply).expect("a version");
+                self.count("write");
                 if version > 0 {
                     self.written(path, version, marker.as_deref());
                 }
@@ -746,6 +727,31 @@ impl World {
             }
             _ => {}
         }
+    }
+
+    /// Sends a write that was answered once more, now and then.
+    fn repeat(&mut self, who: &Who, sent: Sent, reply: &Reply) {
+        let is_keyed = sent.headers.iter().any(|(name, _)| name == "idempotency-key");
+        if is_keyed && self.more.as_mut().is_some_and(|random| random.chance(30)) {
+            self.ask(who.clone(), sent, Asked::Again { first: reply.clone() });
+        }
+    }
+
+    /// A write that was sent once more was answered.
+    fn answered_again(&mut self, first: &Reply, reply: &Reply, body: Value) {
+        let is_good = (200..300).contains(&reply.status);
+        assert!(!is_good || reply.status == first.status, "first {first:?}, and then {reply:?}");
+        if !is_good {
+            return;
+        }
+        self.count("first answer given again");
+        // Data are for whoever may read them by then.
+        let without_data = |mut body: Value| {
+            body.as_object_mut().map(|body| body.remove("data"));
+            body
+        };
+        let first = without_data(serde_json::from_str(&first.body).unwrap_or_default());
+        assert_eq!(first, without_data(body), "the first answer to a write, and another one");
     }
 
     fn read(&mut self, who: &Who, path: &str, floor: u64, reply: &Reply, body: &Value) {
