@@ -23,7 +23,6 @@ pub mod readme;
 pub mod script;
 pub mod seed;
 pub mod server;
-pub mod simulation;
 pub mod socket;
 pub mod source;
 pub mod standalone;

@@ -147,12 +147,6 @@ pub enum Effect {
         /// The epoch that a document will have that was never written. No row holds it; the socket must keep it.
         unborn: Option<String>,
     },
-    /// Identify the sender of this token. Then [`Event::Renew`], or [`Event::Connect`] for a socket that was not
-    /// admitted yet.
-    Identify {
-        /// The token.
-        token: String,
-    },
     /// Send a frame to the socket that the event came from.
     Send(String),
     /// Close the socket that the event came from.
@@ -293,11 +287,6 @@ impl Document {
     /// Returns the time of the alarm to set at the end of a transaction in which the indexes could not be told.
     pub fn secure(&mut self, now: Timestamp) -> Option<Timestamp> {
         self.outbox.secure(now)
-    }
-
-    /// The document's path.
-    pub fn path(&self) -> &DocumentPath {
-        &self.path
     }
 
     /// Returns the data as compact JSON, whoever the caller is; `None` if there is none.
@@ -581,7 +570,8 @@ impl Step<'_> {
                 let pong = Effect::Send(pong_text(number));
                 Ok(self.outbox.wait().into_iter().chain([pong]).collect())
             }
-            ClientMessage::Auth(token) => Ok(vec![Effect::Identify { token }]),
+            // The room identifies whoever says this.
+            ClientMessage::Auth(_) => Ok(Vec::new()),
             ClientMessage::Listen { .. } | ClientMessage::Unlisten(_) => Err(Error::invalid(
                 "message: this socket is of one document; targets are listened to on /v1/listen",
             )

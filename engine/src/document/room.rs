@@ -460,8 +460,6 @@ impl Room {
                 Done::Await { version } => results.index = Some((version, None)),
                 Done::Answer(answer) => results.answer = Some(answer),
                 Done::Admit { listener, unborn } => results.admitted = Some((listener, unborn)),
-                // A message with a token was seen before.
-                Done::Identify { .. } => {}
                 Done::Send(text) => results.frames.push(text),
                 Done::Close { code } => results.close = Some(code),
                 Done::End { listener, frame, code } => {

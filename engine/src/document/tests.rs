@@ -382,7 +382,6 @@ fn told(effects: &[Effect]) -> String {
         Effect::Broadcast(_) => "broadcast".to_owned(),
         Effect::Admit { .. } => "admit".to_owned(),
         Effect::Lookup(_) => "lookup".to_owned(),
-        Effect::Identify { .. } => "identify".to_owned(),
         Effect::Close { code } => format!("close {code}"),
         Effect::End { code, .. } => format!("end {code}"),
         Effect::Audit { act, .. } => format!("audit {act}"),
@@ -439,7 +438,7 @@ fn nobody_is_shown_a_state_before_the_indexes_have_it() {
 fn an_object_that_wakes_without_an_alarm_has_told_its_indexes() {
     let mut bench = Bench::with_outbox();
     bench.set(json!({"n": 1}));
-    let path = bench.document.path().clone();
+    let path = bench.document.path.clone();
     let woken = |alarm| Document::new(path.clone()).with_alarm(alarm);
     let get = || Event::Get { preconditions: Vec::new() };
     bench.forget();
@@ -456,7 +455,7 @@ fn an_object_without_memory_sends_what_it_has_when_the_alarm_rings() {
     let mut bench = Bench::with_outbox();
     assert_eq!(told(&bench.step(Event::Alarm)), "");
     bench.set(json!({"n": 1}));
-    let path = bench.document.path().clone();
+    let path = bench.document.path.clone();
     bench.document = Document::new(path.clone());
     let effects = bench.step(Event::Alarm);
     let [Effect::SetAlarm(_), Effect::Index { version: 1, row }] = effects.as_slice() else {
@@ -489,7 +488,7 @@ fn index_entries_are_limited() {
     assert_eq!(status(&bench.set(json!({"a": vec![0; 3 * ENTRIES]}))), 200, "equal ones are one");
     let collections = crate::index::settings::Collections::parse(r#"{"users":{"exempt":["a"]}}"#);
     bench.document =
-        Document::new(bench.document.path().clone()).under(collections.unwrap().of("users"));
+        Document::new(bench.document.path.clone()).under(collections.unwrap().of("users"));
     assert_eq!(status(&bench.set(array(ENTRIES))), 200);
 }
 

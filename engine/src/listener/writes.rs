@@ -93,7 +93,7 @@ fn is_final(answer: &str) -> bool {
     match ServerMessage::parse(answer) {
         Ok(ServerMessage::Written { result: Ok(_), .. }) => true,
         Ok(ServerMessage::Written { result: Err(error), .. }) => {
-            !matches!(error.code, Code::Unavailable | Code::Aborted)
+            !matches!(error.code, Code::Unavailable | Code::Aborted | Code::Internal)
         }
         _ => false,
     }

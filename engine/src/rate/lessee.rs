@@ -115,7 +115,8 @@ impl Lessee {
     }
 
     /// How many subjects it remembers.
-    pub fn subjects(&self) -> usize {
+    #[cfg(test)]
+    fn subjects(&self) -> usize {
         self.recent.len().saturating_add(self.older.len())
     }
 }

@@ -73,9 +73,11 @@ impl World {
     /// # Panics
     /// If an account is not there any more, or one of its tokens is refused.
     pub(super) fn account_answered(&mut self, act: Act, reply: Option<&Reply>) {
+        let is_full = self.has_full_disks();
         let Some(account) = &mut self.account else { return };
         account.is_busy = false;
-        let Some(reply) = reply else { return };
+        // A full disk keeps nothing, and says so.
+        let Some(reply) = reply.filter(|reply| reply.status != 500 || !is_full) else { return };
         let (status, is_good) = (reply.status, (200..300).contains(&reply.status));
         if matches!(act, Act::SignUp | Act::SignIn | Act::Refresh) && is_good {
             let body: Value = serde_json::from_str(&reply.body).expect("JSON");

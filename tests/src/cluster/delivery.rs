@@ -88,6 +88,8 @@ pub(super) enum Delivery {
         object: Object,
         at: i64,
     },
+    /// An alarm that rings though its handler has ended.
+    Again(Object),
     /// A frame for one end of a link.
     Frame {
         link: u64,

@@ -1,5 +1,6 @@
 //! The effects, each as the method of its name in `server/host.js` carries it out.
 
+use super::blow::kind;
 use super::delivery::{Carried, Delivery, Outcome, Place, Waiter};
 use super::faults::{Fate, may_repeat};
 use super::host::{Host, Socket};
@@ -8,6 +9,7 @@ use super::sabotage::Sabotage;
 use super::shell::{Asked, Cluster, Heard, LOSS_MICROS, incoming};
 use blaze_engine::actor::{Actor, Answer, Body, Call, Effect, Event, Object};
 use blaze_engine::http::reply::Reply;
+use serde_json::Value;
 use std::rc::Rc;
 
 impl Cluster {
@@ -57,7 +59,7 @@ impl Cluster {
                 self.call(object, call, Waiter::Caller { place, incarnation, number });
             }
             Effect::Fetch { number, fetch } => {
-                let fetched = (self.elsewhere)(&fetch);
+                let fetched = Err(format!("{} is not reached", fetch.url));
                 let Some(host) = self.hosts.get_mut(place) else { return };
                 host.under_way += 1;
                 let (to, incarnation) = (place.clone(), host.incarnation);
@@ -74,11 +76,21 @@ impl Cluster {
                 host.under_way += 1;
                 let (to, incarnation) = (place.clone(), host.incarnation);
                 let event = Event::Told { number, answer: None };
-                let at = self.now.max(until.micros());
+                let at = self.now.max(until.micros() - self.clocks[host.isolate]);
                 self.queue.push(at, Delivery::Event { to, incarnation, event });
             }
             Effect::Log(line) => self.log.push(line),
         }
+    }
+
+    /// True if a socket is to be left out of what is sent to many.
+    fn skips(&mut self, place: &Place, text: &str) -> bool {
+        let skips = match (self.sabotage, kind(place)) {
+            (Some(Sabotage::SkipBroadcasts), "Document") => text.contains("\"base\":"),
+            (Some(Sabotage::SkipPublishing), "Index") => true,
+            _ => false,
+        };
+        skips && self.extra.chance(10)
     }
 
     fn take_waiter(&mut self, place: &Place, ticket: u64) -> Option<Waiter> {
@@ -149,6 +161,9 @@ impl Cluster {
             (Outcome::Answer(answer), _) => self.nodes[isolate].relayed(&incoming, Some(answer)),
             _ => self.nodes[isolate].relayed(&incoming, None),
         };
+        if self.sabotage == Some(Sabotage::LieAboutVersions) {
+            reply.body = lie(&reply.body);
+        }
         if incoming.method() == "HEAD" {
             reply.body.clear();
         }
@@ -190,6 +205,9 @@ impl Cluster {
 
     /// Calls an object.
     fn call(&mut self, to: Object, call: Call, waiter: Waiter) {
+        if let Call::Update { row } = &call {
+            self.note_told(&to, row);
+        }
         let Some(waiter) = self.sabotaged(&to, &call, waiter) else { return };
         let is_renewal = matches!(call, Call::Snapshot { .. } | Call::Keys { .. });
         let waiter = if is_renewal { Waiter::Renewer(Box::new(waiter)) } else { waiter };
@@ -199,6 +217,19 @@ impl Cluster {
             call: call.clone(),
             waiter,
         });
+    }
+
+    /// Notes the newest row of a document that an index is told.
+    fn note_told(&mut self, to: &Object, row: &str) {
+        let (_, resource) = row.split_once('\n').expect("a row has two lines");
+        let resource: Value = serde_json::from_str(resource).expect("a resource is JSON");
+        let path = resource["path"].as_str().expect("a path").to_owned();
+        let version = resource["version"].as_u64().expect("a version");
+        let told = self.told.entry(to.clone()).or_default();
+        let newest = told.entry(path).or_insert_with(|| (version, row.to_owned()));
+        if newest.0 < version {
+            *newest = (version, row.to_owned());
+        }
     }
 
     /// Does a call otherwise than it should be, if something is broken on purpose.
@@ -358,6 +389,9 @@ impl Cluster {
     }
 
     fn send_from(&mut self, place: &Place, socket: u64, text: String) {
+        if self.skips(place, &text) {
+            return;
+        }
         let Some(host) = self.hosts.get_mut(place) else { return };
         match host.sockets.get_mut(&socket) {
             Some(Socket::Opening(unsent)) => unsent.push(text),
@@ -383,4 +417,13 @@ impl Cluster {
             self.hosts.remove(place);
         }
     }
+}
+
+/// The answer to a commit, with the next version for each; anything else as it is.
+fn lie(body: &str) -> String {
+    let Ok(mut commit) = serde_json::from_str::<Value>(body) else { return body.to_owned() };
+    for result in commit["results"].as_array_mut().into_iter().flatten() {
+        result["version"] = Value::from(result["version"].as_u64().unwrap_or_default() + 1);
+    }
+    commit.to_string()
 }

@@ -18,6 +18,16 @@ pub struct Faults {
     pub crash: u64,
     /// Of the ends of isolates in percent, those that only lose their memory: the sockets of objects stay.
     pub memory_only: u64,
+    /// Of 10,000 steps, those at which the disk takes no changes.
+    pub full: u64,
+    /// Of 10,000 frames, those at which their socket breaks on the way.
+    pub cut: u64,
+    /// Most microseconds that an alarm rings late.
+    pub late: u64,
+    /// Of 100 alarms, those that ring once more.
+    pub again: u64,
+    /// Most microseconds that the clock of an isolate is fast or slow.
+    pub skew: u64,
 }
 
 /// The fate of a call on its way.

@@ -1,9 +1,9 @@
 //! The host of one actor: what the platform keeps for it, and what is under way.
 
 use super::delivery::{Carried, Place, Waiter};
+use crate::disk::Disk;
 use blaze_engine::actor::{Actor, Waking};
 use blaze_schema::timestamp::Timestamp;
-use blaze_store::memory::MemoryStore;
 use std::collections::BTreeMap;
 
 /// A request or a call without an outcome.
@@ -29,7 +29,7 @@ pub(super) struct Host {
     pub(super) actor: Option<Actor>,
     /// Counts the actors that were in memory here.
     pub(super) incarnation: u64,
-    pub(super) store: MemoryStore,
+    pub(super) store: Disk,
     /// The rows that were written when its state was last recorded.
     pub(super) written: u64,
     pub(super) alarm: Option<i64>,

@@ -14,6 +14,8 @@ pub(super) struct Link {
     pub(super) ends: [Option<End>; 2],
     /// By side, the time of the last delivery on its way there.
     pub(super) last: [i64; 2],
+    /// True if it broke on the way: nothing but the news of that is delivered.
+    pub(super) is_cut: bool,
 }
 
 /// An end of a socket.
@@ -33,7 +35,7 @@ pub(super) enum Frame {
 
 impl Link {
     pub(super) fn new(opener: End, acceptor: Option<End>) -> Self {
-        Link { ends: [Some(opener), acceptor], last: [0; 2] }
+        Link { ends: [Some(opener), acceptor], last: [0; 2], is_cut: false }
     }
 
     /// The side on which an actor has the socket.

@@ -145,6 +145,8 @@ pub(super) fn check_found(
                 version >= floor,
                 "a query finds {path} at version {version}, though version {floor} had been shown"
             ),
+            // The last of a window may be greater.
+            None if filter.is_full(found.len()) => {}
             None => {
                 let states = history.get(path).into_iter().flatten();
                 let mut later = states.filter(|state| state.version >= *floor);
@@ -157,6 +159,12 @@ pub(super) fn check_found(
             }
         }
     }
+    let key = |shown: &&Shown| {
+        (shown.data.as_ref().map_or(0, |data| data["n"].as_i64().unwrap_or(0)), shown.path.clone())
+    };
+    let mut arranged: Vec<&Shown> = found.iter().collect();
+    filter.arrange(&mut arranged, key);
+    assert!(arranged.iter().copied().eq(found), "{filter:?} finds {found:?}, in no right order");
     for shown in found {
         let data = shown.data.as_ref().expect("data");
         assert!(filter.matches(data), "a query finds {shown:?}, which it does not ask for");
@@ -171,8 +179,9 @@ pub(super) fn present(history: &History, collection: &str, filter: &Filter) -> V
         if let Some(State { version, data: Some(data), .. }) = states.last()
             && filter.matches(data)
         {
-            found.push((path.clone(), *version));
+            found.push((path.clone(), *version, data["n"].as_i64().unwrap_or(0)));
         }
     }
-    found
+    filter.arrange(&mut found, |(path, _, n)| (*n, path.clone()));
+    found.into_iter().map(|(path, version, _)| (path, version)).collect()
 }

@@ -15,6 +15,8 @@ pub enum Sabotage {
     DropClose,
     /// Alarms do not ring.
     NoAlarm,
+    /// The end of an isolate ends the alarms of its objects.
+    ForgetAlarms,
     /// The loss of a call is never reported.
     LoseTold,
     /// A write of a socket is carried out twice.
@@ -23,4 +25,20 @@ pub enum Sabotage {
     AnswerWithoutCommit,
     /// Now and then two frames of a socket change places.
     SwapFrames,
+    /// Now and then a socket is left out of what a document sends to many.
+    SkipBroadcasts,
+    /// Now and then a socket is left out of what an index sends to many.
+    SkipPublishing,
+    /// Whoever comes back to a document is taken to have missed nothing.
+    ForgetMissed,
+    /// `Idempotency-Key` does not reach the server.
+    ForgetKeys,
+    /// An index that lost its memory is not told of its sockets.
+    ForgetSubscriptions,
+    /// An index forgets at once that a document was deleted.
+    ForgetTombstones,
+    /// Answers to commits say the next version.
+    LieAboutVersions,
+    /// A disk that is full says that it took the change.
+    LieAboutDisks,
 }

@@ -1,22 +1,19 @@
 //! The cluster: its isolates, the steps of their actors, and their ends.
 
+use super::blow::{Blow, Met, blow_at_call, kind};
 use super::delivery::{Carried, Delivery, Outcome, Place, Queue, Waiter};
 use super::faults::{Fate, Faults};
-use super::host::{Host, Socket, hibernates};
+use super::host::{Host, hibernates};
 use super::link::{ACCEPTOR, End, Frame, Link, OPENER, other};
 use super::sabotage::Sabotage;
-use super::watch::patched;
 use crate::random::Random;
-use blaze_engine::actor::{Actor, Answer, Class, Effect, Event, Object, Turn};
+use blaze_engine::actor::{Actor, Answer, Event, Object};
 use blaze_engine::http::Headers;
 use blaze_engine::http::incoming::Incoming;
 use blaze_engine::http::reply::Reply;
 use blaze_engine::node::config::Config;
 use blaze_engine::node::{Home, Node};
-use blaze_identity::accounts::oidc::{Fetch, Fetched};
 use blaze_schema::timestamp::Timestamp;
-use blaze_store::Store;
-use blaze_store::memory::MemoryStore;
 use serde_json::Value;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
@@ -25,13 +22,8 @@ use std::rc::Rc;
 const BEGINNING: i64 = 1_800_000_000_000_000;
 /// An idle object hibernates after this (µs).
 const IDLE_MICROS: i64 = 10_000_000;
-/// An alarm whose handler was interrupted rings again after this (µs).
-const ALARM_RETRY_MICROS: i64 = 2_000_000;
 /// The loss of a call is known after this (µs).
 pub(super) const LOSS_MICROS: i64 = 3_000_000;
-
-/// A server elsewhere.
-type Elsewhere = Box<dyn FnMut(&Fetch) -> Fetched>;
 
 /// The configuration of a cluster.
 #[derive(Clone, Debug)]
@@ -118,26 +110,31 @@ pub(super) struct Asked {
 
 /// The cluster.
 pub struct Cluster {
-    settings: Settings,
+    pub(super) settings: Settings,
     pub(super) now: i64,
     /// For the actors.
-    random: Random,
+    pub(super) random: Random,
     /// For the faults.
     pub(super) chance: Random,
+    /// For the faults that not every history has: they leave the others as they are.
+    pub(super) extra: Random,
     pub(super) queue: Queue,
     pub(super) nodes: Vec<Node>,
+    /// By isolate, the difference of its clock (µs).
+    pub(super) clocks: Vec<i64>,
     pub(super) hosts: BTreeMap<Place, Host>,
     pub(super) links: BTreeMap<u64, Link>,
     pub(super) asked: BTreeMap<u64, Asked>,
     last: u64,
     heard: VecDeque<Heard>,
-    pub(super) elsewhere: Elsewhere,
     /// The lines of the log.
     pub log: Vec<String>,
     /// Counts what happened, by kind.
     pub counts: BTreeMap<&'static str, u64>,
     /// By path, the states that each document had.
     pub history: BTreeMap<String, Vec<State>>,
+    /// By index, the newest row of each document that it was told.
+    pub(super) told: BTreeMap<Object, BTreeMap<String, Told>>,
     /// The last time at which a copy of rules could not be renewed.
     pub unrenewed: Option<i64>,
     /// True to print every step.
@@ -146,7 +143,14 @@ pub struct Cluster {
     pub(super) kept: BTreeMap<Object, Answer>,
     /// With frames that change places: by link, one that waits for the next.
     pub(super) overtaken: BTreeMap<(u64, usize), Frame>,
+    /// The blows to come, in place of chance.
+    pub(super) plan: Vec<Blow>,
+    /// The steps and the calls of the plan so far.
+    pub(super) met: Met,
 }
+
+/// A row that an index is told: its document's version, and its text.
+pub(super) type Told = (u64, String);
 
 /// A state of a document.
 #[derive(Clone, Debug, PartialEq)]
@@ -164,34 +168,32 @@ impl Cluster {
     pub fn new(settings: Settings, seed: u64) -> Self {
         let mut cluster = Cluster {
             nodes: Vec::new(),
+            clocks: vec![0; settings.isolates],
             now: BEGINNING,
             random: Random::new(seed),
             chance: Random::new(!seed),
+            extra: Random::new(seed ^ 0xe87a),
             queue: Queue::default(),
             hosts: BTreeMap::new(),
             links: BTreeMap::new(),
             asked: BTreeMap::new(),
             last: 0,
             heard: VecDeque::new(),
-            elsewhere: Box::new(|fetch| Err(format!("{} is not reached", fetch.url))),
             log: Vec::new(),
             counts: BTreeMap::new(),
             history: BTreeMap::new(),
+            told: BTreeMap::new(),
             unrenewed: None,
             is_printed: false,
             sabotage: None,
             kept: BTreeMap::new(),
             overtaken: BTreeMap::new(),
+            plan: Vec::new(),
+            met: Met::default(),
             settings,
         };
         cluster.nodes = (0..cluster.settings.isolates).map(|_| cluster.node()).collect();
         cluster
-    }
-
-    /// Answers the requests that go to servers elsewhere.
-    pub fn with_elsewhere(mut self, elsewhere: Elsewhere) -> Self {
-        self.elsewhere = elsewhere;
-        self
     }
 
     /// Breaks something on purpose.
@@ -200,7 +202,7 @@ impl Cluster {
         self
     }
 
-    fn node(&self) -> Node {
+    pub(super) fn node(&self) -> Node {
         let Settings { collections, access, variables, .. } = &self.settings;
         let config = Config::read(collections, access, |name| variables.get(name).cloned());
         Node::new(config, Home::Cloud)
@@ -216,22 +218,9 @@ impl Cluster {
         self.settings.faults = faults;
     }
 
-    /// The faults.
-    pub fn faults(&self) -> Faults {
-        self.settings.faults
-    }
-
-    /// The rows of an object, if it was ever addressed.
-    pub fn rows(&self, object: &Object) -> Option<&MemoryStore> {
-        self.hosts.get(&Place::Object(object.clone())).map(|host| &host.store)
-    }
-
-    /// The objects that were ever addressed.
-    pub fn objects(&self) -> impl Iterator<Item = &Object> {
-        self.hosts.keys().filter_map(|place| match place {
-            Place::Object(object) => Some(object),
-            _ => None,
-        })
+    /// Deals these blows, whose steps and calls are counted from now on.
+    pub fn deal(&mut self, plan: Vec<Blow>) {
+        (self.plan, self.met) = (plan, Met::default());
     }
 
     /// Prints a line with the seconds since the beginning.
@@ -253,7 +242,10 @@ impl Cluster {
     }
 
     pub(super) fn fate(&mut self, may_repeat: bool) -> Fate {
-        let fate = self.settings.faults.fate(&mut self.chance, may_repeat);
+        let planned = blow_at_call(&self.plan, self.met.calls);
+        self.met.calls += 1;
+        let fate =
+            planned.unwrap_or_else(|| self.settings.faults.fate(&mut self.chance, may_repeat));
         match fate {
             Fate::Arrives => {}
             Fate::LostBefore => self.count("call lost"),
@@ -263,11 +255,21 @@ impl Cluster {
         fate
     }
 
+    /// The time of the next delivery (µs).
+    pub(super) fn next_at(&self) -> Option<i64> {
+        self.queue.next_at()
+    }
+
     // What clients do.
 
     /// Sends a request; returns its number.
     pub fn request(&mut self, sent: Sent) -> u64 {
-        let Sent { isolate, method, path, headers, body } = sent;
+        let Sent { isolate, method, mut path, mut headers, body } = sent;
+        match self.sabotage {
+            Some(Sabotage::ForgetKeys) => headers.retain(|(name, _)| name != "idempotency-key"),
+            Some(Sabotage::ForgetMissed) => path = self.without_missed(path),
+            _ => {}
+        }
         let url = format!("http://blaze.example{path}");
         let incoming = incoming(&method, url, headers.clone());
         let (number, body) = (self.number(), Rc::from(body.into_bytes()));
@@ -276,6 +278,18 @@ impl Cluster {
         let (carried, waiter) = (Carried { incoming, headers, body }, Waiter::Client(number));
         self.queue.push(at, Delivery::Request { to, carried, waiter });
         number
+    }
+
+    /// A path that asks for what comes after the present version.
+    fn without_missed(&self, path: String) -> String {
+        let parts = path.split_once("?since=").and_then(|(document, since)| {
+            let states = self.history.get(document.strip_prefix("/v1/docs/")?)?;
+            Some((document, states.last()?.version, since.split_once('&')?.1))
+        });
+        match parts {
+            Some((document, version, epoch)) => format!("{document}?since={version}&{epoch}"),
+            None => path,
+        }
     }
 
     /// Sends a frame on a client's socket.
@@ -311,6 +325,10 @@ impl Cluster {
         let Some(there) = self.links.get_mut(&link) else { return };
         let at = (self.now + delay).max(there.last[side]);
         there.last[side] = at;
+        let is_text = matches!(frame, Frame::Text(_));
+        if is_text && !there.is_cut && self.happens(self.settings.faults.cut) {
+            return self.cut(link);
+        }
         if self.swaps(link, side, &frame) {
             self.overtaken.insert((link, side), frame);
             return;
@@ -318,6 +336,27 @@ impl Cluster {
         self.queue.push(at, Delivery::Frame { link, side, frame });
         if let Some(frame) = self.overtaken.remove(&(link, side)) {
             self.queue.push(at, Delivery::Frame { link, side, frame });
+        }
+    }
+
+    /// True if something happens that happens so often in 10,000.
+    pub(super) fn happens(&mut self, often: u64) -> bool {
+        often > 0 && self.extra.between(0, 9_999) < often
+    }
+
+    /// A socket breaks on the way: each side hears of it by itself, some late.
+    fn cut(&mut self, link: u64) {
+        self.count("socket cut");
+        let last = self.links.get(&link).map_or([0; 2], |there| there.last);
+        for side in [OPENER, ACCEPTOR] {
+            let late = if self.extra.chance(30) { 8_000_000 } else { 50_000 };
+            // Nobody hears of the end before the beginning.
+            let at = last[side].max(self.now + self.extra.between(0, late) as i64);
+            let frame = Frame::Close(1006);
+            self.queue.push(at, Delivery::Frame { link, side, frame });
+        }
+        if let Some(there) = self.links.get_mut(&link) {
+            there.is_cut = true;
         }
     }
 
@@ -340,8 +379,12 @@ impl Cluster {
     fn deliver(&mut self, link: u64, side: usize, frame: Frame) {
         let Some(there) = self.links.get_mut(&link) else { return };
         let Some(end) = there.ends[side].clone() else { return };
-        if matches!(frame, Frame::Close(_)) {
-            self.links.remove(&link);
+        match frame {
+            // The other side hears of it by itself.
+            Frame::Close(_) if there.is_cut => there.ends[side] = None,
+            Frame::Close(_) => drop(self.links.remove(&link)),
+            Frame::Text(_) if there.is_cut => return,
+            Frame::Text(_) => {}
         }
         let place = match end {
             End::Client => {
@@ -391,6 +434,15 @@ impl Cluster {
         self.now = self.now.max(until.micros());
     }
 
+    /// Replaces `collections.json`: every isolate starts anew.
+    pub(super) fn deploy(&mut self, collections: String) {
+        self.count("deployment");
+        self.settings.collections = collections;
+        for isolate in 0..self.nodes.len() {
+            self.end_isolate(isolate, false, &Place::Front(isolate));
+        }
+    }
+
     fn arrive(&mut self, delivery: Delivery) {
         match delivery {
             Delivery::Request { to, carried, waiter } => {
@@ -426,17 +478,28 @@ impl Cluster {
                 }
             }
             Delivery::Alarm { object, at } => self.ring(object, at),
+            Delivery::Again(object) => {
+                self.count("alarm once more");
+                let place = Place::Object(object);
+                self.ensure(&place, true);
+                self.event(&place, Event::Alarm);
+            }
             Delivery::Frame { link, side, frame } => self.deliver(link, side, frame),
             Delivery::Hibernate { object, incarnation } => self.hibernate(object, incarnation),
         }
     }
 
     fn ring(&mut self, object: Object, at: i64) {
-        let place = Place::Object(object);
+        let place = Place::Object(object.clone());
         let Some(host) = self.hosts.get_mut(&place) else { return };
         if host.alarm != Some(at) {
             return;
         }
+        if self.settings.faults.again > 0 && self.happens(self.settings.faults.again * 100) {
+            let at = self.now + self.extra.between(0, 10_000_000) as i64;
+            self.queue.push(at, Delivery::Again(object));
+        }
+        let Some(host) = self.hosts.get_mut(&place) else { return };
         if self.sabotage == Some(Sabotage::NoAlarm) {
             return;
         }
@@ -480,7 +543,10 @@ impl Cluster {
         }
         // An object that was erased left those who waited for it.
         let waiters = host.forget();
-        let waking = host.wake(is_alarm);
+        let mut waking = host.wake(is_alarm);
+        if self.sabotage == Some(Sabotage::ForgetSubscriptions) && kind(place) == "Index" {
+            waking.sockets.clear();
+        }
         (host.isolate, host.last_active) = (isolate, self.now);
         let actor = match place {
             Place::Object(object) => {
@@ -509,200 +575,4 @@ impl Cluster {
             }
         });
     }
-
-    /// Takes a step of an actor, and carries its effects out.
-    pub(super) fn turn(
-        &mut self,
-        place: &Place,
-        step: impl FnOnce(&mut Option<Actor>, &mut Turn<'_, MemoryStore>),
-    ) {
-        let Some(mut host) = self.hosts.remove(place) else { return };
-        let isolate = host.isolate;
-        let is_last = self.settings.faults.crashes(&mut self.chance);
-        let before = is_last.then(|| host.store.clone());
-        let mut effects = Vec::new();
-        let (random, pinged) = (&mut self.random, std::mem::take(&mut host.pinged));
-        let mut turn = Turn {
-            node: &mut self.nodes[isolate],
-            store: &mut host.store,
-            now: Timestamp::from_micros(self.now),
-            random: &mut || random.wide(),
-            pinged: &|socket| pinged.get(&socket).copied().map(Timestamp::from_micros),
-            effects: &mut effects,
-        };
-        step(&mut host.actor, &mut turn);
-        (host.pinged, host.last_active) = (pinged, self.now);
-        if self.is_printed {
-            for effect in &effects {
-                self.print(format_args!("{place:?} ▶ {effect:?}"));
-            }
-        }
-        if let Some(before) = before {
-            if self.chance.chance(50) {
-                self.count("crash before the commit");
-                host.store = before;
-                self.hosts.insert(place.clone(), host);
-                if self.sabotage == Some(Sabotage::AnswerWithoutCommit) {
-                    for effect in effects {
-                        self.perform(place, effect);
-                    }
-                }
-            } else {
-                self.count("crash after the commit");
-                let done = self.chance.below(effects.len() + 1);
-                self.hosts.insert(place.clone(), host);
-                self.commit(place, &effects);
-                for effect in effects.drain(..done) {
-                    self.perform(place, effect);
-                }
-            }
-            let percent = self.settings.faults.memory_only as usize;
-            let is_memory_only = self.chance.chance(percent);
-            return self.end_isolate(isolate, is_memory_only, place);
-        }
-        self.hosts.insert(place.clone(), host);
-        self.commit(place, &effects);
-        for effect in effects {
-            self.perform(place, effect);
-        }
-        self.settle_host(place);
-    }
-
-    /// Does what is part of a step's commit besides its rows.
-    fn commit(&mut self, place: &Place, effects: &[Effect]) {
-        self.record(place);
-        let Some(host) = self.hosts.get_mut(place) else { return };
-        for effect in effects {
-            match (effect, place) {
-                (Effect::SetAlarm(at), Place::Object(object)) => {
-                    let at = at.micros().max(self.now);
-                    host.alarm = Some(at);
-                    self.queue.push(at, Delivery::Alarm { object: object.clone(), at });
-                }
-                (Effect::Erase, _) => (host.store, host.alarm) = (MemoryStore::default(), None),
-                _ => {}
-            }
-        }
-    }
-
-    /// Notes a document's new state.
-    ///
-    /// # Panics
-    /// If its versions do not go up by one.
-    fn record(&mut self, place: &Place) {
-        let Place::Object(Object { class: Class::Document, name }) = place else { return };
-        let Some(host) = self.hosts.get_mut(place) else { return };
-        if host.store.rows_written() == host.written {
-            return;
-        }
-        host.written = host.store.rows_written();
-        let Ok(Some(row)) = host.store.get(b"d") else { return };
-        let states = self.history.entry(name.clone()).or_default();
-        for state in states_of(&row, states.last(), self.now) {
-            let last = states.last().map_or(0, |state| state.version);
-            assert_eq!(state.version, last + 1, "the row of {name} is not of the next version");
-            states.push(state);
-        }
-    }
-
-    /// Sets the timer of an actor, and notes the end of its alarm's handler.
-    fn settle_host(&mut self, place: &Place) {
-        let Some(host) = self.hosts.get_mut(place) else { return };
-        if host.under_way == 0 {
-            host.is_ringing = false;
-        }
-        let wakes = host.actor.as_ref().and_then(Actor::wakes);
-        let wakes = wakes.map(|at| at.micros().max(self.now));
-        if host.timer != wakes {
-            host.timer = wakes;
-            if let Some(at) = wakes {
-                let (to, incarnation) = (place.clone(), host.incarnation);
-                self.queue.push(at, Delivery::Timer { to, incarnation, at });
-            }
-        }
-    }
-
-    /// Ends an isolate: all that it had in memory is lost. Its sockets break, unless only memory is lost: then those of
-    /// idle objects stay, but for those of the actor at whose step it was.
-    fn end_isolate(&mut self, isolate: usize, is_memory_only: bool, place_of_step: &Place) {
-        self.count(if is_memory_only { "memory lost" } else { "crash" });
-        if self.is_printed {
-            self.print(format_args!("isolate {isolate} ends, memory only: {is_memory_only}"));
-        }
-        self.nodes[isolate] = self.node();
-        let here = self.hosts.iter().filter(|(_, host)| host.isolate == isolate);
-        let here = here.filter(|(_, host)| host.actor.is_some());
-        let places: Vec<Place> = here.map(|(place, _)| place.clone()).collect();
-        for place in places {
-            let Some(host) = self.hosts.get_mut(&place) else { continue };
-            let open = |socket: &Socket| match socket {
-                Socket::Open(link) => Some(*link),
-                Socket::Opening(_) => None,
-            };
-            let links: Vec<u64> = host.sockets.values().filter_map(open).collect();
-            // What waits in memory for a socket would be missed on it.
-            let keeps_sockets =
-                is_memory_only && hibernates(&place) && host.is_idle() && place != *place_of_step;
-            let waiters = host.forget();
-            if let (true, Place::Object(object)) = (std::mem::take(&mut host.is_ringing), &place)
-                && host.alarm.is_none()
-            {
-                let at = self.now + ALARM_RETRY_MICROS;
-                host.alarm = Some(at);
-                self.queue.push(at, Delivery::Alarm { object: object.clone(), at });
-            }
-            if !keeps_sockets {
-                host.attachments.clear();
-                for link in links {
-                    self.break_end(link, &place);
-                }
-            }
-            if matches!(place, Place::Listener(_)) {
-                self.hosts.remove(&place);
-            }
-            for waiter in waiters {
-                self.settle(waiter, Outcome::Nothing);
-            }
-        }
-        let broken = self.asked.iter().filter(|(_, asked)| asked.isolate == isolate);
-        let broken: Vec<u64> = broken.map(|(request, _)| *request).collect();
-        for request in broken {
-            self.asked.remove(&request);
-            self.tell_client(Heard::Answer(request, None));
-        }
-    }
-
-    fn break_end(&mut self, link: u64, place: &Place) {
-        if let Some(side) = self.links.get(&link).and_then(|link| link.side_of(place)) {
-            self.close_end(link, side, 1006);
-        }
-    }
-}
-
-/// The states of a document's row that are newer than the last one: its messages may have been handled in one step.
-fn states_of(row: &[u8], last: Option<&State>, at: i64) -> Vec<State> {
-    let text = std::str::from_utf8(row).expect("a document's row is text");
-    let json = |line: &str| -> Value { serde_json::from_str(line).expect("JSON") };
-    let mut lines = text.lines();
-    let header = json(lines.next().expect("a header"));
-    let newest = header["version"].as_u64().expect("a version");
-    let data = json(lines.next().expect("data"));
-    let (mut version, mut before) =
-        last.map_or((0, None), |last| (last.version, last.data.clone()));
-    let mut states = Vec::new();
-    let known = Some(version);
-    for frame in lines.map(json).filter(|frame| frame["base"].as_u64() >= known) {
-        version = frame["version"].as_u64().expect("a version");
-        before = (frame["type"] == "patch")
-            .then(|| patched(before.unwrap_or_default(), &frame["patch"]));
-        states.push(State { version, data: before.clone(), at });
-    }
-    let data = Some(data).filter(|data| !data.is_null());
-    match states.last() {
-        Some(state) => assert_eq!((state.version, &state.data), (newest, &data), "a row's log"),
-        // The log was too short for the change.
-        None if newest != version => states.push(State { version: newest, data, at }),
-        None => assert!(newest == 0 || last.is_some_and(|last| last.data == data), "a row's data"),
-    }
-    states
 }

@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 const RENEWAL_MICROS: i64 = 20_000_000;
 /// A renewed token counts after this (µs): what was said before may wait for calls that are lost.
 const RENEWED_MICROS: i64 = 12_000_000;
+/// Clocks differ by no more than this (µs).
+const SKEW_MICROS: i64 = 2_000_000;
 /// A pong comes within this (µs).
 const PONG_MICROS: i64 = 60_000_000;
 /// A socket outlives its token by no more than this (µs).
@@ -80,22 +82,34 @@ impl Socket {
         floors: BTreeMap<String, u64>,
     ) {
         let (held, has_result, resume) = (Vec::new(), false, None);
-        let watch = QueryWatch { collection, filter, held, has_result, resume, floors };
+        let watch = QueryWatch {
+            collection,
+            filter,
+            held,
+            has_result,
+            resume,
+            floors,
+            is_back: false,
+            frame: "",
+        };
         self.add(Target::Query(watch));
     }
 
     /// The same for one who comes back with what it has.
     pub(super) fn again(self) -> Self {
         let mut kind = self.kind;
-        if let Kind::Targets(targets) = &mut kind {
-            for target in targets.values_mut() {
-                // Nothing of a result without a token to resume from is of use.
-                if let Target::Query(watch) = target
-                    && watch.resume.is_none()
-                {
-                    (watch.has_result, watch.held) = (false, Vec::new());
+        match &mut kind {
+            Kind::Document(watch) => watch.is_back = watch.held.is_some(),
+            Kind::Targets(targets) => targets.values_mut().for_each(|target| match target {
+                Target::Document(watch) => watch.is_back = watch.held.is_some(),
+                Target::Query(watch) => {
+                    watch.is_back = watch.resume.is_some();
+                    // Nothing of a result without a token to resume from is of use.
+                    if !watch.is_back {
+                        (watch.has_result, watch.held) = (false, Vec::new());
+                    }
                 }
-            }
+            }),
         }
         Socket::new(self.who, kind)
     }
@@ -114,7 +128,7 @@ impl Socket {
     /// The path and query of its request.
     pub(super) fn url(&self) -> String {
         match &self.kind {
-            Kind::Document(DocumentWatch { path, epoch, held: Some((version, _)) }) => {
+            Kind::Document(DocumentWatch { path, epoch, held: Some((version, _)), .. }) => {
                 format!("/v1/docs/{path}?since={version}&epoch={epoch}")
             }
             Kind::Document(watch) => format!("/v1/docs/{}", watch.path),
@@ -151,7 +165,13 @@ impl Socket {
     ///
     /// # Panics
     /// If the frame is not one that may come now.
-    pub(super) fn apply(&mut self, frame: &Value, now: i64, history: &History) -> Vec<Shown> {
+    pub(super) fn apply(
+        &mut self,
+        frame: &Value,
+        now: i64,
+        history: &History,
+        count: &mut impl FnMut(&str),
+    ) -> Vec<Shown> {
         if let Some(pong) = frame["pong"].as_u64() {
             self.ping = self.ping.filter(|(number, _)| *number != pong);
             return Vec::new();
@@ -161,13 +181,22 @@ impl Socket {
             return Vec::new();
         }
         let shown = match &mut self.kind {
-            Kind::Document(watch) => watch.apply(frame).into_iter().collect(),
+            Kind::Document(watch) => {
+                let shown: Vec<Shown> = watch.apply(frame).into_iter().collect();
+                count(watch.frame);
+                shown
+            }
             Kind::Targets(targets) => {
                 let number = frame["target"].as_u64().unwrap_or_default();
                 match targets.get_mut(&number) {
-                    Some(Target::Document(watch)) => watch.apply(frame).into_iter().collect(),
+                    Some(Target::Document(watch)) => {
+                        let shown: Vec<Shown> = watch.apply(frame).into_iter().collect();
+                        count(watch.frame);
+                        shown
+                    }
                     Some(Target::Query(watch)) => {
                         let shown = watch.apply(frame);
+                        count(watch.frame);
                         let floors = std::mem::take(&mut watch.floors);
                         check_found(history, &watch.filter, &floors, &watch.held);
                         shown
@@ -186,8 +215,9 @@ impl Socket {
     /// An error ends the socket, or one of its targets.
     fn ended(&mut self, frame: &Value, now: i64) {
         let detail = frame["detail"].as_str().unwrap_or_default();
-        let is_good =
-            |(sent, expires): &(i64, i64)| *sent <= now - RENEWED_MICROS && *expires > now;
+        let is_good = |(sent, expires): &(i64, i64)| {
+            *sent <= now - RENEWED_MICROS && *expires > now + SKEW_MICROS
+        };
         let is_over = detail.starts_with("token: expired");
         let good = self.tokens.iter().find(|token| is_good(token));
         if let (true, Some((sent, _))) = (is_over, good) {
@@ -243,7 +273,9 @@ impl Socket {
                             let held = watch.held.iter();
                             let mut held: Vec<(String, u64)> =
                                 held.map(|shown| (shown.path.clone(), shown.version)).collect();
-                            held.sort();
+                            if !matches!(watch.filter, Filter::Top(_)) {
+                                held.sort();
+                            }
                             let present = present(history, watch.collection, &watch.filter);
                             assert_eq!(held, present, "a live query of {}", watch.collection);
                         }

@@ -22,11 +22,16 @@ pub(super) struct DocumentWatch {
     pub(super) epoch: String,
     /// Version and data, `None` for a document that does not exist.
     pub(super) held: Option<(u64, Option<Value>)>,
+    /// True until the first frame for one who comes back with a state.
+    pub(super) is_back: bool,
+    /// The kind of its last frame.
+    pub(super) frame: &'static str,
 }
 
 impl DocumentWatch {
     pub(super) fn new(path: &str) -> Self {
-        DocumentWatch { path: path.to_owned(), epoch: String::new(), held: None }
+        let (path, epoch) = (path.to_owned(), String::new());
+        DocumentWatch { path, epoch, held: None, is_back: false, frame: "" }
     }
 
     /// Applies a frame. Returns the state that it shows.
@@ -35,8 +40,15 @@ impl DocumentWatch {
     /// For a gap, and for a patch that does not apply.
     pub(super) fn apply(&mut self, frame: &Value) -> Option<Shown> {
         let path = &self.path;
+        self.frame = "";
         let version = frame["version"].as_u64()?;
-        let data = match frame["type"].as_str()? {
+        let kind = frame["type"].as_str()?;
+        self.frame = match (std::mem::take(&mut self.is_back), kind) {
+            (true, "snapshot") => "snapshot for who comes back",
+            (true, _) => "missed frames served",
+            (false, _) => "frame",
+        };
+        let data = match kind {
             "snapshot" => {
                 frame["epoch"].as_str()?.clone_into(&mut self.epoch);
                 Some(frame["data"].clone()).filter(|data| !data.is_null())
@@ -74,7 +86,12 @@ pub(super) enum Filter {
     Owner(&'static str),
     /// `n` is at least this.
     AtLeast(i64),
+    /// The [`WINDOW`] documents with the greatest `n`, of an owner or of all.
+    Top(Option<&'static str>),
 }
+
+/// Most documents of a [`Filter::Top`].
+pub(super) const WINDOW: usize = 2;
 
 impl Filter {
     pub(super) fn matches(&self, data: &Value) -> bool {
@@ -82,6 +99,22 @@ impl Filter {
             Filter::All => true,
             Filter::Owner(owner) => data["owner"] == **owner,
             Filter::AtLeast(least) => data["n"].as_i64().is_some_and(|n| n >= *least),
+            Filter::Top(owner) => {
+                data["n"].is_i64() && owner.is_none_or(|owner| data["owner"] == *owner)
+            }
+        }
+    }
+
+    /// True if the window is full: a document that matches may be out of it.
+    pub(super) fn is_full(&self, found: usize) -> bool {
+        matches!(self, Filter::Top(_)) && found >= WINDOW
+    }
+
+    /// Puts documents, by path and data, in the order of the query, and cuts what it does not show.
+    pub(super) fn arrange<T>(&self, found: &mut Vec<T>, key: impl Fn(&T) -> (i64, String)) {
+        if let Filter::Top(_) = self {
+            found.sort_by_key(|one| std::cmp::Reverse(key(one)));
+            found.truncate(WINDOW);
         }
     }
 
@@ -95,6 +128,14 @@ impl Filter {
             }
             Filter::AtLeast(least) => {
                 query["where"] = serde_json::json!({"field": "n", "op": ">=", "value": least});
+            }
+            Filter::Top(owner) => {
+                query["orderBy"] = serde_json::json!([{"field": "n", "direction": "desc"}]);
+                query["limit"] = serde_json::json!(WINDOW);
+                if let Some(owner) = owner {
+                    query["where"] =
+                        serde_json::json!({"field": "owner", "op": "==", "value": owner});
+                }
             }
         }
         query
@@ -112,6 +153,10 @@ pub(super) struct QueryWatch {
     pub(super) resume: Option<String>,
     /// The versions that somebody had been shown when it began.
     pub(super) floors: BTreeMap<String, u64>,
+    /// True until the first frame for one who comes back.
+    pub(super) is_back: bool,
+    /// The kind of its last frame.
+    pub(super) frame: &'static str,
 }
 
 impl QueryWatch {
@@ -120,10 +165,19 @@ impl QueryWatch {
     /// # Panics
     /// For changes that do not fit what is held.
     pub(super) fn apply(&mut self, frame: &Value) -> Vec<Shown> {
+        self.frame = "";
         if frame["type"] != "changes" {
             return Vec::new();
         }
-        if frame["reset"] == true {
+        let is_reset = frame["reset"] == true;
+        self.frame = match (std::mem::take(&mut self.is_back), is_reset) {
+            (true, true) => "query resumed in vain",
+            (true, false) => "query resumed",
+            (false, true) if self.has_result => "query begun anew",
+            (false, true) => "query begun",
+            (false, false) => "changes of a query",
+        };
+        if is_reset {
             self.held.clear();
         } else {
             assert!(self.has_result, "changes before a result: {frame}");

@@ -2,7 +2,7 @@
 
 use super::Faults;
 use super::accounts::{Account, Act};
-use super::oracle::{Oracle, check_found, present, state_at};
+use super::oracle::{Oracle, check_found, state_at};
 use super::rules::{Variant, Who};
 use super::sabotage::Sabotage;
 use super::shell::{Cluster, Heard, Sent, Settings};
@@ -22,7 +22,7 @@ const ACTS: usize = 90;
 /// The account has its turn after so many of them.
 const ACCOUNT_ACTS: usize = 8;
 /// Every request is answered within this (µs), unless its front ended.
-const ANSWER_MICROS: i64 = 60_000_000;
+pub(super) const ANSWER_MICROS: i64 = 60_000_000;
 /// Lifetime of a token in seconds.
 const TOKEN_SECONDS: i64 = 60;
 
@@ -50,7 +50,7 @@ pub struct Outcome {
 
 /// A request without an answer.
 #[derive(Debug)]
-struct Pending {
+pub(super) struct Pending {
     at: i64,
     who: Who,
     asked: Asked,
@@ -63,10 +63,28 @@ pub(super) enum Asked {
     Member,
     KeyMade,
     KeyRevoked(usize),
-    Read { path: &'static str, floor: u64 },
-    Write { sent: Sent, path: &'static str, marker: Option<String>, repeats: u32 },
-    Commit { path: &'static str, marker: String },
-    Query { filter: Filter, floors: BTreeMap<String, u64> },
+    Read {
+        path: &'static str,
+        floor: u64,
+    },
+    Write {
+        sent: Sent,
+        path: &'static str,
+        marker: Option<String>,
+        repeats: u32,
+    },
+    /// A write that was answered is sent once more.
+    Again {
+        first: Reply,
+    },
+    Commit {
+        path: &'static str,
+        marker: String,
+    },
+    Query {
+        filter: Filter,
+        floors: BTreeMap<String, u64>,
+    },
     Open(Box<Socket>),
 }
 
@@ -79,19 +97,42 @@ struct Key {
 }
 
 pub(super) struct World {
-    cluster: Cluster,
+    pub(super) cluster: Cluster,
     pub(super) random: Random,
-    oracle: Oracle,
-    pending: BTreeMap<u64, Pending>,
-    sockets: BTreeMap<u64, Socket>,
+    pub(super) oracle: Oracle,
+    pub(super) pending: BTreeMap<u64, Pending>,
+    pub(super) sockets: BTreeMap<u64, Socket>,
     keys: Vec<Key>,
     pub(super) account: Option<Account>,
     /// For histories in which some sockets authenticate by their first message.
     late: Option<Random>,
+    /// For histories in which more happens: it leaves the others as they are.
+    more: Option<Random>,
+    /// The markers of writes that were refused.
+    pub(super) refused: BTreeMap<String, String>,
     /// True while rules are on their way.
     is_deploying: bool,
     last: u64,
     counts: BTreeMap<String, u64>,
+}
+
+/// `collections.json`, with other indexes each time if `random` is given.
+fn collections(random: Option<&mut Random>) -> Value {
+    let mut notes = json!({"shards": 2});
+    let mut messages = json!({"group": true});
+    let mut open = json!({});
+    if let Some(random) = random {
+        for settings in [&mut notes, &mut messages, &mut open] {
+            let composites = [json!(["owner", "-n"]), json!(["n", "owner"])];
+            let composites: Vec<Value> =
+                composites.into_iter().filter(|_| random.chance(50)).collect();
+            settings["indexes"] = json!(composites);
+            if random.chance(30) {
+                settings["exempt"] = json!(["last"]);
+            }
+        }
+    }
+    json!({"notes": notes, "messages": messages, "open": open})
 }
 
 /// Runs the history of a seed, with something broken on purpose or not.
@@ -103,6 +144,7 @@ pub fn run(seed: u64, sabotage: Option<Sabotage>, is_printed: bool) -> Outcome {
     world.cluster.is_printed = is_printed;
     world.begin();
     let faults = world.faults(seed, sabotage);
+    let faults = world.more_faults(faults);
     if faults == (Faults { delay: faults.delay, ..Faults::default() }) {
         world.oracle.delays(faults.delay as i64);
     }
@@ -111,6 +153,10 @@ pub fn run(seed: u64, sabotage: Option<Sabotage>, is_printed: bool) -> Outcome {
         world.act();
         if number % ACCOUNT_ACTS == 0 {
             world.act_on_account();
+        }
+        if world.more.as_mut().is_some_and(|random| random.chance(1)) {
+            let collections = collections(world.more.as_mut());
+            world.cluster.deploy(collections.to_string());
         }
         let pause = match world.random.below(10) {
             0..6 => world.random.between(0, 30_000),
@@ -128,7 +174,7 @@ pub fn run(seed: u64, sabotage: Option<Sabotage>, is_printed: bool) -> Outcome {
 }
 
 impl World {
-    fn new(seed: u64, sabotage: Option<Sabotage>) -> Self {
+    pub(super) fn new(seed: u64, sabotage: Option<Sabotage>) -> Self {
         let mut access = token::access();
         if seed % 2 == 1 {
             access["rates"] = json!({"identity": {"requests": 100, "seconds": 60}});
@@ -137,7 +183,7 @@ impl World {
             access["accounts"] = json!({"passwords": true, "signUp": true});
         }
         let settings = Settings {
-            collections: json!({"notes": {"shards": 2}, "messages": {"group": true}}).to_string(),
+            collections: collections(None).to_string(),
             access: access.to_string(),
             variables: [token::variable()].into(),
             isolates: ISOLATES,
@@ -152,6 +198,8 @@ impl World {
             keys: Vec::new(),
             account: Account::of(seed),
             late: matches!(seed % 8, 1 | 2).then(|| Random::new(seed)),
+            more: matches!(seed % 8, 3 | 5 | 6).then(|| Random::new(seed ^ 0x303e)),
+            refused: BTreeMap::new(),
             is_deploying: false,
             last: 0,
             counts: BTreeMap::new(),
@@ -176,10 +224,24 @@ impl World {
                 (crash, _) => crash,
             },
             memory_only: random.between(0, 100),
+            ..Faults::default()
         }
     }
 
-    fn now(&self) -> i64 {
+    /// More faults, in some histories.
+    fn more_faults(&mut self, faults: Faults) -> Faults {
+        let Some(random) = &mut self.more else { return faults };
+        let faults = Faults {
+            full: random.between(0, 400),
+            cut: random.between(0, 200),
+            late: *random.pick(&[0, 0, 4_000_000]),
+            again: random.between(0, 30),
+            ..faults
+        };
+        Faults { skew: faults.again % 3 * 1_000_000, ..faults }
+    }
+
+    pub(super) fn now(&self) -> i64 {
         self.cluster.now().micros()
     }
 
@@ -187,7 +249,16 @@ impl World {
         *self.counts.entry(kind.to_owned()).or_default() += 1;
     }
 
-    fn number(&mut self) -> u64 {
+    /// True if a disk was ever full.
+    pub(super) fn has_full_disks(&self) -> bool {
+        self.cluster.counts.contains_key("disk full")
+    }
+
+    pub(super) fn counted(&self, kind: &str) -> u64 {
+        self.counts.get(kind).copied().unwrap_or_default()
+    }
+
+    pub(super) fn number(&mut self) -> u64 {
         self.last += 1;
         self.last
     }
@@ -208,7 +279,7 @@ impl World {
 
     // Time.
 
-    fn pass(&mut self, micros: i64) {
+    pub(super) fn pass(&mut self, micros: i64) {
         let until = Timestamp::from_micros(self.now() + micros);
         while self.cluster.step(until) {
             self.listen();
@@ -239,7 +310,10 @@ impl World {
             self.count("token renewed");
         }
         if socket.ping.is_none() && self.random.chance(30) {
-            let number = self.number();
+            let is_of_document = matches!(socket.kind, Kind::Document(_));
+            let is_plain = self.more.as_mut().is_some_and(|random| random.chance(50));
+            // The shell answers such a one by itself.
+            let number = if is_plain && is_of_document { 0 } else { self.number() };
             socket.ping = Some((number, now));
             self.cluster.send(link, &json!({"ping": number}).to_string());
         }
@@ -293,7 +367,13 @@ impl World {
     fn frame(&mut self, socket: &mut Socket, text: &str) {
         let frame: Value = serde_json::from_str(text).expect("JSON");
         let now = self.now();
-        for shown in socket.apply(&frame, now, &self.cluster.history) {
+        let mut kinds = Vec::new();
+        let mut count = |kind: &str| kinds.push(kind.to_owned());
+        let all = socket.apply(&frame, now, &self.cluster.history, &mut count);
+        for kind in kinds.iter().filter(|kind| !kind.is_empty()) {
+            self.count(kind);
+        }
+        for shown in all {
             self.count("shown by a frame");
             self.oracle.see(&self.cluster, &socket.who, &shown);
         }
@@ -366,14 +446,14 @@ impl World {
         self.pending.insert(request, Pending { at: self.now(), who, asked });
     }
 
-    fn deploy(&mut self, variant: Variant) {
+    pub(super) fn deploy(&mut self, variant: Variant) {
         self.is_deploying = true;
         self.oracle.rules_sent(variant);
         let sent = self.sent(&Who::Root, "PUT", "/v1/rules", &Value::String(variant.text()));
         self.ask(Who::Root, sent, Asked::Rules);
     }
 
-    fn member(&mut self, user: &str, is_member: bool) {
+    pub(super) fn member(&mut self, user: &str, is_member: bool) {
         let path = format!("/v1/docs/rooms/r/members/{user}");
         let (method, body) = if is_member { ("PUT", json!({})) } else { ("DELETE", Value::Null) };
         let sent = self.sent(&Who::Root, method, &path, &body);
@@ -410,6 +490,32 @@ impl World {
         self.ask(who, sent, asked);
     }
 
+    pub(super) fn read_document(&mut self, who: Who, path: &'static str) {
+        let floor = self.oracle.shown.get(path).copied().unwrap_or_default();
+        let sent = self.sent(&who, "GET", &format!("/v1/docs/{path}"), &Value::Null);
+        self.ask(who, sent, Asked::Read { path, floor });
+    }
+
+    pub(super) fn query(&mut self, who: Who, collection: &'static str, filter: Filter) {
+        let floors = self.oracle.floors(collection);
+        let query = filter.query(collection);
+        let sent = self.sent(&who, "POST", "/v1/query", &query);
+        self.ask(who, sent, Asked::Query { filter, floors });
+    }
+
+    pub(super) fn make_key(&mut self) {
+        let body = json!({"name": "k", "roles": []});
+        let sent = self.sent(&Who::Root, "POST", "/v1/keys", &body);
+        self.ask(Who::Root, sent, Asked::KeyMade);
+    }
+
+    pub(super) fn revoke_key(&mut self) {
+        let Some(place) = self.keys.iter().position(|key| key.is_good) else { return };
+        let url = format!("/v1/keys/{}", self.keys[place].id);
+        let sent = self.sent(&Who::Root, "DELETE", &url, &Value::Null);
+        self.ask(Who::Root, sent, Asked::KeyRevoked(place));
+    }
+
     fn somebody(&mut self) -> Who {
         let good: Vec<usize> = (0..self.keys.len()).filter(|key| self.keys[*key].is_good).collect();
         match self.random.below(10) {
@@ -426,7 +532,10 @@ impl World {
     /// A query that this client may ask, if the rules are wide.
     fn question(&mut self, who: &Who) -> (&'static str, Filter) {
         let collection = *self.random.pick(&COLLECTIONS);
+        let is_window = self.more.as_mut().is_some_and(|random| random.chance(40));
         let filter = match (collection, who) {
+            ("notes", Who::User(uid)) if is_window => Filter::Top(Some(uid)),
+            _ if is_window => Filter::Top(None),
             ("notes", Who::User(uid)) => Filter::Owner(uid),
             _ if self.random.chance(50) => Filter::AtLeast(5),
             _ => Filter::All,
@@ -438,17 +547,10 @@ impl World {
         let (who, path) = (self.somebody(), *self.random.pick(&DOCUMENTS));
         match self.random.below(24) {
             0..8 => self.write(who, path),
-            8 | 9 => {
-                let floor = self.oracle.shown.get(path).copied().unwrap_or_default();
-                let sent = self.sent(&who, "GET", &format!("/v1/docs/{path}"), &Value::Null);
-                self.ask(who, sent, Asked::Read { path, floor });
-            }
+            8 | 9 => self.read_document(who, path),
             10..13 => {
                 let (collection, filter) = self.question(&who);
-                let floors = self.oracle.floors(collection);
-                let query = filter.query(collection);
-                let sent = self.sent(&who, "POST", "/v1/query", &query);
-                self.ask(who, sent, Asked::Query { filter, floors });
+                self.query(who, collection, filter);
             }
             13 => {
                 let marker = format!("w{}", self.number());
@@ -471,17 +573,8 @@ impl World {
                 let variant = *self.random.pick(&Variant::ALL);
                 self.deploy(variant);
             }
-            22 => {
-                let body = json!({"name": "k", "roles": []});
-                let sent = self.sent(&Who::Root, "POST", "/v1/keys", &body);
-                self.ask(Who::Root, sent, Asked::KeyMade);
-            }
-            23 => {
-                let Some(place) = self.keys.iter().position(|key| key.is_good) else { return };
-                let url = format!("/v1/keys/{}", self.keys[place].id);
-                let sent = self.sent(&Who::Root, "DELETE", &url, &Value::Null);
-                self.ask(Who::Root, sent, Asked::KeyRevoked(place));
-            }
+            22 => self.make_key(),
+            23 => self.revoke_key(),
             _ => {}
         }
     }
@@ -502,7 +595,7 @@ impl World {
         socket
     }
 
-    fn open(&mut self, mut socket: Socket) {
+    pub(super) fn open(&mut self, mut socket: Socket) {
         let who = socket.who.clone();
         let mut sent = self.sent(&Who::Nobody, "GET", &socket.url(), &Value::Null);
         sent.headers.push(("upgrade".to_owned(), "websocket".to_owned()));
@@ -530,7 +623,7 @@ impl World {
     }
 
     /// Sends something on a socket: a write, or the end.
-    fn say(&mut self) {
+    pub(super) fn say(&mut self) {
         let links: Vec<u64> = self.sockets.keys().copied().collect();
         if links.is_empty() {
             return;
@@ -572,7 +665,7 @@ impl World {
 
     fn answered(&mut self, pending: Pending, reply: &Reply) {
         let Pending { who, asked, at } = pending;
-        assert_ne!(reply.status, 500, "{asked:?}: {}", reply.body);
+        assert!(reply.status != 500 || self.has_full_disks(), "{asked:?}: {}", reply.body);
         let is_good = (200..300).contains(&reply.status);
         let body: Value = serde_json::from_str(&reply.body).unwrap_or_default();
         if reply.status == 503 {
@@ -599,16 +692,24 @@ impl World {
                 }
             }
             Asked::Read { path, floor } => self.read(&who, path, floor, reply, &body),
-            Asked::Write { path, marker, .. } if is_good => {
-                self.count("write");
+            Asked::Again { first } => self.answered_again(&first, reply, body),
+            Asked::Write { sent, path, marker, .. } if is_good => {
+                self.repeat(&who, sent, reply);
                 let version = version(reply).expect("a version");
+                self.count("write");
                 if version > 0 {
                     self.written(path, version, marker.as_deref());
                 }
                 self.see(&who, &body);
             }
-            asked @ Asked::Write { .. } if reply.status == 503 => {
+            asked @ Asked::Write { .. } if matches!(reply.status, 500 | 503) => {
                 self.unanswered(Pending { at, who, asked });
+            }
+            Asked::Write { path, marker: Some(marker), .. }
+                if matches!(reply.status, 400 | 403 | 404 | 409 | 412) =>
+            {
+                self.count("write refused");
+                self.refused.insert(marker, path.to_owned());
             }
             Asked::Commit { path, marker } if is_good => {
                 self.count("commit");
@@ -626,6 +727,31 @@ impl World {
             }
             _ => {}
         }
+    }
+
+    /// Sends a write that was answered once more, now and then.
+    fn repeat(&mut self, who: &Who, sent: Sent, reply: &Reply) {
+        let is_keyed = sent.headers.iter().any(|(name, _)| name == "idempotency-key");
+        if is_keyed && self.more.as_mut().is_some_and(|random| random.chance(30)) {
+            self.ask(who.clone(), sent, Asked::Again { first: reply.clone() });
+        }
+    }
+
+    /// A write that was sent once more was answered.
+    fn answered_again(&mut self, first: &Reply, reply: &Reply, body: Value) {
+        let is_good = (200..300).contains(&reply.status);
+        assert!(!is_good || reply.status == first.status, "first {first:?}, and then {reply:?}");
+        if !is_good {
+            return;
+        }
+        self.count("first answer given again");
+        // Data are for whoever may read them by then.
+        let without_data = |mut body: Value| {
+            body.as_object_mut().map(|body| body.remove("data"));
+            body
+        };
+        let first = without_data(serde_json::from_str(&first.body).unwrap_or_default());
+        assert_eq!(first, without_data(body), "the first answer to a write, and another one");
     }
 
     fn read(&mut self, who: &Who, path: &str, floor: u64, reply: &Reply, body: &Value) {
@@ -651,71 +777,10 @@ impl World {
             self.oracle.see(&self.cluster, who, &shown);
         }
     }
-
-    // The end.
-
-    /// Ends the faults, and checks what must hold when nothing happens any more.
-    fn finish(&mut self) {
-        self.cluster.set_faults(Faults::default());
-        for _ in 0..30 {
-            self.pass(3_000_000);
-        }
-        assert!(self.pending.is_empty(), "not answered: {:?}", self.pending);
-        for socket in self.sockets.values() {
-            socket.check_present(&self.cluster.history);
-        }
-        for (collection, from) in [
-            ("open", json!("open")),
-            ("notes", json!("notes")),
-            ("rooms/r/messages", json!("rooms/r/messages")),
-            ("rooms/r/messages", json!({"group": "messages"})),
-        ] {
-            self.check_index(collection, &from);
-        }
-        self.check_markers();
-    }
-
-    fn check_index(&mut self, collection: &str, from: &Value) {
-        let sent = self.sent(&Who::Root, "POST", "/v1/query", &json!({"from": from}));
-        let request = self.cluster.request(sent);
-        let until = Timestamp::from_micros(self.now() + ANSWER_MICROS);
-        let mut found = None;
-        while found.is_none() && self.cluster.step(until) {
-            while let Some(heard) = self.cluster.hear() {
-                if let Heard::Answer(of, Some(reply)) = heard
-                    && of == request
-                {
-                    found = Some(reply);
-                }
-            }
-        }
-        let reply = found.unwrap_or_else(|| panic!("not answered: a query of {from}"));
-        let body: Value = serde_json::from_str(&reply.body).expect("JSON");
-        let documents = body["documents"].as_array();
-        let documents = documents.unwrap_or_else(|| panic!("a query of {from}: {body}"));
-        let found = documents.iter().filter_map(shown).map(|shown| (shown.path, shown.version));
-        let found: Vec<(String, u64)> = found.collect();
-        let present = present(&self.cluster.history, collection, &Filter::All);
-        assert_eq!(found, present, "the index of {from}, and its documents");
-    }
-
-    /// Checks that no write was applied twice.
-    fn check_markers(&self) {
-        for (path, states) in &self.cluster.history {
-            let mut markers = BTreeMap::new();
-            for state in states {
-                let marker = state.data.as_ref().and_then(|data| data["last"].as_str());
-                if let Some(before) = marker.and_then(|one| markers.insert(one, state.version)) {
-                    let version = state.version;
-                    panic!("{path}: versions {before} and {version} are of one write");
-                }
-            }
-        }
-    }
 }
 
 /// The state that a resource shows; `None` for one without data.
-fn shown(resource: &Value) -> Option<Shown> {
+pub(super) fn shown(resource: &Value) -> Option<Shown> {
     let path = resource["path"].as_str()?.to_owned();
     let (version, data) = (resource["version"].as_u64()?, resource.get("data")?.clone());
     Some(Shown { path, version, data: Some(data) })

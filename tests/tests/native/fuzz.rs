@@ -430,6 +430,7 @@ fn answer_of(effects: &[Effect]) -> &Answer {
 
 /// A document, and a listener who was there from the start.
 struct World {
+    path: DocumentPath,
     document: Document,
     store: Platform,
     now: i64,
@@ -441,7 +442,8 @@ struct World {
 impl World {
     fn new(path: DocumentPath) -> Self {
         World {
-            document: Document::new(path),
+            document: Document::new(path.clone()),
+            path,
             store: Platform::default(),
             now: 0,
             version: 0,
@@ -452,7 +454,7 @@ impl World {
     /// One event; the listener gets what is broadcast, and then has what a read would give.
     fn step(&mut self, random: &mut Random, event: Event) -> Vec<Effect> {
         if random.chance(20) {
-            self.document = Document::new(self.document.path().clone());
+            self.document = Document::new(self.path.clone());
         }
         self.now += random.below(3_000_000) as i64 - 500_000;
         let now = Timestamp::from_micros(self.now);
@@ -524,7 +526,7 @@ fn document_writes() {
                 Event::Write { operation, preconditions, idempotency, return_data: true }
             } else {
                 // The Worker takes it apart by document.
-                writes.iter_mut().for_each(|write| write.path = world.document.path().clone());
+                writes.iter_mut().for_each(|write| write.path = world.path.clone());
                 Event::Commit { writes, is_part: false, idempotency }
             };
             let effects = world.step(random, event);
