@@ -159,5 +159,5 @@ pub(crate) fn is_crowded(waiting: usize) -> bool {
 
 /// True if something that began at a time waits too long.
 pub(crate) fn is_abandoned(began: Timestamp, now: Timestamp) -> bool {
-    now.micros().saturating_sub(began.micros()) > TASK_MICROS
+    now.since(began) > TASK_MICROS
 }

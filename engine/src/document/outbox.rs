@@ -88,7 +88,7 @@ impl Step<'_> {
     }
 
     pub(super) fn set_outbox_alarm(&mut self) -> Option<Effect> {
-        self.set_alarm(Timestamp::from_micros(self.now.micros().saturating_add(OUTBOX_MICROS)))
+        self.set_alarm(self.now.after(OUTBOX_MICROS))
     }
 
     /// For when the next token expires that somebody listens with.

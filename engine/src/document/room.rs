@@ -176,7 +176,7 @@ impl Room {
             }
         }
         for socket in late {
-            self.seats.admit_until(socket, after(turn.now, LATE_MICROS));
+            self.seats.admit_until(socket, turn.now.after(LATE_MICROS));
         }
         if !listeners.is_empty() {
             self.step(turn, Asked::Woken { listeners, unborn }, &Caller::default(), &To::Nobody)
@@ -299,7 +299,7 @@ impl Room {
             }
             Task::Alarm => {
                 turn.push(Effect::Log(format!("alarm: {}", error.detail)));
-                turn.push(Effect::SetAlarm(after(turn.now, INDEX_WAIT_MICROS)));
+                turn.push(Effect::SetAlarm(turn.now.after(INDEX_WAIT_MICROS)));
             }
         }
     }
@@ -573,7 +573,7 @@ impl Room {
         };
         let seat = Seat { since, address, refusal: frame, ..Seat::default() };
         let (socket, attachment) = self.seats.add(seat, &self.path);
-        self.seats.admit_until(socket, after(turn.now, LATE_MICROS));
+        self.seats.admit_until(socket, turn.now.after(LATE_MICROS));
         turn.push(Effect::Accept { ticket, socket, protocol, attachment });
         None
     }
@@ -702,8 +702,4 @@ fn refusal(text: &str, path: &DocumentPath, error: Error) -> String {
         Ok(ClientMessage::Write { id, .. }) => written_text(&id, path.as_str(), &Err(error)),
         _ => error_text(&error),
     }
-}
-
-fn after(now: Timestamp, micros: i64) -> Timestamp {
-    Timestamp::from_micros(now.micros().saturating_add(micros))
 }

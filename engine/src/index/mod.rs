@@ -153,7 +153,7 @@ impl Index {
                 Effect::Send(blaze_schema::wire::document::error_text(&error))
             });
             if is_alarm {
-                effects.push(Effect::SetAlarm(after(now, RETRY_MICROS)));
+                effects.push(Effect::SetAlarm(now.after(RETRY_MICROS)));
             }
         }
         effects
@@ -184,7 +184,7 @@ impl Index {
             None => {
                 let meta = Meta::load(store, &self.settings)?;
                 if meta.is_rebuilding() {
-                    effects.push(Effect::SetAlarm(after(now, REBUILD_PAUSE_MICROS)));
+                    effects.push(Effect::SetAlarm(now.after(REBUILD_PAUSE_MICROS)));
                 }
                 meta
             }
@@ -237,7 +237,7 @@ impl Index {
             Event::Woken { .. } | Event::Disconnect { .. } => {}
             Event::Alarm => {
                 if meta.rebuild(store, REBUILD_DOCUMENTS)? {
-                    effects.push(Effect::SetAlarm(after(now, REBUILD_PAUSE_MICROS)));
+                    effects.push(Effect::SetAlarm(now.after(REBUILD_PAUSE_MICROS)));
                 }
             }
         }
@@ -313,8 +313,4 @@ impl Index {
         effects.extend(frames.into_iter().map(|Frame { tag, text }| Effect::Publish { tag, text }));
         Ok(())
     }
-}
-
-fn after(now: Timestamp, micros: i64) -> Timestamp {
-    Timestamp::from_micros(now.micros().saturating_add(micros))
 }

@@ -67,7 +67,7 @@ impl Room {
 
     /// Takes the first step.
     pub(crate) fn begin<S: Store>(&mut self, turn: &mut Turn<'_, S>) {
-        self.ticks = Some(after(turn.now, TICK_MICROS));
+        self.ticks = Some(turn.now.after(TICK_MICROS));
         if !self.credential.is_empty() {
             self.run(turn, Key::Socket(CLIENT), Task::Identify, Facts::default());
         }
@@ -125,7 +125,7 @@ impl Room {
             self.step(turn, Asked::Written { answer: None });
         }
         if self.ticks.is_some_and(|at| at <= turn.now) {
-            self.ticks = Some(after(turn.now, TICK_MICROS));
+            self.ticks = Some(turn.now.after(TICK_MICROS));
             if self.tasks.has(Key::Own) {
                 // For a whole tick it could not be found out what is in force.
                 return self.end(turn, close_code(Code::Unavailable), "");
@@ -203,7 +203,7 @@ impl Room {
             }
             Task::Tick => {
                 // What is decided now stands until the next tick.
-                turn.node.ready_until(after(turn.now, TICK_MICROS), turn.now, facts)?;
+                turn.node.ready_until(turn.now.after(TICK_MICROS), turn.now, facts)?;
                 match turn.node.check_key(self.listener.auth.as_deref()) {
                     Ok(()) => self.step(turn, Asked::Tick),
                     Err(error) => {
@@ -275,7 +275,7 @@ impl Room {
             Done::Write { path, text, token, within_ms } => {
                 let number = self.tasks.number();
                 self.write =
-                    Some((number, after(turn.now, i64::from(within_ms).saturating_mul(1_000))));
+                    Some((number, turn.now.after(i64::from(within_ms).saturating_mul(1_000))));
                 let object = Object::new(Class::Document, path.as_str());
                 turn.push(Effect::Call { number, object, call: Call::Write { text, token } });
             }
@@ -319,10 +319,6 @@ fn address(upstream: Upstream) -> (Object, String) {
             (Object::new(Class::Index, name), url)
         }
     }
-}
-
-fn after(now: Timestamp, micros: i64) -> Timestamp {
-    Timestamp::from_micros(now.micros().saturating_add(micros))
 }
 
 #[cfg(test)]
