@@ -115,8 +115,8 @@ pub const TARGETS: usize = 200;
 pub const LISTENER_PINGS: usize = 4;
 /// Writes of one socket on `/v1/listen` that wait for the one before them.
 pub const WAITING_WRITES: usize = 5_000;
-/// Bytes of those writes: two of the largest messages.
-pub const WAITING_WRITE_BYTES: usize = 2 * BODY_BYTES;
+/// Bytes of those writes, and of the messages of one socket that wait for an earlier one: two of the largest messages.
+pub const WAITING_BYTES: usize = 2 * BODY_BYTES;
 /// A write of a socket on `/v1/listen` whose outcome is not known after so long is given up, and the socket with it, in
 /// milliseconds: half a minute. An answer waits ten seconds for the indexes at most.
 pub const LISTENER_WRITE_MS: u32 = 30_000;

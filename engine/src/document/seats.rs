@@ -8,7 +8,7 @@ use crate::unread::Unread;
 use blaze_rules::auth::Auth;
 use blaze_schema::path::DocumentPath;
 use blaze_schema::timestamp::Timestamp;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// A socket.
@@ -27,8 +27,6 @@ pub(super) struct Seat {
     pub(super) unread: Unread,
     /// The count that the attachment keeps.
     pub(super) kept: Unread,
-    /// Messages that came while an earlier one waits for something; `None` if none does.
-    pub(super) behind: Option<VecDeque<Option<String>>>,
 }
 
 impl Seat {
