@@ -40,6 +40,8 @@ pub const ROW_BYTES: usize = 2_000_000 - 4_096;
 pub const LOG_PATCHES: usize = 256;
 /// Bytes of a patch log that are kept even when the document is smaller: a few dozen patches of small documents.
 pub const LOG_MIN_BYTES: usize = 4 * 1_024;
+/// An alarm whose handling failed rings again after so long, in microseconds.
+pub const ALARM_RETRY_MICROS: i64 = 10 * 1_000_000;
 /// Bytes of a WebSocket subprotocol list that are looked at.
 pub const SUBPROTOCOL_BYTES: usize = 16 * 1_024;
 /// A write's id on a socket, in bytes.

@@ -26,7 +26,6 @@ use blaze_rules::{Basis, Method};
 use blaze_schema::document::document_text;
 use blaze_schema::error::{Code, Error};
 use blaze_schema::id::ulid;
-use blaze_schema::limits::BODY_BYTES;
 use blaze_schema::path::DocumentPath;
 use blaze_schema::timestamp::Timestamp;
 use blaze_schema::value::Map;
@@ -561,10 +560,6 @@ impl Step<'_> {
     }
 
     fn message(&mut self, store: &mut impl Store, text: &str) -> Result<Vec<Effect>, Stop> {
-        if text.len() > BODY_BYTES {
-            let detail = format!("message: {} bytes, of {BODY_BYTES} at most", text.len());
-            return Err(Error::new(Code::ResourceExhausted, detail).into());
-        }
         match ClientMessage::parse(text)? {
             ClientMessage::Ping(number) => {
                 let pong = Effect::Send(pong_text(number));

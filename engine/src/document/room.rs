@@ -150,7 +150,7 @@ impl Room {
                 // Every change sets an alarm, which rings before the object hibernates.
                 let sockets: Vec<u64> = self.seats.iter().map(|(socket, _)| socket).collect();
                 for socket in sockets {
-                    turn.effects.extend(self.seats.keep(socket, &self.path));
+                    turn.effects.extend(self.seats.keep(socket));
                 }
                 self.start(turn, Key::Own, Task::Alarm);
             }
@@ -202,7 +202,7 @@ impl Room {
 
     /// Handles a socket's message: one after the other, though several may wait for the indexes.
     fn hear<S: Store>(&mut self, turn: &mut Turn<'_, S>, socket: u64, text: Option<String>) {
-        turn.effects.extend(self.seats.heard(socket, &self.path));
+        turn.effects.extend(self.seats.heard(socket));
         if self.seats.get(socket).is_some() {
             let bytes = text.as_ref().map_or(0, String::len);
             self.queue(turn, Key::Socket(socket), Task::Message { socket, text }, bytes);
@@ -370,7 +370,7 @@ impl Room {
                     seat.listener = Some(listener);
                     seat.since = unborn.map(|epoch| (0, epoch));
                     seat.auth = caller.auth.clone();
-                    turn.effects.extend(self.seats.attach(*socket, &self.path));
+                    turn.effects.extend(self.seats.attach(*socket));
                 }
                 Some(*socket)
             }
@@ -439,7 +439,7 @@ impl Room {
         if let Some((listener, unborn)) = results.admitted.take() {
             let (listener, since) = (Some(listener), unborn.map(|epoch| (0, epoch)));
             let seat = Seat { listener, since, auth, address, ..Seat::default() };
-            let (socket, attachment) = self.seats.add(seat, &self.path);
+            let (socket, attachment) = self.seats.add(seat);
             turn.push(Effect::Accept { ticket, socket, protocol, attachment });
             return Some(socket);
         }
@@ -455,7 +455,7 @@ impl Room {
             _ => None,
         };
         let seat = Seat { since, address, refusal: frame, ..Seat::default() };
-        let (socket, attachment) = self.seats.add(seat, &self.path);
+        let (socket, attachment) = self.seats.add(seat);
         self.seats.admit_until(socket, turn.now.after(LATE_MICROS));
         turn.push(Effect::Accept { ticket, socket, protocol, attachment });
         None
@@ -501,7 +501,7 @@ impl Room {
             for text in frames {
                 self.send(turn, vec![socket], text, true);
             }
-            turn.effects.extend(self.seats.keep(socket, &self.path));
+            turn.effects.extend(self.seats.keep(socket));
         }
     }
 

@@ -135,6 +135,24 @@ fn a_step_waits_until_the_copy_of_the_rules_is_fresh_and_messages_behind_it_wait
 }
 
 #[test]
+fn what_is_sent_while_a_message_waits_is_unread_until_the_next_one() {
+    let mut bench = bench();
+    bench.request(1, request("GET", "/v1/docs/docs/a", &[("upgrade", "websocket")]));
+    let told = put(&mut bench, 2, r#"{"n":1}"#);
+    bench.now += SNAPSHOT_MICROS - 1;
+    bench.event(Event::Message { socket: 1, text: None });
+    bench.now += 1;
+    let waits = bench.message(1, r#"{"ping":1}"#);
+    bench.message(1, r#"{"ping":2}"#);
+    let patch = bench.told(calls(&told)[0].0, Ok(""));
+    let pongs = bench.told(calls(&waits)[0].0, Ok(r#"{"version":1}"#));
+    let sent: usize = frames(&patch).iter().chain(&frames(&pongs)).map(|text| text.len()).sum();
+    let Some(Effect::Attach { attachment, .. }) = pongs.last() else { panic!("{pongs:?}") };
+    let kept: serde_json::Value = serde_json::from_str(attachment).unwrap();
+    assert_eq!(kept["unread"]["bytes"], sent);
+}
+
+#[test]
 fn messages_that_wait_are_bounded_in_bytes() {
     let mut bench = bench();
     bench.request(1, request("GET", "/v1/docs/docs/a", &[("upgrade", "websocket")]));

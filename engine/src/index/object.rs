@@ -9,9 +9,9 @@ use super::joining::{Call, Joining, Next, Pull, Pulled, broken};
 use super::registry::{self, Question};
 use super::row::read;
 use super::settings::{Collections, Settings};
-use super::{Effect, Event, Index, REBUILD_PAUSE_MICROS, RETRY_MICROS, shard};
+use super::{Effect, Event, Index, REBUILD_PAUSE_MICROS, shard};
 use blaze_schema::error::{Code, Error};
-use blaze_schema::limits::{JOINING_BYTES, JOINING_DOCUMENTS};
+use blaze_schema::limits::{ALARM_RETRY_MICROS, JOINING_BYTES, JOINING_DOCUMENTS};
 use blaze_schema::query::Source;
 use blaze_schema::timestamp::Timestamp;
 use blaze_schema::wire::document::error_text;
@@ -152,7 +152,7 @@ impl Object {
                 reaction.effects.retain(|effect| !matches!(effect, Effect::Answer(_)));
                 reaction.effects.push(Effect::Answer(Err(error)));
             }
-            Err(_) => reaction.effects.push(Effect::SetAlarm(now.after(RETRY_MICROS))),
+            Err(_) => reaction.effects.push(Effect::SetAlarm(now.after(ALARM_RETRY_MICROS))),
         }
         reaction
     }
@@ -204,7 +204,7 @@ impl Object {
             if let Kind::Group(joining) = &mut self.kind {
                 joining.wants_alarm();
             }
-            return Ok(vec![Effect::SetAlarm(now.after(RETRY_MICROS))]);
+            return Ok(vec![Effect::SetAlarm(now.after(ALARM_RETRY_MICROS))]);
         };
         if let Kind::Collection { .. } = self.kind {
             if self.memberships(store)? == calls

@@ -16,7 +16,6 @@ use crate::http::reply::Reply;
 use crate::node::config::Config;
 use crate::unread::{UNREAD_REASON, Unread};
 use blaze_schema::error::{Code, Error};
-use blaze_schema::timestamp::Timestamp;
 use blaze_schema::wire::document::{ClientMessage, close_code, pong_text};
 use blaze_schema::wire::query::is_part_text;
 use blaze_store::Store;
@@ -38,13 +37,12 @@ pub struct Room {
     last: u64,
 }
 
-/// A socket of a live query.
+/// A socket of a live query; the subscription is its attachment.
 #[derive(Debug)]
 struct Seat {
     subscription: String,
     tag: String,
     unread: Unread,
-    kept: Unread,
 }
 
 /// Something that is done again when objects have answered.
@@ -67,27 +65,6 @@ enum What {
     Alarm,
 }
 
-impl Seat {
-    fn attachment(&self) -> String {
-        let since = self.unread.since.map_or(0, Timestamp::micros);
-        format!("{} {since}\n{}", self.unread.bytes, self.subscription)
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        let (unread, subscription) = text.split_once('\n')?;
-        let (bytes, since) = unread.split_once(' ')?;
-        let bytes = bytes.parse().ok()?;
-        let since = Timestamp::from_micros(since.parse().ok()?);
-        let unread = Unread { bytes, since: (bytes > 0).then_some(since) };
-        Some(Seat::new(subscription.to_owned(), unread))
-    }
-
-    fn new(subscription: String, unread: Unread) -> Self {
-        let tag = Subscription::tag_of(&subscription);
-        Seat { subscription, tag, unread, kept: unread }
-    }
-}
-
 impl Room {
     /// Creates the object. Reads nothing yet.
     ///
@@ -107,17 +84,19 @@ impl Room {
             tasks: Tasks::default(),
             last,
         };
-        for (socket, attachment) in waking.sockets {
-            if let Some(seat) = Seat::parse(&attachment) {
-                room.seat(socket, seat);
+        for (socket, subscription) in waking.sockets {
+            // One that was closed has none.
+            if !subscription.is_empty() {
+                room.seat(socket, subscription);
             }
         }
         Ok(room)
     }
 
-    fn seat(&mut self, socket: u64, seat: Seat) {
-        self.tags.entry(seat.tag.clone()).or_default().insert(socket);
-        self.sockets.insert(socket, seat);
+    fn seat(&mut self, socket: u64, subscription: String) {
+        let tag = Subscription::tag_of(&subscription);
+        self.tags.entry(tag.clone()).or_default().insert(socket);
+        self.sockets.insert(socket, Seat { subscription, tag, unread: Unread::default() });
     }
 
     pub(crate) fn handle<S: Store>(&mut self, turn: &mut Turn<'_, S>, event: Event) {
@@ -208,10 +187,9 @@ impl Room {
         let subscription = incoming.value("query").unwrap_or_default();
         let resume = incoming.value("resume");
         self.last = self.last.wrapping_add(1);
-        let (socket, seat) = (self.last, Seat::new(subscription.clone(), Unread::default()));
-        let attachment = seat.attachment();
+        let (socket, attachment) = (self.last, subscription.clone());
         turn.push(Effect::Accept { ticket, socket, protocol: "", attachment });
-        self.seat(socket, seat);
+        self.seat(socket, subscription.clone());
         self.step(turn, Asked::Connect { subscription, resume }, Some(socket)).1
     }
 
@@ -219,10 +197,6 @@ impl Room {
     fn hear<S: Store>(&mut self, turn: &mut Turn<'_, S>, socket: u64, text: Option<&str>) {
         if let Some(seat) = self.sockets.get_mut(&socket) {
             seat.unread.acknowledged();
-            if seat.kept.bytes > 0 {
-                seat.kept = seat.unread;
-                turn.push(Effect::Attach { socket, attachment: seat.attachment() });
-            }
         }
         if let Some(Ok(ClientMessage::Ping(number))) = text.map(ClientMessage::parse) {
             turn.push(Effect::Send { sockets: vec![socket], text: pong_text(number) });
@@ -372,5 +346,34 @@ impl Work for Room {
             What::Connect(ticket, _) => turn.push(Effect::Reply { ticket, reply: error.into() }),
             What::Alarm => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::actor::bench::{Bench, calls};
+    use crate::actor::{Call, Class, Effect, Event};
+    use crate::node::config::Config;
+    use blaze_schema::error::{Code, Error};
+    use blaze_schema::limits::ALARM_RETRY_MICROS;
+
+    #[test]
+    fn a_group_whose_registry_does_not_answer_tries_again_later() {
+        let collections = r#"{"docs":{"group":true}}"#;
+        let open = |name: &str| (name == "OPEN").then(|| "1".to_owned());
+        let config = Config::read(collections, "{}", open).unwrap();
+        let mut bench = Bench::of(Class::Index, "g/0/docs", config);
+        let question = r#"query {"from":{"group":"docs"}}"#.to_owned();
+        let effects = bench.event(Event::Call { ticket: 1, call: Call::Ask { question } });
+        let [(number, object, Call::Tell { .. })] = calls(&effects)[..] else {
+            panic!("{effects:?}")
+        };
+        assert_eq!(object.class, Class::Index);
+        let effects = bench.told(number, Err(Error::new(Code::Unavailable, "down")));
+        let [Effect::SetAlarm(at), Effect::Return { answer, .. }] = &effects[..] else {
+            panic!("{effects:?}")
+        };
+        assert_eq!(at.micros(), bench.now + ALARM_RETRY_MICROS);
+        assert_eq!(answer.result.as_ref().map_err(|error| error.code), Err(Code::Unavailable));
     }
 }

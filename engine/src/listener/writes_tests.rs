@@ -1,6 +1,6 @@
 use super::*;
 
-use blaze_schema::limits::{WAITING_BYTES, WAITING_WRITES};
+use blaze_schema::limits::{BODY_BYTES, WAITING_BYTES, WAITING_WRITES};
 use std::mem;
 
 const NOW: Timestamp = Timestamp::MIN;
