@@ -11,17 +11,19 @@
 
 use blaze_schema::limits::UNREAD_BYTES;
 use blaze_schema::timestamp::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// The reason of a close frame: the peer may come back and go on from what it has.
 pub const UNREAD_REASON: &str =
     "too far behind: resume, and send {\"ping\":0} after every MiB received";
 
 /// The bytes sent to one socket since its peer last acknowledged.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unread {
     /// Number of bytes.
     pub bytes: usize,
     /// Time at which the first of them was sent; `None` if there are none.
+    #[serde(with = "blaze_schema::micros")]
     pub since: Option<Timestamp>,
 }
 

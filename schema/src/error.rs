@@ -1,5 +1,6 @@
 //! What can be wrong with a request: a closed set of codes, Firestore's own, each with its HTTP status.
 
+use serde::de::value::StrDeserializer;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -52,22 +53,7 @@ impl Code {
 
     /// The code that is written as `text`.
     pub fn parse(text: &str) -> Option<Self> {
-        use Code::*;
-        [
-            InvalidArgument,
-            Unauthenticated,
-            PermissionDenied,
-            NotFound,
-            AlreadyExists,
-            FailedPrecondition,
-            Aborted,
-            ResourceExhausted,
-            Unimplemented,
-            Unavailable,
-            Internal,
-        ]
-        .into_iter()
-        .find(|code| code.as_str() == text)
+        Code::deserialize(StrDeserializer::<serde::de::value::Error>::new(text)).ok()
     }
 
     /// A short title for people.

@@ -40,6 +40,8 @@ pub const ROW_BYTES: usize = 2_000_000 - 4_096;
 pub const LOG_PATCHES: usize = 256;
 /// Bytes of a patch log that are kept even when the document is smaller: a few dozen patches of small documents.
 pub const LOG_MIN_BYTES: usize = 4 * 1_024;
+/// An alarm whose handling failed rings again after so long, in microseconds.
+pub const ALARM_RETRY_MICROS: i64 = 10 * 1_000_000;
 /// Bytes of a WebSocket subprotocol list that are looked at.
 pub const SUBPROTOCOL_BYTES: usize = 16 * 1_024;
 /// A write's id on a socket, in bytes.
@@ -115,8 +117,8 @@ pub const TARGETS: usize = 200;
 pub const LISTENER_PINGS: usize = 4;
 /// Writes of one socket on `/v1/listen` that wait for the one before them.
 pub const WAITING_WRITES: usize = 5_000;
-/// Bytes of those writes: two of the largest messages.
-pub const WAITING_WRITE_BYTES: usize = 2 * BODY_BYTES;
+/// Bytes of those writes, and of the messages of one socket that wait for an earlier one: two of the largest messages.
+pub const WAITING_BYTES: usize = 2 * BODY_BYTES;
 /// A write of a socket on `/v1/listen` whose outcome is not known after so long is given up, and the socket with it, in
 /// milliseconds: half a minute. An answer waits ten seconds for the indexes at most.
 pub const LISTENER_WRITE_MS: u32 = 30_000;

@@ -23,6 +23,16 @@ impl Timestamp {
         self.0
     }
 
+    /// The time so many microseconds later; the nearest bound when that is out of range.
+    pub fn after(self, micros: i64) -> Self {
+        Self::from_micros(self.0.saturating_add(micros))
+    }
+
+    /// Microseconds since an earlier time; negative if it is later.
+    pub fn since(self, earlier: Timestamp) -> i64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
     /// Reads an RFC 3339 date and time with any offset. What is finer than a microsecond is dropped, as Firestore
     /// does.
     ///

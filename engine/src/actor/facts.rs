@@ -50,8 +50,10 @@ pub enum Wait {
         /// True if it has to be inflated first.
         is_gzip: bool,
     },
-    /// The answers of objects.
+    /// The answers of objects, which become facts.
     Calls(Vec<(Object, Call)>),
+    /// The answers of objects, in this order: [`Facts::gathered`].
+    Answers(Vec<(Object, Call)>),
     /// Nothing but time: another one asks for the same.
     Until(Timestamp),
 }
@@ -85,6 +87,8 @@ pub struct Facts {
     /// The request's body.
     pub body: Option<Body>,
     answers: Vec<Fact>,
+    /// The outcome of [`Wait::Answers`]; `None` for an object that gave no answer.
+    pub(crate) gathered: Vec<Option<Answer>>,
     /// The kinds of subjects for which the request was counted.
     pub(crate) counted: Vec<Kind>,
     rounds: u32,

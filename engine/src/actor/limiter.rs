@@ -31,7 +31,7 @@ impl Limiter {
         turn.answer(*ticket, Ok(format!("{amount} {micros}")));
         // An object that waits for a timer is not evicted, as one would be after ten seconds: a client that has used up
         // much must not find it forgotten.
-        let until = Timestamp::from_micros(turn.now.micros().saturating_add(memory));
+        let until = turn.now.after(memory);
         self.until = self.until.max(Some(until));
     }
 

@@ -22,7 +22,7 @@ mod tasks;
 pub use call::{Answer, Call, Class, Object};
 pub use facts::{Body, Fact, Facts, Halt, Wait, lookup, silent};
 pub(crate) use limiter::grant;
-pub(crate) use tasks::{Key, Tasks, is_abandoned, is_crowded};
+pub(crate) use tasks::{Key, Tasks, Work};
 
 use crate::document::room::Room as Document;
 use crate::http::incoming::Incoming;

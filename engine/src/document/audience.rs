@@ -194,7 +194,7 @@ impl Listener {
         if lasting {
             return Ok(());
         }
-        let age = now.micros().saturating_sub(self.looked_up.micros());
+        let age = now.since(self.looked_up);
         if age >= LOOKUP_MICROS {
             self.lookups.clear();
             self.looked_up = now;

@@ -26,7 +26,6 @@ use blaze_rules::{Basis, Method};
 use blaze_schema::document::document_text;
 use blaze_schema::error::{Code, Error};
 use blaze_schema::id::ulid;
-use blaze_schema::limits::BODY_BYTES;
 use blaze_schema::path::DocumentPath;
 use blaze_schema::timestamp::Timestamp;
 use blaze_schema::value::Map;
@@ -146,6 +145,12 @@ pub enum Effect {
         listener: String,
         /// The epoch that a document will have that was never written. No row holds it; the socket must keep it.
         unborn: Option<String>,
+    },
+    /// Identify the sender of this token. Then [`Event::Renew`], or [`Event::Connect`] for a socket that was not
+    /// admitted yet.
+    Identify {
+        /// The token.
+        token: String,
     },
     /// Send a frame to the socket that the event came from.
     Send(String),
@@ -561,17 +566,12 @@ impl Step<'_> {
     }
 
     fn message(&mut self, store: &mut impl Store, text: &str) -> Result<Vec<Effect>, Stop> {
-        if text.len() > BODY_BYTES {
-            let detail = format!("message: {} bytes, of {BODY_BYTES} at most", text.len());
-            return Err(Error::new(Code::ResourceExhausted, detail).into());
-        }
         match ClientMessage::parse(text)? {
             ClientMessage::Ping(number) => {
                 let pong = Effect::Send(pong_text(number));
                 Ok(self.outbox.wait().into_iter().chain([pong]).collect())
             }
-            // The room identifies whoever says this.
-            ClientMessage::Auth(_) => Ok(Vec::new()),
+            ClientMessage::Auth(token) => Ok(vec![Effect::Identify { token }]),
             ClientMessage::Listen { .. } | ClientMessage::Unlisten(_) => Err(Error::invalid(
                 "message: this socket is of one document; targets are listened to on /v1/listen",
             )

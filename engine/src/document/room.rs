@@ -6,7 +6,7 @@ use super::telling::{Held, Next, Telling};
 use super::{Answer, Document, Effect as Done, Event as Asked, unindexed};
 use crate::actor::{
     Answer as Returned, Call, Class, Count, Effect, Event, Facts, Halt, Key, Object, Tasks, Turn,
-    Waking, lookup, misdirected,
+    Waking, Work, lookup, misdirected,
 };
 use crate::guard::Caller;
 use crate::http::commit_request;
@@ -18,7 +18,7 @@ use crate::http::security;
 use crate::index::settings::Collections;
 use crate::index::shard;
 use crate::node::config::Config;
-use crate::node::{Who, log_refusal, routes};
+use crate::node::{log_refusal, routes};
 use crate::rate::Kind;
 use crate::unread::UNREAD_REASON;
 use blaze_rules::auth::Auth;
@@ -29,7 +29,6 @@ use blaze_schema::timestamp::Timestamp;
 use blaze_schema::wire::document::{ClientMessage, close_code, error_text, written_text};
 use blaze_store::Store;
 use serde_json::json;
-use std::collections::VecDeque;
 use std::rc::Rc;
 
 /// The object.
@@ -49,7 +48,7 @@ pub struct Room {
 
 /// Something that is done when its facts are there.
 #[derive(Debug)]
-enum Task {
+pub(crate) enum Task {
     Request {
         ticket: u64,
         request: Incoming,
@@ -69,6 +68,11 @@ enum Task {
     Message {
         socket: u64,
         text: Option<String>,
+    },
+    /// Take a socket's new token.
+    Identify {
+        socket: u64,
+        token: String,
     },
     Alarm,
 }
@@ -142,30 +146,25 @@ impl Room {
         self.wake(turn);
         match event {
             Event::Request { ticket, request } => {
-                let task = Task::Request { ticket, request };
-                self.run(turn, Key::Ticket(ticket), task, Facts::default());
+                self.start(turn, Key::Ticket(ticket), Task::Request { ticket, request });
             }
-            Event::Body { ticket, body } => {
-                let ready = self.tasks.read(ticket, body);
-                self.go_on(turn, ready);
-            }
+            Event::Body { ticket, body } => self.read(turn, ticket, body),
             Event::Call { ticket, call } => self.call(turn, ticket, call),
-            Event::Told { number, answer } => match self.tasks.told(number, answer) {
-                Ok(ready) => self.go_on(turn, ready),
-                Err(answer) => {
+            Event::Told { number, answer } => {
+                if let Err(answer) = self.told(turn, number, answer) {
                     let next = self.telling.told(number, answer, turn.now);
                     self.tell(turn, next.unwrap_or_default());
                 }
-            },
+            }
             Event::Message { socket, text } => self.hear(turn, socket, text),
             Event::Closed { socket } => self.closed(turn, socket),
             Event::Alarm => {
                 // Every change sets an alarm, which rings before the object hibernates.
                 let sockets: Vec<u64> = self.seats.iter().map(|(socket, _)| socket).collect();
                 for socket in sockets {
-                    turn.effects.extend(self.seats.keep(socket, &self.path));
+                    turn.effects.extend(self.seats.keep(socket));
                 }
-                self.run(turn, Key::Own, Task::Alarm, Facts::default());
+                self.start(turn, Key::Own, Task::Alarm);
             }
             Event::Timer => self.tick(turn),
             event @ (Event::Fetched { .. } | Event::Opened { .. }) => misdirected(turn, &event),
@@ -188,7 +187,7 @@ impl Room {
             }
         }
         for socket in late {
-            self.seats.admit_until(socket, after(turn.now, LATE_MICROS));
+            self.seats.admit_until(socket, turn.now.after(LATE_MICROS));
         }
         if !listeners.is_empty() {
             self.step(turn, Asked::Woken { listeners, unborn }, &Caller::default(), &To::Nobody)
@@ -210,22 +209,20 @@ impl Room {
             }
             call => return misdirected(turn, &Event::Call { ticket, call }),
         };
-        self.run(turn, Key::Ticket(ticket), task, Facts::default());
+        self.start(turn, Key::Ticket(ticket), task);
     }
 
     /// Handles a socket's message: one after the other, though several may wait for the indexes.
     fn hear<S: Store>(&mut self, turn: &mut Turn<'_, S>, socket: u64, text: Option<String>) {
-        turn.effects.extend(self.seats.heard(socket, &self.path));
-        let Some(seat) = self.seats.get(socket) else { return };
-        if let Some(behind) = &mut seat.behind {
-            return behind.push_back(text);
+        turn.effects.extend(self.seats.heard(socket));
+        if self.seats.get(socket).is_some() {
+            let bytes = text.as_ref().map_or(0, String::len);
+            self.queue(turn, Key::Socket(socket), Task::Message { socket, text }, bytes);
         }
-        let task = Task::Message { socket, text };
-        self.run(turn, Key::Socket(socket), task, Facts::default());
     }
 
     fn closed<S: Store>(&mut self, turn: &mut Turn<'_, S>, socket: u64) {
-        self.tasks.take(Key::Socket(socket));
+        self.tasks.forget(Key::Socket(socket));
         if let Some(listener) = self.seats.remove(socket).and_then(|seat| seat.listener) {
             let event = Asked::Disconnect { listener };
             self.step(turn, event, &Caller::default(), &To::Nobody).ok();
@@ -240,106 +237,6 @@ impl Room {
             let late = || error_text(&Error::new(Code::Unauthenticated, "no token came in time"));
             let frame = refusal.filter(|frame| !frame.is_empty()).unwrap_or_else(late);
             self.end(turn, socket, Some(frame), close_code(Code::Unauthenticated), "");
-        }
-    }
-
-    fn go_on<S: Store>(&mut self, turn: &mut Turn<'_, S>, ready: Option<(Key, Task, Facts)>) {
-        if let Some((key, task, facts)) = ready {
-            self.run(turn, key, task, facts);
-        }
-    }
-
-    /// Does a task as far as the facts go.
-    fn run<S: Store>(&mut self, turn: &mut Turn<'_, S>, key: Key, task: Task, mut facts: Facts) {
-        let done = match facts.count_round() {
-            Ok(()) => self.attempt(turn, &task, &mut facts),
-            Err(error) => Err(error.into()),
-        };
-        match done {
-            Ok(()) => {}
-            Err(Halt::Wait(wait)) => {
-                if let Task::Message { socket, .. } = task
-                    && let Some(seat) = self.seats.get(socket)
-                {
-                    seat.behind.get_or_insert_default();
-                }
-                return self.tasks.wait(key, task, facts, wait, turn);
-            }
-            Err(Halt::Refused(error)) => self.refuse(turn, &task, error.clone(), error.into()),
-            Err(Halt::Reply(reply)) => {
-                let error = Error::new(Code::Internal, "a reply to no request");
-                self.refuse(turn, &task, error, reply);
-            }
-        }
-        if let Task::Message { socket, .. } = task {
-            self.catch_up(turn, socket);
-        }
-    }
-
-    /// Handles the messages that came while one waited.
-    fn catch_up<S: Store>(&mut self, turn: &mut Turn<'_, S>, socket: u64) {
-        let behind = self.seats.get(socket).and_then(|seat| seat.behind.take());
-        let mut behind: VecDeque<Option<String>> = behind.unwrap_or_default();
-        while let Some(text) = behind.pop_front() {
-            self.hear(turn, socket, text);
-            if let Some(seat) = self.seats.get(socket)
-                && let Some(waiting) = &mut seat.behind
-            {
-                // The message waits, and so do the later ones.
-                return waiting.append(&mut behind);
-            }
-        }
-    }
-
-    /// Answers a task that is refused before the document is asked.
-    fn refuse<S: Store>(
-        &mut self,
-        turn: &mut Turn<'_, S>,
-        task: &Task,
-        error: Error,
-        reply: Reply,
-    ) {
-        match task {
-            Task::Request { ticket, request } => self.reply(turn, *ticket, request, reply),
-            Task::Write { ticket, text, .. } => {
-                turn.answer(*ticket, Ok(refusal(text, &self.path, error)))
-            }
-            Task::Commit { ticket, .. } => turn.answer(*ticket, error),
-            Task::Message { socket, .. } => {
-                let code = close_code(error.code);
-                self.end(turn, *socket, Some(error_text(&error)), code, "");
-            }
-            Task::Alarm => {
-                turn.push(Effect::Log(format!("alarm: {}", error.detail)));
-                turn.push(Effect::SetAlarm(after(turn.now, INDEX_WAIT_MICROS)));
-            }
-        }
-    }
-
-    fn attempt<S: Store>(
-        &mut self,
-        turn: &mut Turn<'_, S>,
-        task: &Task,
-        facts: &mut Facts,
-    ) -> Result<(), Halt> {
-        let now = turn.now;
-        turn.node.ready(now, facts)?;
-        self.end_revoked(turn);
-        match task {
-            Task::Request { ticket, request } => self.request(turn, *ticket, request, facts),
-            Task::Write { ticket, text, token } => {
-                let auth = turn.node.identify(Some(token), now, facts)??;
-                let caller = Caller { auth, lookups: facts.lookups()? };
-                self.step(turn, Asked::Message { text: text.clone() }, &caller, &To::Frame(*ticket))
-            }
-            Task::Commit { ticket, request, part, is_part } => {
-                let auth = turn.node.authenticate(request, now, facts)??;
-                let caller = Caller { auth, lookups: facts.lookups()? };
-                let event = commit_request::event(&request.request(), part, *is_part)?;
-                self.step(turn, event, &caller, &To::Committed(*ticket))
-            }
-            Task::Message { socket, text } => self.message(turn, *socket, text.as_deref(), facts),
-            Task::Alarm => self.step(turn, Asked::Alarm, &Caller::default(), &To::Nobody),
         }
     }
 
@@ -420,25 +317,8 @@ impl Room {
             turn.push(Effect::Send { sockets: vec![socket], text });
             return Ok(());
         };
-        // A frame that is too large is not parsed.
-        let parsed = (text.len() <= BODY_BYTES).then(|| ClientMessage::parse(text));
-        let token = match parsed {
-            Some(Ok(ClientMessage::Auth(token))) => Some(token),
-            _ => None,
-        };
         let caller = Caller { auth, lookups: facts.lookups()? };
-        let Some(token) = token else {
-            let event = Asked::Message { text: text.to_owned() };
-            return self.step(turn, event, &caller, &To::Seat(socket));
-        };
-        let auth: Who = turn.node.identify(Some(&token), turn.now, facts)?;
-        let caller = Caller { auth: auth?, ..caller };
-        let Some(seat) = self.seats.get(socket) else { return Ok(()) };
-        let event = match &seat.listener {
-            Some(listener) => Asked::Renew { listener: listener.clone() },
-            None => Asked::Connect { since: seat.since.clone() },
-        };
-        self.step(turn, event, &caller, &To::Seat(socket))
+        self.step(turn, Asked::Message { text: text.to_owned() }, &caller, &To::Seat(socket))
     }
 
     /// Takes a step of the document, and carries its results out.
@@ -460,6 +340,11 @@ impl Room {
                 Done::Await { version } => results.index = Some((version, None)),
                 Done::Answer(answer) => results.answer = Some(answer),
                 Done::Admit { listener, unborn } => results.admitted = Some((listener, unborn)),
+                Done::Identify { token } => {
+                    if let To::Seat(socket) = *to {
+                        self.tasks.put_next(Key::Socket(socket), Task::Identify { socket, token });
+                    }
+                }
                 Done::Send(text) => results.frames.push(text),
                 Done::Close { code } => results.close = Some(code),
                 Done::End { listener, frame, code } => {
@@ -497,7 +382,7 @@ impl Room {
                     seat.listener = Some(listener);
                     seat.since = unborn.map(|epoch| (0, epoch));
                     seat.auth = caller.auth.clone();
-                    turn.effects.extend(self.seats.attach(*socket, &self.path));
+                    turn.effects.extend(self.seats.attach(*socket));
                 }
                 Some(*socket)
             }
@@ -566,7 +451,7 @@ impl Room {
         if let Some((listener, unborn)) = results.admitted.take() {
             let (listener, since) = (Some(listener), unborn.map(|epoch| (0, epoch)));
             let seat = Seat { listener, since, auth, address, ..Seat::default() };
-            let (socket, attachment) = self.seats.add(seat, &self.path);
+            let (socket, attachment) = self.seats.add(seat);
             turn.push(Effect::Accept { ticket, socket, protocol, attachment });
             return Some(socket);
         }
@@ -582,8 +467,8 @@ impl Room {
             _ => None,
         };
         let seat = Seat { since, address, refusal: frame, ..Seat::default() };
-        let (socket, attachment) = self.seats.add(seat, &self.path);
-        self.seats.admit_until(socket, after(turn.now, LATE_MICROS));
+        let (socket, attachment) = self.seats.add(seat);
+        self.seats.admit_until(socket, turn.now.after(LATE_MICROS));
         turn.push(Effect::Accept { ticket, socket, protocol, attachment });
         None
     }
@@ -628,7 +513,7 @@ impl Room {
             for text in frames {
                 self.send(turn, vec![socket], text, true);
             }
-            turn.effects.extend(self.seats.keep(socket, &self.path));
+            turn.effects.extend(self.seats.keep(socket));
         }
     }
 
@@ -695,7 +580,7 @@ impl Room {
         reason: &'static str,
     ) -> Option<String> {
         let seat = self.seats.remove(socket)?;
-        self.tasks.take(Key::Socket(socket));
+        self.tasks.forget(Key::Socket(socket));
         if let Some(text) = frame {
             turn.push(Effect::Send { sockets: vec![socket], text });
         }
@@ -706,14 +591,82 @@ impl Room {
     }
 }
 
+impl Work for Room {
+    type Task = Task;
+
+    fn tasks(&mut self) -> &mut Tasks<Task> {
+        &mut self.tasks
+    }
+
+    fn attempt<S: Store>(
+        &mut self,
+        turn: &mut Turn<'_, S>,
+        task: &mut Task,
+        facts: &mut Facts,
+    ) -> Result<(), Halt> {
+        let now = turn.now;
+        turn.node.ready(now, facts)?;
+        self.end_revoked(turn);
+        match task {
+            Task::Request { ticket, request } => self.request(turn, *ticket, request, facts),
+            Task::Write { ticket, text, token } => {
+                let auth = turn.node.identify(Some(token), now, facts)??;
+                let caller = Caller { auth, lookups: facts.lookups()? };
+                self.step(turn, Asked::Message { text: text.clone() }, &caller, &To::Frame(*ticket))
+            }
+            Task::Commit { ticket, request, part, is_part } => {
+                let auth = turn.node.authenticate(request, now, facts)??;
+                let caller = Caller { auth, lookups: facts.lookups()? };
+                let event = commit_request::event(&request.request(), part, *is_part)?;
+                self.step(turn, event, &caller, &To::Committed(*ticket))
+            }
+            Task::Message { socket, text } => self.message(turn, *socket, text.as_deref(), facts),
+            Task::Identify { socket, token } => {
+                let auth = turn.node.identify(Some(token), now, facts)??;
+                let caller = Caller { auth, lookups: facts.lookups()? };
+                let Some(seat) = self.seats.get(*socket) else { return Ok(()) };
+                let event = match &seat.listener {
+                    Some(listener) => Asked::Renew { listener: listener.clone() },
+                    None => Asked::Connect { since: seat.since.clone() },
+                };
+                self.step(turn, event, &caller, &To::Seat(*socket))
+            }
+            Task::Alarm => self.step(turn, Asked::Alarm, &Caller::default(), &To::Nobody),
+        }
+    }
+
+    fn refuse<S: Store>(
+        &mut self,
+        turn: &mut Turn<'_, S>,
+        task: Task,
+        error: Error,
+        reply: Option<Reply>,
+    ) {
+        match task {
+            Task::Request { ticket, request } => {
+                let reply = reply.unwrap_or_else(|| error.into());
+                self.reply(turn, ticket, &request, reply);
+            }
+            Task::Write { ticket, text, .. } => {
+                turn.answer(ticket, Ok(refusal(&text, &self.path, error)))
+            }
+            Task::Commit { ticket, .. } => turn.answer(ticket, error),
+            Task::Message { socket, .. } | Task::Identify { socket, .. } => {
+                let code = close_code(error.code);
+                self.end(turn, socket, Some(error_text(&error)), code, "");
+            }
+            Task::Alarm => {
+                turn.push(Effect::Log(format!("alarm: {}", error.detail)));
+                turn.push(Effect::SetAlarm(turn.now.after(INDEX_WAIT_MICROS)));
+            }
+        }
+    }
+}
+
 /// The frame that refuses a client's write: it has the write's id, which the client waits for.
 fn refusal(text: &str, path: &DocumentPath, error: Error) -> String {
     match ClientMessage::parse(text) {
         Ok(ClientMessage::Write { id, .. }) => written_text(&id, path.as_str(), &Err(error)),
         _ => error_text(&error),
     }
-}
-
-fn after(now: Timestamp, micros: i64) -> Timestamp {
-    Timestamp::from_micros(now.micros().saturating_add(micros))
 }

@@ -3,7 +3,9 @@
 use crate::actor::bench::{Bench, calls, frames, open, request, statuses};
 use crate::actor::{Body, Call, Class, Effect, Event};
 use blaze_schema::error::{Code, Error};
-use blaze_schema::limits::{INDEX_WAIT_MICROS, LATE_MICROS, SNAPSHOT_MICROS, TELL_PAUSES};
+use blaze_schema::limits::{
+    INDEX_WAIT_MICROS, LATE_MICROS, SNAPSHOT_MICROS, TELL_PAUSES, WAITING_BYTES,
+};
 use serde_json::json;
 
 fn bench() -> Bench {
@@ -130,6 +132,38 @@ fn a_step_waits_until_the_copy_of_the_rules_is_fresh_and_messages_behind_it_wait
     let frames = frames(&effects);
     assert_eq!(frames.len(), 3, "the write's answer, its patch, the pong: {frames:?}");
     assert_eq!(frames[2], r#"{"pong":1}"#);
+}
+
+#[test]
+fn what_is_sent_while_a_message_waits_is_unread_until_the_next_one() {
+    let mut bench = bench();
+    bench.request(1, request("GET", "/v1/docs/docs/a", &[("upgrade", "websocket")]));
+    let told = put(&mut bench, 2, r#"{"n":1}"#);
+    bench.now += SNAPSHOT_MICROS - 1;
+    bench.event(Event::Message { socket: 1, text: None });
+    bench.now += 1;
+    let waits = bench.message(1, r#"{"ping":1}"#);
+    bench.message(1, r#"{"ping":2}"#);
+    let patch = bench.told(calls(&told)[0].0, Ok(""));
+    let pongs = bench.told(calls(&waits)[0].0, Ok(r#"{"version":1}"#));
+    let sent: usize = frames(&patch).iter().chain(&frames(&pongs)).map(|text| text.len()).sum();
+    let Some(Effect::Attach { attachment, .. }) = pongs.last() else { panic!("{pongs:?}") };
+    let kept: serde_json::Value = serde_json::from_str(attachment).unwrap();
+    assert_eq!(kept["unread"]["bytes"], sent);
+}
+
+#[test]
+fn messages_that_wait_are_bounded_in_bytes() {
+    let mut bench = bench();
+    bench.request(1, request("GET", "/v1/docs/docs/a", &[("upgrade", "websocket")]));
+    bench.now += SNAPSHOT_MICROS;
+    let ping = format!(r#"{{"ping":1{}}}"#, " ".repeat(WAITING_BYTES / 2));
+    assert_eq!(calls(&bench.message(1, &ping)).len(), 1);
+    assert_eq!(bench.message(1, &ping), []);
+    let effects = bench.message(1, &ping);
+    assert!(frames(&effects)[0].contains("bytes wait on this socket"), "{effects:?}");
+    assert!(effects.contains(&Effect::Close { socket: 1, code: 4429, reason: "" }), "{effects:?}");
+    assert_eq!(bench.message(1, r#"{"ping":2}"#), [], "it is gone, with all that waited");
 }
 
 #[test]

@@ -1,18 +1,15 @@
-//! The sockets of a document, and what each keeps while its object hibernates: the attachment.
-//!
-//! An attachment's lines: `on` or `waiting`, the bytes that are unread and since when, the listener, `version epoch`, the
-//! identity as JSON, the address, and the document's path, which may have line breaks in it.
+//! The sockets of a document, and what each keeps while its object hibernates: the attachment, a [`Seat`] as JSON.
 
 use crate::actor::Effect;
 use crate::unread::Unread;
 use blaze_rules::auth::Auth;
-use blaze_schema::path::DocumentPath;
 use blaze_schema::timestamp::Timestamp;
-use std::collections::{BTreeMap, VecDeque};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// A socket.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Seat {
     /// The listener that the socket is; `None` if it was not admitted yet.
     pub(super) listener: Option<String>,
@@ -23,48 +20,19 @@ pub(super) struct Seat {
     /// The address that the socket comes from; empty if its messages are not counted.
     pub(super) address: String,
     /// For a socket that waits, the frame that it is closed with.
+    #[serde(skip)]
     pub(super) refusal: String,
     pub(super) unread: Unread,
     /// The count that the attachment keeps.
+    #[serde(skip)]
     pub(super) kept: Unread,
-    /// Messages that came while an earlier one waits for something; `None` if none does.
-    pub(super) behind: Option<VecDeque<Option<String>>>,
 }
 
 impl Seat {
-    fn attachment(&self, path: &DocumentPath) -> String {
-        let kind = if self.listener.is_some() { "on" } else { "waiting" };
-        let since = self.unread.since.map_or(0, Timestamp::micros);
-        let unread = format!("{} {since}", self.unread.bytes);
-        let listener = self.listener.as_deref().unwrap_or_default();
-        let since = self.since.as_ref();
-        let since = since.map(|(version, epoch)| format!("{version} {}", epoch.replace('\n', "")));
-        let auth = self.auth.as_deref().and_then(|auth| serde_json::to_string(auth).ok());
-        let (since, auth) = (since.unwrap_or_default(), auth.unwrap_or_default());
-        let address = self.address.replace('\n', "");
-        format!("{kind}\n{unread}\n{listener}\n{since}\n{auth}\n{address}\n{path}")
-    }
-
-    /// Reads an attachment; `None` if it cannot be read.
-    fn parse(text: &str) -> Option<Self> {
-        let mut parts = text.splitn(7, '\n');
-        let mut part = || parts.next();
-        let (kind, unread, listener) = (part()?, part()?, part()?);
-        let (since, auth, address) = (part()?, part()?, part()?);
-        let (bytes, first) = unread.split_once(' ')?;
-        let bytes = bytes.parse().ok()?;
-        let first = Timestamp::from_micros(first.parse().ok()?);
-        let unread = Unread { bytes, since: (bytes > 0).then_some(first) };
-        let since = since
-            .split_once(' ')
-            .and_then(|(version, epoch)| Some((version.parse().ok()?, epoch.to_owned())));
-        let auth = match auth {
-            "" => None,
-            auth => Some(Rc::new(serde_json::from_str(auth).ok()?)),
-        };
-        let listener = (kind == "on").then(|| listener.to_owned());
-        let address = address.to_owned();
-        Some(Seat { listener, since, auth, address, unread, kept: unread, ..Seat::default() })
+    /// Returns the attachment, which keeps the present count.
+    fn attachment(&mut self) -> String {
+        self.kept = self.unread;
+        serde_json::to_string(self).unwrap_or_default()
     }
 }
 
@@ -81,7 +49,10 @@ impl Seats {
     /// The sockets that there are after a loss of memory.
     pub(super) fn woken(sockets: Vec<(u64, String)>) -> Self {
         let last = sockets.iter().map(|(socket, _)| *socket).max().unwrap_or_default();
-        let seat = |(socket, text): (u64, String)| Some((socket, Seat::parse(&text)?));
+        let seat = |(socket, text): (u64, String)| {
+            let seat: Seat = serde_json::from_str(&text).ok()?;
+            Some((socket, Seat { kept: seat.unread, ..seat }))
+        };
         Seats { seats: sockets.into_iter().filter_map(seat).collect(), late: BTreeMap::new(), last }
     }
 
@@ -103,10 +74,9 @@ impl Seats {
     }
 
     /// Takes a new socket; returns its number and its attachment.
-    pub(super) fn add(&mut self, mut seat: Seat, path: &DocumentPath) -> (u64, String) {
+    pub(super) fn add(&mut self, mut seat: Seat) -> (u64, String) {
         self.last = self.last.wrapping_add(1);
-        let attachment = seat.attachment(path);
-        seat.kept = seat.unread;
+        let attachment = seat.attachment();
         self.seats.insert(self.last, seat);
         (self.last, attachment)
     }
@@ -137,26 +107,25 @@ impl Seats {
     }
 
     /// Writes a socket's attachment anew.
-    pub(super) fn attach(&mut self, socket: u64, path: &DocumentPath) -> Option<Effect> {
+    pub(super) fn attach(&mut self, socket: u64) -> Option<Effect> {
         let seat = self.seats.get_mut(&socket)?;
         if seat.listener.is_some() {
             self.late.remove(&socket);
         }
-        seat.kept = seat.unread;
-        Some(Effect::Attach { socket, attachment: seat.attachment(path) })
+        Some(Effect::Attach { socket, attachment: seat.attachment() })
     }
 
     /// Lets a socket keep its count of unread bytes, unless its attachment has it.
-    pub(super) fn keep(&mut self, socket: u64, path: &DocumentPath) -> Option<Effect> {
+    pub(super) fn keep(&mut self, socket: u64) -> Option<Effect> {
         let seat = self.seats.get(&socket)?;
-        if seat.kept == seat.unread { None } else { self.attach(socket, path) }
+        if seat.kept == seat.unread { None } else { self.attach(socket) }
     }
 
     /// Notes that the peer of a socket sent something.
-    pub(super) fn heard(&mut self, socket: u64, path: &DocumentPath) -> Option<Effect> {
+    pub(super) fn heard(&mut self, socket: u64) -> Option<Effect> {
         let seat = self.seats.get_mut(&socket)?;
         seat.unread.acknowledged();
-        if seat.kept.bytes > 0 { self.attach(socket, path) } else { None }
+        if seat.kept.bytes > 0 { self.attach(socket) } else { None }
     }
 }
 
@@ -166,7 +135,6 @@ mod tests {
 
     #[test]
     fn an_attachment_survives_with_all_that_it_says() {
-        let path = DocumentPath::parse("a/b\nc").unwrap();
         let auth: Auth = serde_json::from_value(serde_json::json!({
             "uid": "alice\n", "token": {"sub": "alice\n"}, "roles": ["admin"], "expires": 7,
         }))
@@ -180,14 +148,14 @@ mod tests {
             ..Seat::default()
         };
         let mut seats = Seats::default();
-        let (socket, text) = seats.add(seat, &path);
+        let (socket, text) = seats.add(seat);
         let mut woken = Seats::woken(vec![(socket, text.clone()), (9, "other".to_owned())]);
         assert_eq!(woken.iter().count(), 1);
-        assert_eq!(woken.attach(socket, &path), Some(Effect::Attach { socket, attachment: text }));
-        assert_eq!(woken.add(Seat::default(), &path).0, 10, "no number is given twice");
+        assert_eq!(woken.attach(socket), Some(Effect::Attach { socket, attachment: text }));
+        assert_eq!(woken.add(Seat::default()).0, 10, "no number is given twice");
         assert_eq!((woken.listening(), woken.of("l")), (vec![socket], vec![socket]));
-        assert_eq!(woken.keep(socket, &path), None);
-        assert!(woken.heard(socket, &path).is_some(), "what was kept is no more true");
-        assert_eq!(woken.heard(socket, &path), None);
+        assert_eq!(woken.keep(socket), None);
+        assert!(woken.heard(socket).is_some(), "what was kept is no more true");
+        assert_eq!(woken.heard(socket), None);
     }
 }

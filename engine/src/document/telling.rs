@@ -90,7 +90,7 @@ impl Telling {
         if self.indexed >= version {
             return vec![Next::Release(effects, None)];
         }
-        let until = Timestamp::from_micros(now.micros().saturating_add(INDEX_WAIT_MICROS));
+        let until = now.after(INDEX_WAIT_MICROS);
         self.waiting.push_back(Waiting { version, until, effects });
         Vec::new()
     }
@@ -125,7 +125,7 @@ impl Telling {
             return Some([told].into_iter().chain(self.refused(number)).collect());
         };
         *failures = failures.saturating_add(1);
-        let at = Timestamp::from_micros(now.micros().saturating_add(*pause));
+        let at = now.after(*pause);
         version.again.push((at, index));
         Some(Vec::new())
     }

@@ -382,6 +382,7 @@ fn told(effects: &[Effect]) -> String {
         Effect::Broadcast(_) => "broadcast".to_owned(),
         Effect::Admit { .. } => "admit".to_owned(),
         Effect::Lookup(_) => "lookup".to_owned(),
+        Effect::Identify { .. } => "identify".to_owned(),
         Effect::Close { code } => format!("close {code}"),
         Effect::End { code, .. } => format!("end {code}"),
         Effect::Audit { act, .. } => format!("audit {act}"),
@@ -448,6 +449,20 @@ fn an_object_that_wakes_without_an_alarm_has_told_its_indexes() {
     bench.document = woken(None);
     assert_eq!(told(&bench.step(get())), "answer");
     assert_eq!(told(&bench.set(json!({"n": 2}))), "alarm 14, index 2, answer, broadcast");
+}
+
+#[test]
+fn where_the_indexes_are_told_in_the_transaction_an_alarm_is_only_for_what_they_were_not_told() {
+    let mut bench = Bench::with_outbox();
+    bench.document = Document::new(bench.document.path.clone()).with_alarm(None).atomic();
+    let step = bench.set(json!({"n": 1}));
+    assert!(!step.iter().any(|effect| matches!(effect, Effect::SetAlarm(_))), "{}", told(&step));
+    let now = Timestamp::from_micros(1_000_000);
+    assert_eq!(bench.document.secure(now), Some(now.after(OUTBOX_MICROS)));
+    assert_eq!(bench.document.secure(now), None, "it is set");
+    bench.step(Event::Alarm);
+    bench.step(Event::Indexed { version: 1, done: true });
+    assert_eq!(bench.document.secure(now), None, "they were told");
 }
 
 #[test]

@@ -31,7 +31,7 @@ pub use entries::count as count_entries;
 
 use aggregate::Aggregation;
 use blaze_schema::error::{Code, Error};
-use blaze_schema::limits::REBUILD_DOCUMENTS;
+use blaze_schema::limits::{ALARM_RETRY_MICROS, REBUILD_DOCUMENTS};
 use blaze_schema::query::{Query, Source};
 use blaze_schema::timestamp::Timestamp;
 use blaze_store::{Change, Store};
@@ -43,8 +43,6 @@ use settings::Settings;
 
 /// The index goes on rebuilding after so long, in microseconds: what waits gets its turn.
 const REBUILD_PAUSE_MICROS: i64 = 10_000;
-/// And so long after it failed.
-const RETRY_MICROS: i64 = 10_000_000;
 
 /// What happens to an index.
 #[derive(Clone, Debug)]
@@ -153,7 +151,7 @@ impl Index {
                 Effect::Send(blaze_schema::wire::document::error_text(&error))
             });
             if is_alarm {
-                effects.push(Effect::SetAlarm(after(now, RETRY_MICROS)));
+                effects.push(Effect::SetAlarm(now.after(ALARM_RETRY_MICROS)));
             }
         }
         effects
@@ -184,7 +182,7 @@ impl Index {
             None => {
                 let meta = Meta::load(store, &self.settings)?;
                 if meta.is_rebuilding() {
-                    effects.push(Effect::SetAlarm(after(now, REBUILD_PAUSE_MICROS)));
+                    effects.push(Effect::SetAlarm(now.after(REBUILD_PAUSE_MICROS)));
                 }
                 meta
             }
@@ -237,7 +235,7 @@ impl Index {
             Event::Woken { .. } | Event::Disconnect { .. } => {}
             Event::Alarm => {
                 if meta.rebuild(store, REBUILD_DOCUMENTS)? {
-                    effects.push(Effect::SetAlarm(after(now, REBUILD_PAUSE_MICROS)));
+                    effects.push(Effect::SetAlarm(now.after(REBUILD_PAUSE_MICROS)));
                 }
             }
         }
@@ -313,8 +311,4 @@ impl Index {
         effects.extend(frames.into_iter().map(|Frame { tag, text }| Effect::Publish { tag, text }));
         Ok(())
     }
-}
-
-fn after(now: Timestamp, micros: i64) -> Timestamp {
-    Timestamp::from_micros(now.micros().saturating_add(micros))
 }

@@ -9,9 +9,9 @@ use super::joining::{Call, Joining, Next, Pull, Pulled, broken};
 use super::registry::{self, Question};
 use super::row::read;
 use super::settings::{Collections, Settings};
-use super::{Effect, Event, Index, REBUILD_PAUSE_MICROS, RETRY_MICROS, after, shard};
+use super::{Effect, Event, Index, REBUILD_PAUSE_MICROS, shard};
 use blaze_schema::error::{Code, Error};
-use blaze_schema::limits::{JOINING_BYTES, JOINING_DOCUMENTS};
+use blaze_schema::limits::{ALARM_RETRY_MICROS, JOINING_BYTES, JOINING_DOCUMENTS};
 use blaze_schema::query::Source;
 use blaze_schema::timestamp::Timestamp;
 use blaze_schema::wire::document::error_text;
@@ -131,7 +131,7 @@ impl Object {
                         false => Effect::Answer(Err(error)),
                     };
                     let wakes = joining.wants_alarm();
-                    let wakes = wakes.then(|| Effect::SetAlarm(after(now, REBUILD_PAUSE_MICROS)));
+                    let wakes = wakes.then(|| Effect::SetAlarm(now.after(REBUILD_PAUSE_MICROS)));
                     return Reaction::of(wakes.into_iter().chain([refused]).collect());
                 }
             }
@@ -152,7 +152,7 @@ impl Object {
                 reaction.effects.retain(|effect| !matches!(effect, Effect::Answer(_)));
                 reaction.effects.push(Effect::Answer(Err(error)));
             }
-            Err(_) => reaction.effects.push(Effect::SetAlarm(after(now, RETRY_MICROS))),
+            Err(_) => reaction.effects.push(Effect::SetAlarm(now.after(ALARM_RETRY_MICROS))),
         }
         reaction
     }
@@ -204,7 +204,7 @@ impl Object {
             if let Kind::Group(joining) = &mut self.kind {
                 joining.wants_alarm();
             }
-            return Ok(vec![Effect::SetAlarm(after(now, RETRY_MICROS))]);
+            return Ok(vec![Effect::SetAlarm(now.after(ALARM_RETRY_MICROS))]);
         };
         if let Kind::Collection { .. } = self.kind {
             if self.memberships(store)? == calls
@@ -238,7 +238,7 @@ impl Object {
             next => next,
         };
         if next == Next::GoOn && joining.wants_alarm() {
-            effects.push(Effect::SetAlarm(after(now, REBUILD_PAUSE_MICROS)));
+            effects.push(Effect::SetAlarm(now.after(REBUILD_PAUSE_MICROS)));
         }
         Ok(effects)
     }
@@ -279,7 +279,7 @@ impl Object {
                 let state = joining.state(store)?;
                 let wakes = joining
                     .wants_alarm()
-                    .then(|| Effect::SetAlarm(after(now, REBUILD_PAUSE_MICROS)));
+                    .then(|| Effect::SetAlarm(now.after(REBUILD_PAUSE_MICROS)));
                 let text = serde_json::to_string(&state).map_err(broken)?;
                 Ok((text, Reaction::of(wakes.into_iter().collect())))
             }

@@ -7,15 +7,15 @@ use super::object::{Object as Engine, Reaction};
 use super::settings::Collections;
 use super::{Effect as Done, Event as Asked, registry};
 use crate::actor::{
-    Answer, Call, Class, Count, Effect, Event, Object, Turn, Waking, misdirected, silent,
+    Call, Class, Count, Effect, Event, Facts, Halt, Key, Object, Tasks, Turn, Wait, Waking, Work,
+    misdirected, silent,
 };
 use crate::http::incoming::Incoming;
 use crate::http::query_request;
+use crate::http::reply::Reply;
 use crate::node::config::Config;
 use crate::unread::{UNREAD_REASON, Unread};
 use blaze_schema::error::{Code, Error};
-use blaze_schema::limits::ROUNDS;
-use blaze_schema::timestamp::Timestamp;
 use blaze_schema::wire::document::{ClientMessage, close_code, pong_text};
 use blaze_schema::wire::query::is_part_text;
 use blaze_store::Store;
@@ -33,33 +33,28 @@ pub struct Room {
     /// The sockets of each live query, by its tag.
     tags: BTreeMap<String, BTreeSet<u64>>,
     is_waking: bool,
-    /// The calls that are under way, each with the turn that waits for it and its place there.
-    calls: BTreeMap<u64, (u64, usize)>,
-    pending: BTreeMap<u64, Pending>,
+    tasks: Tasks<Task>,
     last: u64,
 }
 
-/// A socket of a live query.
+/// A socket of a live query; the subscription is its attachment.
 #[derive(Debug)]
 struct Seat {
     subscription: String,
     tag: String,
     unread: Unread,
-    kept: Unread,
 }
 
 /// Something that is done again when objects have answered.
 #[derive(Debug)]
-struct Pending {
-    task: Task,
+pub(crate) struct Task {
+    what: What,
+    /// The questions to objects without whose answers it was not done.
     lacks: Vec<Lack>,
-    answers: Vec<Option<String>>,
-    missing: usize,
-    rounds: u32,
 }
 
-#[derive(Clone, Debug)]
-enum Task {
+#[derive(Debug)]
+enum What {
     /// An event that is answered.
     Ask(u64, Box<Asked>),
     /// A message of another object.
@@ -68,27 +63,6 @@ enum Task {
     Connect(u64, Incoming),
     /// Nothing is done again.
     Alarm,
-}
-
-impl Seat {
-    fn attachment(&self) -> String {
-        let since = self.unread.since.map_or(0, Timestamp::micros);
-        format!("{} {since}\n{}", self.unread.bytes, self.subscription)
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        let (unread, subscription) = text.split_once('\n')?;
-        let (bytes, since) = unread.split_once(' ')?;
-        let bytes = bytes.parse().ok()?;
-        let since = Timestamp::from_micros(since.parse().ok()?);
-        let unread = Unread { bytes, since: (bytes > 0).then_some(since) };
-        Some(Seat::new(subscription.to_owned(), unread))
-    }
-
-    fn new(subscription: String, unread: Unread) -> Self {
-        let tag = Subscription::tag_of(&subscription);
-        Seat { subscription, tag, unread, kept: unread }
-    }
 }
 
 impl Room {
@@ -107,21 +81,22 @@ impl Room {
             sockets: BTreeMap::new(),
             tags: BTreeMap::new(),
             is_waking: true,
-            calls: BTreeMap::new(),
-            pending: BTreeMap::new(),
+            tasks: Tasks::default(),
             last,
         };
-        for (socket, attachment) in waking.sockets {
-            if let Some(seat) = Seat::parse(&attachment) {
-                room.seat(socket, seat);
+        for (socket, subscription) in waking.sockets {
+            // One that was closed has none.
+            if !subscription.is_empty() {
+                room.seat(socket, subscription);
             }
         }
         Ok(room)
     }
 
-    fn seat(&mut self, socket: u64, seat: Seat) {
-        self.tags.entry(seat.tag.clone()).or_default().insert(socket);
-        self.sockets.insert(socket, seat);
+    fn seat(&mut self, socket: u64, subscription: String) {
+        let tag = Subscription::tag_of(&subscription);
+        self.tags.entry(tag.clone()).or_default().insert(socket);
+        self.sockets.insert(socket, Seat { subscription, tag, unread: Unread::default() });
     }
 
     pub(crate) fn handle<S: Store>(&mut self, turn: &mut Turn<'_, S>, event: Event) {
@@ -132,125 +107,43 @@ impl Room {
         }
         match event {
             Event::Call { ticket, call } => self.call(turn, ticket, call),
-            Event::Request { ticket, request } => self.run(turn, Task::Connect(ticket, request), 0),
-            Event::Told { number, answer } => self.told(turn, number, answer),
+            Event::Request { ticket, request } => {
+                self.begin(turn, Key::Ticket(ticket), What::Connect(ticket, request));
+            }
+            Event::Told { number, answer } => {
+                self.told(turn, number, answer).ok();
+            }
             Event::Message { socket, text } => self.hear(turn, socket, text.as_deref()),
             Event::Closed { socket } => self.closed(turn, socket),
-            Event::Alarm => self.run(turn, Task::Alarm, 0),
+            Event::Alarm => self.begin(turn, Key::Own, What::Alarm),
             event => misdirected(turn, &event),
         }
     }
 
     fn call<S: Store>(&mut self, turn: &mut Turn<'_, S>, ticket: u64, call: Call) {
-        let task = match call {
+        let what = match call {
             Call::Update { row } => {
                 let event = Asked::Update { row: row.into_bytes() };
-                Ok(Task::Ask(ticket, Box::new(event)))
+                Ok(What::Ask(ticket, Box::new(event)))
             }
             Call::Ask { question } => {
-                query_request::event(&question).map(|event| Task::Ask(ticket, Box::new(event)))
+                query_request::event(&question).map(|event| What::Ask(ticket, Box::new(event)))
             }
             Call::Tell { message } if self.engine.is_none() => {
                 let answer = registry::answer(turn.store, &message);
                 return turn.answer(ticket, answer);
             }
-            Call::Tell { message } => Ok(Task::Tell(ticket, message)),
+            Call::Tell { message } => Ok(What::Tell(ticket, message)),
             call => return misdirected(turn, &Event::Call { ticket, call }),
         };
-        match task {
-            Ok(task) => self.run(turn, task, 0),
+        match what {
+            Ok(what) => self.begin(turn, Key::Ticket(ticket), what),
             Err(error) => turn.answer(ticket, error),
         }
     }
 
-    /// Does a task, or asks first for what it lacks.
-    fn run<S: Store>(&mut self, turn: &mut Turn<'_, S>, task: Task, rounds: u32) {
-        let (task, lacks) = match task {
-            Task::Ask(ticket, event) => {
-                // The step is taken again only where something may be lacking.
-                let may_lack = self.engine.as_ref().is_some_and(|engine| !engine.is_settled());
-                let again = may_lack.then(|| Task::Ask(ticket, event.clone()));
-                let (answer, lacks) = self.step(turn, *event, None);
-                match again {
-                    Some(again) if !lacks.is_empty() => (again, lacks),
-                    _ => {
-                        let none = || Err(Error::new(Code::Internal, "the index gave no answer"));
-                        return turn.answer(ticket, answer.unwrap_or_else(none));
-                    }
-                }
-            }
-            Task::Tell(ticket, message) => {
-                let lacks = self.tell(turn, ticket, &message);
-                (Task::Tell(ticket, message), lacks)
-            }
-            Task::Connect(ticket, request) => {
-                let lacks = self.connect(turn, ticket, &request);
-                (Task::Connect(ticket, request), lacks)
-            }
-            Task::Alarm => (Task::Alarm, self.step(turn, Asked::Alarm, None).1),
-        };
-        if !lacks.is_empty() {
-            self.wait(turn, task, lacks, rounds);
-        }
-    }
-
-    fn wait<S: Store>(
-        &mut self,
-        turn: &mut Turn<'_, S>,
-        task: Task,
-        lacks: Vec<Lack>,
-        rounds: u32,
-    ) {
-        if rounds >= ROUNDS {
-            return refuse(
-                turn,
-                &task,
-                Error::new(Code::Internal, "an index that asks for ever more"),
-            );
-        }
-        self.last = self.last.wrapping_add(1);
-        let waiting = self.last;
-        for (place, (name, message)) in lacks.iter().enumerate() {
-            self.last = self.last.wrapping_add(1);
-            self.calls.insert(self.last, (waiting, place));
-            let (object, call) =
-                (Object::new(Class::Index, name.as_str()), Call::Tell { message: message.clone() });
-            turn.push(Effect::Call { number: self.last, object, call });
-        }
-        let (missing, answers) = (lacks.len(), vec![None; lacks.len()]);
-        let rounds = rounds.saturating_add(1);
-        self.pending.insert(waiting, Pending { task, lacks, answers, missing, rounds });
-    }
-
-    fn told<S: Store>(&mut self, turn: &mut Turn<'_, S>, number: u64, answer: Option<Answer>) {
-        let Some((waiting, place)) = self.calls.remove(&number) else { return };
-        let Some(pending) = self.pending.get_mut(&waiting) else { return };
-        if let Some(there) = pending.answers.get_mut(place) {
-            *there = answer.and_then(|answer| answer.result.ok());
-        }
-        pending.missing = pending.missing.saturating_sub(1);
-        if pending.missing > 0 {
-            return;
-        }
-        let Some(Pending { task, lacks, answers, rounds, .. }) = self.pending.remove(&waiting)
-        else {
-            return;
-        };
-        let answers: Option<Vec<String>> = answers.into_iter().collect();
-        let Some(engine) = &mut self.engine else { return };
-        let random = (turn.random)();
-        let told = engine.told(turn.store, turn.now, random, &lacks, answers.as_deref());
-        match told {
-            Ok(effects) => {
-                self.carry_out(turn, effects, None);
-            }
-            Err(error) => return refuse(turn, &task, error),
-        }
-        match (&task, answers) {
-            (Task::Alarm, _) => {}
-            (_, Some(_)) => self.run(turn, task, rounds),
-            (_, None) => refuse(turn, &task, silent()),
-        }
+    fn begin<S: Store>(&mut self, turn: &mut Turn<'_, S>, key: Key, what: What) {
+        self.start(turn, key, Task { what, lacks: Vec::new() });
     }
 
     fn tell<S: Store>(&mut self, turn: &mut Turn<'_, S>, ticket: u64, message: &str) -> Vec<Lack> {
@@ -294,10 +187,9 @@ impl Room {
         let subscription = incoming.value("query").unwrap_or_default();
         let resume = incoming.value("resume");
         self.last = self.last.wrapping_add(1);
-        let (socket, seat) = (self.last, Seat::new(subscription.clone(), Unread::default()));
-        let attachment = seat.attachment();
+        let (socket, attachment) = (self.last, subscription.clone());
         turn.push(Effect::Accept { ticket, socket, protocol: "", attachment });
-        self.seat(socket, seat);
+        self.seat(socket, subscription.clone());
         self.step(turn, Asked::Connect { subscription, resume }, Some(socket)).1
     }
 
@@ -305,10 +197,6 @@ impl Room {
     fn hear<S: Store>(&mut self, turn: &mut Turn<'_, S>, socket: u64, text: Option<&str>) {
         if let Some(seat) = self.sockets.get_mut(&socket) {
             seat.unread.acknowledged();
-            if seat.kept.bytes > 0 {
-                seat.kept = seat.unread;
-                turn.push(Effect::Attach { socket, attachment: seat.attachment() });
-            }
         }
         if let Some(Ok(ClientMessage::Ping(number))) = text.map(ClientMessage::parse) {
             turn.push(Effect::Send { sockets: vec![socket], text: pong_text(number) });
@@ -390,12 +278,102 @@ impl Room {
     }
 }
 
-fn refuse<S>(turn: &mut Turn<'_, S>, task: &Task, error: Error) {
-    match task {
-        Task::Ask(ticket, _) | Task::Tell(ticket, _) => turn.answer(*ticket, error),
-        Task::Connect(ticket, _) => {
-            turn.push(Effect::Reply { ticket: *ticket, reply: error.into() })
+impl Work for Room {
+    type Task = Task;
+
+    fn tasks(&mut self) -> &mut Tasks<Task> {
+        &mut self.tasks
+    }
+
+    fn attempt<S: Store>(
+        &mut self,
+        turn: &mut Turn<'_, S>,
+        task: &mut Task,
+        facts: &mut Facts,
+    ) -> Result<(), Halt> {
+        if !task.lacks.is_empty() {
+            let answers = std::mem::take(&mut facts.gathered).into_iter();
+            let texts = answers.map(|answer| answer?.result.ok());
+            let texts: Option<Vec<String>> = texts.collect();
+            let Some(engine) = &mut self.engine else { return Ok(()) };
+            let random = (turn.random)();
+            let effects =
+                engine.told(turn.store, turn.now, random, &task.lacks, texts.as_deref())?;
+            self.carry_out(turn, effects, None);
+            match (&task.what, texts) {
+                (What::Alarm, _) => return Ok(()),
+                (_, Some(_)) => {}
+                (_, None) => return Err(silent().into()),
+            }
         }
-        Task::Alarm => {}
+        task.lacks = match &mut task.what {
+            What::Ask(ticket, event) => {
+                // The step is taken again only where something may be lacking.
+                let may_lack = self.engine.as_ref().is_some_and(|engine| !engine.is_settled());
+                let again = if may_lack { (**event).clone() } else { Asked::Alarm };
+                let event = std::mem::replace(&mut **event, again);
+                let (answer, lacks) = self.step(turn, event, None);
+                if lacks.is_empty() || !may_lack {
+                    let none = || Err(Error::new(Code::Internal, "the index gave no answer"));
+                    turn.answer(*ticket, answer.unwrap_or_else(none));
+                    return Ok(());
+                }
+                lacks
+            }
+            What::Tell(ticket, message) => self.tell(turn, *ticket, message),
+            What::Connect(ticket, request) => self.connect(turn, *ticket, request),
+            What::Alarm => self.step(turn, Asked::Alarm, None).1,
+        };
+        if task.lacks.is_empty() {
+            return Ok(());
+        }
+        let call = |(name, message): &Lack| {
+            let call = Call::Tell { message: message.clone() };
+            (Object::new(Class::Index, name.as_str()), call)
+        };
+        Err(Halt::Wait(Wait::Answers(task.lacks.iter().map(call).collect())))
+    }
+
+    fn refuse<S: Store>(
+        &mut self,
+        turn: &mut Turn<'_, S>,
+        task: Task,
+        error: Error,
+        _: Option<Reply>,
+    ) {
+        match task.what {
+            What::Ask(ticket, _) | What::Tell(ticket, _) => turn.answer(ticket, error),
+            What::Connect(ticket, _) => turn.push(Effect::Reply { ticket, reply: error.into() }),
+            What::Alarm => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::actor::bench::{Bench, calls};
+    use crate::actor::{Call, Class, Effect, Event};
+    use crate::node::config::Config;
+    use blaze_schema::error::{Code, Error};
+    use blaze_schema::limits::ALARM_RETRY_MICROS;
+
+    #[test]
+    fn a_group_whose_registry_does_not_answer_tries_again_later() {
+        let collections = r#"{"docs":{"group":true}}"#;
+        let open = |name: &str| (name == "OPEN").then(|| "1".to_owned());
+        let config = Config::read(collections, "{}", open).unwrap();
+        let mut bench = Bench::of(Class::Index, "g/0/docs", config);
+        let question = r#"query {"from":{"group":"docs"}}"#.to_owned();
+        let effects = bench.event(Event::Call { ticket: 1, call: Call::Ask { question } });
+        let [(number, object, Call::Tell { .. })] = calls(&effects)[..] else {
+            panic!("{effects:?}")
+        };
+        assert_eq!(object.class, Class::Index);
+        let effects = bench.told(number, Err(Error::new(Code::Unavailable, "down")));
+        let [Effect::SetAlarm(at), Effect::Return { answer, .. }] = &effects[..] else {
+            panic!("{effects:?}")
+        };
+        assert_eq!(at.micros(), bench.now + ALARM_RETRY_MICROS);
+        assert_eq!(answer.result.as_ref().map_err(|error| error.code), Err(Code::Unavailable));
     }
 }

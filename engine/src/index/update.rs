@@ -132,8 +132,7 @@ pub(crate) fn expired(
     let is_old = |row: &[u8]| {
         let deleted =
             Parsed::parse(row).ok().and_then(|row| Timestamp::parse(&row.update_time).ok());
-        deleted
-            .is_some_and(|deleted| now.micros().saturating_sub(deleted.micros()) > TOMBSTONE_MICROS)
+        deleted.is_some_and(|deleted| now.since(deleted) > TOMBSTONE_MICROS)
     };
     let old = rows.into_iter().filter(|(_, row)| is_old(row)).map(|(key, _)| key).collect();
     Ok((old, next))

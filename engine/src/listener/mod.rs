@@ -25,7 +25,7 @@ use blaze_rules::Lookups;
 use blaze_rules::auth::Auth;
 use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::{
-    ACKNOWLEDGE_BYTES, BODY_BYTES, LISTENER_REQUESTS, OPENING_UPSTREAMS, TARGETS, UNREAD_BYTES,
+    ACKNOWLEDGE_BYTES, LISTENER_REQUESTS, OPENING_UPSTREAMS, TARGETS, UNREAD_BYTES,
 };
 use blaze_schema::path::DocumentPath;
 use blaze_schema::query::Query;
@@ -321,10 +321,6 @@ impl Listener {
     }
 
     fn message(&mut self, text: String, effects: &mut Vec<Effect>) -> Result<(), Error> {
-        if text.len() > BODY_BYTES {
-            let detail = format!("message: {} bytes, of {BODY_BYTES} at most", text.len());
-            return Err(Error::new(Code::ResourceExhausted, detail));
-        }
         match ClientMessage::parse(&text)? {
             ClientMessage::Ping(number) => self.ping(number, effects)?,
             ClientMessage::Auth(token) => effects.push(Effect::Identify { token }),
@@ -346,9 +342,7 @@ impl Listener {
     /// Answers a ping: 0 at once, another one after everything behind the socket has.
     fn ping(&mut self, number: i64, effects: &mut Vec<Effect>) -> Result<(), Error> {
         // A socket that is not open yet delivers a later result.
-        let waits = |upstream: &u64| self.waiting.iter().any(|(waiting, _)| waiting == upstream);
-        let open: BTreeSet<u64> =
-            self.upstreams.keys().copied().filter(|upstream| !waits(upstream)).collect();
+        let open: BTreeSet<u64> = self.upstreams().collect();
         if number == 0 || open.is_empty() {
             effects.push(Effect::Send(pong_text(number)));
             return Ok(());

@@ -2,19 +2,20 @@
 
 use super::{Effect as Done, Event as Asked, Listener, Upstream};
 use crate::actor::{
-    Answer, Call, Class, Effect, Event, Facts, Halt, Key, Object, Tasks, Turn, lookup,
+    Answer, Call, Class, Effect, Event, Facts, Halt, Key, Object, Tasks, Turn, Work, lookup,
 };
+use crate::http::reply::Reply;
 use crate::node::config::Config;
 use crate::node::log_refusal;
 use crate::rate::Kind;
-use blaze_schema::error::Code;
+use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::TICK_MICROS;
 use blaze_schema::path::DocumentPath;
 use blaze_schema::timestamp::Timestamp;
 use blaze_schema::wire::document::{close_code, error_text};
 use blaze_store::Store;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 /// The client's socket; those behind it have the numbers of the listener's upstreams, which begin with 1.
@@ -30,8 +31,6 @@ pub struct Room {
     address: Option<String>,
     /// The tasks that lack facts: the client's own turn, and a lookup of each target.
     tasks: Tasks<Task>,
-    /// The client's messages while an earlier one waits; `None` if none does.
-    behind: Option<VecDeque<Option<String>>>,
     /// The write that is under way: its call, and the time at which its outcome is unknown.
     write: Option<(u64, Timestamp)>,
     ticks: Option<Timestamp>,
@@ -39,7 +38,7 @@ pub struct Room {
 }
 
 #[derive(Debug)]
-enum Task {
+pub(crate) enum Task {
     /// Identify the client by its credential.
     Identify,
     /// Handle a message.
@@ -58,7 +57,6 @@ impl Room {
             credential,
             address,
             tasks: Tasks::default(),
-            behind: None,
             write: None,
             ticks: None,
             has_ended: false,
@@ -67,9 +65,9 @@ impl Room {
 
     /// Takes the first step.
     pub(crate) fn begin<S: Store>(&mut self, turn: &mut Turn<'_, S>) {
-        self.ticks = Some(after(turn.now, TICK_MICROS));
+        self.ticks = Some(turn.now.after(TICK_MICROS));
         if !self.credential.is_empty() {
-            self.run(turn, Key::Socket(CLIENT), Task::Identify, Facts::default());
+            self.start(turn, Key::Socket(CLIENT), Task::Identify);
         }
     }
 
@@ -93,7 +91,7 @@ impl Room {
             Event::Opened { socket } => self.step(turn, Asked::Opened { upstream: socket }),
             Event::Closed { socket: CLIENT } => self.end(turn, 1000, ""),
             Event::Closed { socket } => self.step(turn, Asked::Lost { upstream: socket }),
-            Event::Told { number, answer } => self.told(turn, number, answer),
+            Event::Told { number, answer } => self.answered(turn, number, answer),
             Event::Timer => self.tick(turn),
             _ => {}
         }
@@ -101,22 +99,19 @@ impl Room {
 
     /// Handles a message of the client, after everything that the one before it waits for.
     fn hear<S: Store>(&mut self, turn: &mut Turn<'_, S>, text: Option<String>) {
-        if let Some(behind) = &mut self.behind {
-            return behind.push_back(text);
-        }
         let text = text.unwrap_or_else(|| "binary".to_owned());
-        self.run(turn, Key::Socket(CLIENT), Task::Message(text), Facts::default());
+        let bytes = text.len();
+        self.queue(turn, Key::Socket(CLIENT), Task::Message(text), bytes);
     }
 
-    fn told<S: Store>(&mut self, turn: &mut Turn<'_, S>, number: u64, answer: Option<Answer>) {
+    fn answered<S: Store>(&mut self, turn: &mut Turn<'_, S>, number: u64, answer: Option<Answer>) {
         if self.write.is_some_and(|(call, _)| call == number) {
             self.write = None;
             let answer = answer.and_then(|answer| answer.result.ok());
             return self.step(turn, Asked::Written { answer });
         }
-        if let Ok(Some((key, task, facts))) = self.tasks.told(number, answer) {
-            self.run(turn, key, task, facts);
-        }
+        // The answer to a write that was given up is nobody's.
+        self.told(turn, number, answer).ok();
     }
 
     fn tick<S: Store>(&mut self, turn: &mut Turn<'_, S>) {
@@ -125,102 +120,13 @@ impl Room {
             self.step(turn, Asked::Written { answer: None });
         }
         if self.ticks.is_some_and(|at| at <= turn.now) {
-            self.ticks = Some(after(turn.now, TICK_MICROS));
+            self.ticks = Some(turn.now.after(TICK_MICROS));
             if self.tasks.has(Key::Own) {
                 // For a whole tick it could not be found out what is in force.
                 return self.end(turn, close_code(Code::Unavailable), "");
             }
-            self.run(turn, Key::Own, Task::Tick, Facts::default());
+            self.start(turn, Key::Own, Task::Tick);
         }
-    }
-
-    fn run<S: Store>(&mut self, turn: &mut Turn<'_, S>, key: Key, task: Task, mut facts: Facts) {
-        let done = match facts.count_round() {
-            Ok(()) => self.attempt(turn, &task, &mut facts),
-            Err(error) => Err(error.into()),
-        };
-        match done {
-            Ok(()) => {}
-            Err(Halt::Wait(wait)) => {
-                if key == Key::Socket(CLIENT) {
-                    self.behind.get_or_insert_default();
-                }
-                return self.tasks.wait(key, task, facts, wait, turn);
-            }
-            Err(Halt::Refused(error)) => {
-                let code = close_code(error.code);
-                if error.code == Code::ResourceExhausted {
-                    let text = error_text(&error);
-                    turn.push(Effect::Send { sockets: vec![CLIENT], text });
-                }
-                self.end(turn, code, "");
-            }
-            Err(Halt::Reply(_)) => self.end(turn, close_code(Code::Internal), ""),
-        }
-        if key == Key::Socket(CLIENT) {
-            self.catch_up(turn);
-        }
-    }
-
-    /// Handles the messages that came while one waited.
-    fn catch_up<S: Store>(&mut self, turn: &mut Turn<'_, S>) {
-        if self.tasks.has(Key::Socket(CLIENT)) {
-            return;
-        }
-        let mut behind = self.behind.take().unwrap_or_default();
-        while let Some(text) = behind.pop_front() {
-            if self.has_ended {
-                return;
-            }
-            self.hear(turn, text);
-            if let Some(waiting) = &mut self.behind {
-                // The message waits, and so do the later ones.
-                return waiting.append(&mut behind);
-            }
-        }
-    }
-
-    fn attempt<S: Store>(
-        &mut self,
-        turn: &mut Turn<'_, S>,
-        task: &Task,
-        facts: &mut Facts,
-    ) -> Result<(), Halt> {
-        match task {
-            Task::Identify => {
-                let token = self.credential.clone();
-                turn.node.ready(turn.now, facts)?;
-                let auth = turn.node.identify(Some(&token), turn.now, facts)?;
-                self.step(turn, Asked::Identified { token, auth });
-            }
-            Task::Message(text) => {
-                if let Some(address) = self.address.clone() {
-                    self.count(turn, Kind::Address, &address, facts)?;
-                    let uid = self.listener.uid().to_owned();
-                    self.count(turn, Kind::Identity, &uid, facts)?;
-                }
-                self.step(turn, Asked::Message { text: text.clone() });
-            }
-            Task::Tick => {
-                // What is decided now stands until the next tick.
-                turn.node.ready_until(after(turn.now, TICK_MICROS), turn.now, facts)?;
-                match turn.node.check_key(self.listener.auth.as_deref()) {
-                    Ok(()) => self.step(turn, Asked::Tick),
-                    Err(error) => {
-                        let token = self.credential.clone();
-                        self.step(turn, Asked::Identified { token, auth: Err(error) });
-                    }
-                }
-            }
-            Task::Lookup(target, paths) => {
-                let lookups = facts.lookups()?;
-                if lookups.is_empty() {
-                    return Err(lookup(paths));
-                }
-                self.step(turn, Asked::LookedUp { target: *target, lookups });
-            }
-        }
-        Ok(())
     }
 
     /// Counts a message by its address or its identity, which may be empty.
@@ -266,16 +172,15 @@ impl Room {
             }
             Done::Identify { token } => {
                 self.credential = token;
-                self.run(turn, Key::Socket(CLIENT), Task::Identify, Facts::default());
+                self.tasks.put_next(Key::Socket(CLIENT), Task::Identify);
             }
             Done::Lookup { target, paths } => {
-                let task = Task::Lookup(target, paths);
-                self.run(turn, Key::Ticket(target), task, Facts::default());
+                self.start(turn, Key::Ticket(target), Task::Lookup(target, paths));
             }
             Done::Write { path, text, token, within_ms } => {
                 let number = self.tasks.number();
                 self.write =
-                    Some((number, after(turn.now, i64::from(within_ms).saturating_mul(1_000))));
+                    Some((number, turn.now.after(i64::from(within_ms).saturating_mul(1_000))));
                 let object = Object::new(Class::Document, path.as_str());
                 turn.push(Effect::Call { number, object, call: Call::Write { text, token } });
             }
@@ -288,10 +193,76 @@ impl Room {
         if std::mem::replace(&mut self.has_ended, true) {
             return;
         }
+        self.tasks = Tasks::default();
         for socket in self.listener.upstreams() {
             turn.push(Effect::Close { socket, code: 1000, reason: "" });
         }
         turn.push(Effect::Close { socket: CLIENT, code, reason });
+    }
+}
+
+impl Work for Room {
+    type Task = Task;
+
+    fn tasks(&mut self) -> &mut Tasks<Task> {
+        &mut self.tasks
+    }
+
+    fn attempt<S: Store>(
+        &mut self,
+        turn: &mut Turn<'_, S>,
+        task: &mut Task,
+        facts: &mut Facts,
+    ) -> Result<(), Halt> {
+        match task {
+            Task::Identify => {
+                let token = self.credential.clone();
+                turn.node.ready(turn.now, facts)?;
+                let auth = turn.node.identify(Some(&token), turn.now, facts)?;
+                self.step(turn, Asked::Identified { token, auth });
+            }
+            Task::Message(text) => {
+                if let Some(address) = self.address.clone() {
+                    self.count(turn, Kind::Address, &address, facts)?;
+                    let uid = self.listener.uid().to_owned();
+                    self.count(turn, Kind::Identity, &uid, facts)?;
+                }
+                self.step(turn, Asked::Message { text: text.clone() });
+            }
+            Task::Tick => {
+                // What is decided now stands until the next tick.
+                turn.node.ready_until(turn.now.after(TICK_MICROS), turn.now, facts)?;
+                match turn.node.check_key(self.listener.auth.as_deref()) {
+                    Ok(()) => self.step(turn, Asked::Tick),
+                    Err(error) => {
+                        let token = self.credential.clone();
+                        self.step(turn, Asked::Identified { token, auth: Err(error) });
+                    }
+                }
+            }
+            Task::Lookup(target, paths) => {
+                let lookups = facts.lookups()?;
+                if lookups.is_empty() {
+                    return Err(lookup(paths));
+                }
+                self.step(turn, Asked::LookedUp { target: *target, lookups });
+            }
+        }
+        Ok(())
+    }
+
+    fn refuse<S: Store>(
+        &mut self,
+        turn: &mut Turn<'_, S>,
+        _: Task,
+        error: Error,
+        _: Option<Reply>,
+    ) {
+        if error.code == Code::ResourceExhausted {
+            let text = error_text(&error);
+            turn.push(Effect::Send { sockets: vec![CLIENT], text });
+        }
+        self.end(turn, close_code(error.code), "");
     }
 }
 
@@ -321,15 +292,11 @@ fn address(upstream: Upstream) -> (Object, String) {
     }
 }
 
-fn after(now: Timestamp, micros: i64) -> Timestamp {
-    Timestamp::from_micros(now.micros().saturating_add(micros))
-}
-
 #[cfg(test)]
 mod tests {
     use crate::actor::bench::{Bench, calls, frames, open};
     use crate::actor::{Actor, Call, Class, Effect, Event};
-    use blaze_schema::limits::{LISTENER_WRITE_MS, SNAPSHOT_MICROS, TICK_MICROS};
+    use blaze_schema::limits::{LISTENER_WRITE_MS, SNAPSHOT_MICROS, TICK_MICROS, WAITING_BYTES};
 
     fn bench(access: &str) -> Bench {
         let mut bench = Bench::front(open(access));
@@ -396,5 +363,15 @@ mod tests {
             effects.contains(&Effect::Close { socket: 0, code: 4429, reason: "" }),
             "{effects:?}"
         );
+    }
+
+    #[test]
+    fn messages_that_wait_are_bounded_in_number_too() {
+        let mut bench = bench(r#"{"rates":{"address":{"requests":2,"seconds":60}}}"#);
+        bench.message(0, r#"{"ping":1}"#);
+        let most = WAITING_BYTES / 8;
+        let ends = (0..most).find(|_| !bench.message(0, "").is_empty());
+        assert!(ends.is_some(), "{most} empty messages wait");
+        assert_eq!(bench.actor.wakes(), None, "it has ended");
     }
 }

@@ -9,7 +9,7 @@
 
 use super::{Effect, Listener, RESUME};
 use blaze_schema::error::{Code, Error};
-use blaze_schema::limits::{LISTENER_WRITE_MS, WAITING_WRITE_BYTES, WAITING_WRITES};
+use blaze_schema::limits::{LISTENER_WRITE_MS, WAITING_BYTES, WAITING_WRITES};
 use blaze_schema::path::DocumentPath;
 use blaze_schema::wire::document::{ServerMessage, close_code, error_text};
 use std::collections::VecDeque;
@@ -38,8 +38,7 @@ impl Writes {
 
     /// True if one more write of so many bytes may wait.
     fn has_room(&self, bytes: usize) -> bool {
-        self.waiting.len() < WAITING_WRITES
-            && self.bytes.saturating_add(bytes) <= WAITING_WRITE_BYTES
+        self.waiting.len() < WAITING_WRITES && self.bytes.saturating_add(bytes) <= WAITING_BYTES
     }
 }
 
@@ -48,7 +47,7 @@ impl Listener {
     pub(super) fn write(&mut self, path: DocumentPath, text: String, effects: &mut Vec<Effect>) {
         if !self.writes.has_room(text.len()) {
             let detail = format!(
-                "write: more than {WAITING_WRITES} writes or {WAITING_WRITE_BYTES} bytes wait on this socket; \
+                "write: more than {WAITING_WRITES} writes or {WAITING_BYTES} bytes wait on this socket; \
                  send the next ones when some are answered"
             );
             let error = Error::new(Code::ResourceExhausted, detail);

@@ -1,6 +1,6 @@
 use super::*;
 
-use blaze_schema::limits::{WAITING_WRITE_BYTES, WAITING_WRITES};
+use blaze_schema::limits::{BODY_BYTES, WAITING_BYTES, WAITING_WRITES};
 use std::mem;
 
 const NOW: Timestamp = Timestamp::MIN;
@@ -110,7 +110,7 @@ fn so_many_bytes_of_writes_wait() {
     };
     for (last, ended) in [(100, None), (101, Some(4429))] {
         let mut bench = Bench::new();
-        for bytes in [100, BODY_BYTES, WAITING_WRITE_BYTES - BODY_BYTES - 100, last] {
+        for bytes in [100, BODY_BYTES, WAITING_BYTES - BODY_BYTES - 100, last] {
             assert_eq!(bench.ended, None);
             write(&mut bench, bytes);
         }

@@ -191,7 +191,7 @@ pub(super) fn is_fresh(asked: Timestamp, now: Timestamp) -> bool {
 
 /// Microseconds since a time; a time that is yet to come was told by a clock that was wrong.
 fn age(since: Timestamp, now: Timestamp) -> i64 {
-    let passed = now.micros().saturating_sub(since.micros());
+    let passed = now.since(since);
     if passed < 0 { i64::MAX } else { passed }
 }
 

@@ -2,93 +2,77 @@
 //! answered with what objects say.
 
 use super::routes::{Join, Reaction, route};
-use crate::actor::{
-    Answer, Call, Effect, Event, Facts, Halt, Key, Object, Tasks, Turn, is_abandoned, is_crowded,
-};
+use crate::actor::{Effect, Event, Facts, Halt, Key, Tasks, Turn, Wait, Work};
 use crate::http::incoming::Incoming;
 use crate::http::reply::Reply;
 use crate::http::security;
-use blaze_schema::timestamp::Timestamp;
+use blaze_schema::error::Error;
 use blaze_store::Store;
-use std::collections::BTreeMap;
 
 /// The front.
 #[derive(Debug, Default)]
 pub struct Front {
-    tasks: Tasks<Incoming>,
-    /// Requests that are decided, and wait for the answers of objects.
-    gathering: BTreeMap<u64, Gathering>,
-    /// The calls that were made for them, each with the place of its answer.
-    calls: BTreeMap<u64, (u64, usize)>,
+    tasks: Tasks<Task>,
 }
 
+/// A request; a decided one waits for the answers of objects, which are joined.
 #[derive(Debug)]
-struct Gathering {
+pub(crate) struct Task {
+    ticket: u64,
     request: Incoming,
-    join: Join,
-    answers: Vec<Option<Answer>>,
-    missing: usize,
-    began: Timestamp,
+    join: Option<Join>,
 }
 
 impl Front {
     pub(crate) fn handle<S: Store>(&mut self, turn: &mut Turn<'_, S>, event: Event) {
         match event {
             Event::Request { ticket, request } => {
-                self.run(turn, Key::Ticket(ticket), request, Facts::default());
+                self.start(turn, Key::Ticket(ticket), Task { ticket, request, join: None });
             }
-            Event::Body { ticket, body } => {
-                let ready = self.tasks.read(ticket, body);
-                self.go_on(turn, ready);
+            Event::Body { ticket, body } => self.read(turn, ticket, body),
+            Event::Told { number, answer } => {
+                self.told(turn, number, answer).ok();
             }
-            Event::Told { number, answer } => match self.tasks.told(number, answer) {
-                Ok(ready) => self.go_on(turn, ready),
-                Err(answer) => self.gathered(turn, number, answer),
-            },
             _ => {}
         }
     }
+}
 
-    fn go_on<S: Store>(&mut self, turn: &mut Turn<'_, S>, ready: Option<(Key, Incoming, Facts)>) {
-        if let Some((key, request, facts)) = ready {
-            self.run(turn, key, request, facts);
-        }
+impl Work for Front {
+    type Task = Task;
+
+    fn tasks(&mut self) -> &mut Tasks<Task> {
+        &mut self.tasks
     }
 
-    /// Decides about a request, as far as the facts go.
-    fn run<S: Store>(
+    fn attempt<S: Store>(
         &mut self,
         turn: &mut Turn<'_, S>,
-        key: Key,
-        request: Incoming,
-        mut facts: Facts,
-    ) {
-        let Key::Ticket(ticket) = key else { return };
-        let decided = match facts.count_round() {
-            Ok(()) => route(turn, &request, &mut facts),
-            Err(error) => Err(error.into()),
+        task: &mut Task,
+        facts: &mut Facts,
+    ) -> Result<(), Halt> {
+        let (ticket, request) = (task.ticket, &task.request);
+        let reaction = match task.join.take() {
+            Some(join) => join.join(turn, request, std::mem::take(&mut facts.gathered))?,
+            None => route(turn, request, facts)?,
         };
-        match decided {
-            Ok(reaction) => self.react(turn, ticket, request, reaction),
-            Err(Halt::Wait(wait)) => self.tasks.wait(key, request, facts, wait, turn),
-            Err(Halt::Refused(error)) => finish(turn, ticket, &request, error.into()),
-            Err(Halt::Reply(reply)) => finish(turn, ticket, &request, reply),
-        }
-    }
-
-    fn react<S>(
-        &mut self,
-        turn: &mut Turn<'_, S>,
-        ticket: u64,
-        request: Incoming,
-        reaction: Reaction,
-    ) {
         match reaction {
-            Reaction::Reply(reply) => finish(turn, ticket, &request, reply),
+            Reaction::Reply(reply) => finish(turn, ticket, request, reply),
             Reaction::Pass { object, url } => turn.push(Effect::Pass { ticket, object, url }),
-            Reaction::Gather { calls, join } => self.gather(turn, ticket, request, calls, join),
+            Reaction::Gather { mut calls, join } => {
+                if let Some(reply) = join.relayed()
+                    && let Some((object, call)) = calls.pop()
+                {
+                    let reply = turn.node.finish(reply, request, security::ANSWER);
+                    turn.push(Effect::Relay { ticket, object, call, reply });
+                    return Ok(());
+                }
+                task.join = Some(join);
+                *facts = Facts::default();
+                return Err(Halt::Wait(Wait::Answers(calls)));
+            }
             Reaction::Serve { files, otherwise } => {
-                let otherwise = turn.node.finish(otherwise, &request, security::ANSWER);
+                let otherwise = turn.node.finish(otherwise, request, security::ANSWER);
                 turn.push(Effect::Serve { ticket, files, otherwise });
             }
             Reaction::Listen { protocol, credential, address } => {
@@ -98,70 +82,17 @@ impl Front {
                 turn.push(Effect::Refuse { ticket, protocol, frame, code });
             }
         }
+        Ok(())
     }
 
-    /// Calls objects for a request.
-    fn gather<S>(
+    fn refuse<S: Store>(
         &mut self,
         turn: &mut Turn<'_, S>,
-        ticket: u64,
-        request: Incoming,
-        mut calls: Vec<(Object, Call)>,
-        join: Join,
+        task: Task,
+        error: Error,
+        reply: Option<Reply>,
     ) {
-        if let Some(reply) = join.relayed()
-            && let Some((object, call)) = calls.pop()
-        {
-            let reply = turn.node.finish(reply, &request, security::ANSWER);
-            return turn.push(Effect::Relay { ticket, object, call, reply });
-        }
-        self.sweep(turn);
-        let (missing, answers) = (calls.len(), vec![None; calls.len()]);
-        for (place, (object, call)) in calls.into_iter().enumerate() {
-            let number = self.number(ticket, place);
-            turn.push(Effect::Call { number, object, call });
-        }
-        let gathering = Gathering { request, join, answers, missing, began: turn.now };
-        self.gathering.insert(ticket, gathering);
-    }
-
-    fn number(&mut self, ticket: u64, place: usize) -> u64 {
-        let number = self.tasks.number();
-        self.calls.insert(number, (ticket, place));
-        number
-    }
-
-    /// Takes the answer of an object.
-    fn gathered<S: Store>(&mut self, turn: &mut Turn<'_, S>, number: u64, answer: Option<Answer>) {
-        let Some((ticket, place)) = self.calls.remove(&number) else { return };
-        let Some(gathering) = self.gathering.get_mut(&ticket) else { return };
-        if let Some(there) = gathering.answers.get_mut(place) {
-            *there = answer;
-        }
-        gathering.missing = gathering.missing.saturating_sub(1);
-        if gathering.missing > 0 {
-            return;
-        }
-        if let Some(Gathering { request, join, answers, .. }) = self.gathering.remove(&ticket) {
-            match join.join(turn, &request, answers) {
-                Ok(reaction) => self.react(turn, ticket, request, reaction),
-                Err(error) => finish(turn, ticket, &request, error.into()),
-            }
-        }
-    }
-
-    /// Drops requests that were abandoned.
-    fn sweep<S>(&mut self, turn: &mut Turn<'_, S>) {
-        if !is_crowded(self.gathering.len()) {
-            return;
-        }
-        let now = turn.now;
-        let is_old = |gathering: &Gathering| is_abandoned(gathering.began, now);
-        for (ticket, _) in self.gathering.extract_if(.., |_, gathering| is_old(gathering)) {
-            turn.effects.push(Effect::Abandon { ticket });
-        }
-        let gathering = &self.gathering;
-        self.calls.retain(|_, (ticket, _)| gathering.contains_key(ticket));
+        finish(turn, task.ticket, &task.request, reply.unwrap_or_else(|| error.into()));
     }
 }
 

@@ -148,7 +148,7 @@ impl Node {
             |fact: &&Fact| copy::is_fresh(fact.asked, until) || facts.count(is_snapshot) > 1;
         let Some(fact) = known.filter(is_enough) else {
             if !self.copy.may_ask(now) {
-                return Err(Halt::Wait(Wait::Until(poll(now))));
+                return Err(Halt::Wait(Wait::Until(now.after(KEYS_POLL_MICROS))));
             }
             let call = Call::Snapshot { known: self.copy.version() };
             return Err(Halt::Wait(Wait::Calls(vec![(Object::access(), call)])));
@@ -254,7 +254,7 @@ impl Node {
             return Ok(());
         }
         if self.copy.is_renewing(issuer, now) {
-            return Err(Halt::Wait(Wait::Until(poll(now))));
+            return Err(Halt::Wait(Wait::Until(now.after(KEYS_POLL_MICROS))));
         }
         if !self.copy.may_renew(issuer, now) {
             return Ok(());
@@ -334,7 +334,7 @@ impl Node {
     /// Returns a provider's answer that is not older than so many seconds.
     pub(crate) fn kept(&self, url: &str, max_age: u32, now: Timestamp) -> Option<&str> {
         let (time, text) = self.kept.get(url)?;
-        let age = now.micros().saturating_sub(time.micros());
+        let age = now.since(*time);
         (age < i64::from(max_age).saturating_mul(1_000_000)).then_some(text.as_str())
     }
 
@@ -379,11 +379,6 @@ impl Node {
         };
         self.finish(reply, incoming, security::ANSWER)
     }
-}
-
-/// The time at which a step looks again whether another's call was answered.
-fn poll(now: Timestamp) -> Timestamp {
-    Timestamp::from_micros(now.micros().saturating_add(KEYS_POLL_MICROS))
 }
 
 fn second(now: Timestamp) -> i64 {

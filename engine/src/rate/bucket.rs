@@ -59,7 +59,7 @@ impl Bucket {
 
     fn refill(&mut self, now: Timestamp) {
         // A clock that was set back gives nothing.
-        let passed = now.micros().saturating_sub(self.at.micros()).max(0);
+        let passed = now.since(self.at).max(0);
         let filled = passed.saturating_mul(i64::from(self.rate.requests));
         self.missing = self.missing.saturating_sub(filled).max(0);
         self.at = self.at.max(now);

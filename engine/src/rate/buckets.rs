@@ -26,7 +26,7 @@ impl Buckets {
         let held = self.0.entry(subject.to_owned()).or_insert_with(fresh);
         let grant = held.bucket.lease(want, now);
         let memory = held.bucket.memory_micros();
-        held.until = Timestamp::from_micros(now.micros().saturating_add(memory));
+        held.until = now.after(memory);
         (grant, memory)
     }
 

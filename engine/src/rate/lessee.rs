@@ -71,7 +71,7 @@ impl Lessee {
         }
         let want = if now < entry.asked { 1 } else { rate.share() };
         if want > 1 {
-            entry.asked = after(now, ASKING_MICROS);
+            entry.asked = now.after(ASKING_MICROS);
         }
         Taken::Ask { subject: kind.subject(who), want }
     }
@@ -84,10 +84,10 @@ impl Lessee {
         if amount == 0 {
             // As long as who asked is told, which is whole seconds.
             let seconds = seconds(micros);
-            entry.refused = after(now, i64::from(seconds).saturating_mul(1_000_000));
+            entry.refused = now.after(i64::from(seconds).saturating_mul(1_000_000));
             return refused(entry.refused, now);
         }
-        let until = after(now, micros);
+        let until = now.after(micros);
         if entry.left > 0 && now < entry.until {
             // Two leases together last no longer than the first of them.
             entry.left = entry.left.saturating_add(amount).saturating_sub(1);
@@ -126,17 +126,13 @@ impl Entry {
         Entry { left: 0, until: Timestamp::MIN, refused: Timestamp::MIN, asked: Timestamp::MIN };
 }
 
-fn after(now: Timestamp, micros: i64) -> Timestamp {
-    Timestamp::from_micros(now.micros().saturating_add(micros))
-}
-
 /// Whole seconds, not fewer, at least 1.
 fn seconds(micros: i64) -> u32 {
     u32::try_from(micros.saturating_add(999_999) / 1_000_000).unwrap_or(u32::MAX).max(1)
 }
 
 fn refused(until: Timestamp, now: Timestamp) -> Taken {
-    let micros = until.micros().saturating_sub(now.micros()).max(0);
+    let micros = until.since(now).max(0);
     Taken::Refused { retry_after_seconds: seconds(micros) }
 }
 

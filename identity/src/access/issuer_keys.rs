@@ -148,7 +148,7 @@ fn may_ask(
 
 /// Whether so much time went by. A time that is yet to come was told by a clock that was wrong.
 fn has_passed(now: Timestamp, since: Timestamp, micros: i64) -> bool {
-    let passed = now.micros().saturating_sub(since.micros());
+    let passed = now.since(since);
     passed >= micros || passed < 0
 }
 

@@ -8,8 +8,8 @@
 use super::session::{RefreshToken, Session, Standing};
 use super::settings::{PASSWORD, Settings};
 use super::{
-    Action, Answer, Effect, Event, ISSUER, Next, Pending, Random, Refusal, Secret, after,
-    misdirected, password, seconds, unauthenticated,
+    Action, Answer, Effect, Event, ISSUER, Next, Pending, Random, Refusal, Secret, misdirected,
+    password, seconds, unauthenticated,
 };
 use blaze_schema::error::{Code, Error};
 use blaze_schema::id::ulid;
@@ -436,7 +436,7 @@ impl Step<'_> {
 impl Record {
     /// When its failures are forgotten.
     fn forgotten(&self) -> Timestamp {
-        after(Timestamp::from_micros(self.failed), FORGET_MICROS)
+        Timestamp::from_micros(self.failed).after(FORGET_MICROS)
     }
 
     /// The refusal of an attempt, if it is too soon after the last.

@@ -269,7 +269,7 @@ impl Object {
         effects.unwrap_or_else(|refusal| {
             if is_alarm {
                 // The store failed. Nobody waits for an answer.
-                return vec![Effect::SetAlarm(after(now, RETRY_MICROS))];
+                return vec![Effect::SetAlarm(now.after(RETRY_MICROS))];
             }
             vec![Effect::Answer(Err(refusal))]
         })
@@ -343,10 +343,6 @@ impl Random {
     fn bits(self, name: &str) -> u128 {
         self.bytes(name).iter().take(16).fold(0, |bits, byte| (bits << 8) | u128::from(*byte))
     }
-}
-
-fn after(now: Timestamp, micros: i64) -> Timestamp {
-    Timestamp::from_micros(now.micros().saturating_add(micros))
 }
 
 fn seconds(time: Timestamp) -> i64 {

@@ -8,7 +8,7 @@ use super::id_token::{Expected, Untrue, verify};
 use super::oidc::{self, Endpoints, Fetch, Fetched};
 use super::settings::{Provider, Settings};
 use super::{
-    Action, Answer, Effect, Event, Next, Pending, Random, Refusal, Secret, after, misdirected,
+    Action, Answer, Effect, Event, Next, Pending, Random, Refusal, Secret, misdirected,
     subject_object, unauthenticated,
 };
 use base64::Engine;
@@ -118,7 +118,7 @@ impl Step<'_> {
         }
         let text = |name| URL_SAFE_NO_PAD.encode(self.random.bytes(name));
         let (verifier, secret) = (text("verifier"), text("secret"));
-        let expires = after(self.now, SIGN_IN_MICROS);
+        let expires = self.now.after(SIGN_IN_MICROS);
         let attempt = Attempt {
             provider: it.provider,
             redirect_uri: it.redirect_uri,

@@ -88,7 +88,7 @@ impl<'a> Token<'a> {
         if now >= expires {
             return Err(refused("expired"));
         }
-        let clock = Timestamp::from_micros(now.micros().saturating_add(CLOCK_LEEWAY_MICROS));
+        let clock = now.after(CLOCK_LEEWAY_MICROS);
         if time(claims, "nbf")?.is_some_and(|from| clock < from) {
             return Err(refused("nbf: not valid yet"));
         }

@@ -3,7 +3,7 @@
 use crate::commit;
 use crate::document::push_json_string;
 use crate::error::{Code, Error};
-use crate::limits::{IDEMPOTENCY_KEY_BYTES, WRITE_ID_BYTES};
+use crate::limits::{BODY_BYTES, IDEMPOTENCY_KEY_BYTES, WRITE_ID_BYTES};
 use crate::patch::{Patch, read};
 use crate::path::DocumentPath;
 use crate::query::Query;
@@ -94,8 +94,13 @@ impl ClientMessage {
     /// Reads a frame.
     ///
     /// # Errors
-    /// `invalid-argument` for what is no message. A message that is one, but holds a bad write, is a message.
+    /// `resource-exhausted` for more than [`BODY_BYTES`], which are not looked at; `invalid-argument` for what is no
+    /// message. A message that is one, but holds a bad write, is a message.
     pub fn parse(text: &str) -> Result<Self, Error> {
+        if text.len() > BODY_BYTES {
+            let detail = format!("message: {} bytes, of {BODY_BYTES} at most", text.len());
+            return Err(Error::new(Code::ResourceExhausted, detail));
+        }
         let value: Value = serde_json::from_str(text)
             .map_err(|error| Error::invalid(format!("message: not JSON: {error}")))?;
         let Value::Object(fields) = value else {
