@@ -9,6 +9,7 @@
 
 use anyhow::{Context, Result, bail};
 use blaze_engine::actor::{Class, Object};
+use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 use std::cell::{Cell, RefCell};
@@ -20,7 +21,7 @@ const FORMAT: i64 = 1;
 /// The name of the file in the data directory.
 const FILE: &str = "blaze.sqlite";
 /// Bytes of a value at most: those of the engine's largest row fit.
-const VALUE_BYTES: i32 = 16 * 1_024 * 1_024;
+pub(crate) const VALUE_BYTES: usize = 16 * 1_024 * 1_024;
 /// Statements that are kept prepared.
 const STATEMENTS: usize = 64;
 /// Pages of 4 KiB that are kept in memory.
@@ -77,8 +78,10 @@ impl Database {
     }
 
     fn over(connection: Connection, lock: Option<File>) -> Result<Self> {
-        connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, VALUE_BYTES)?;
+        connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, i32::try_from(VALUE_BYTES)?)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        // Or statements would be planned anew for other values of their parameters.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         // No other process may look at the file: so its locks need no shared memory, and are taken once.
         connection.execute_batch(&format!(
             "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
@@ -138,8 +141,13 @@ impl Database {
         );
         let is_over = self.is_writing.get() && self.connection.is_autocommit();
         if is_storage || is_over {
-            self.failure.borrow_mut().get_or_insert_with(|| error.to_string());
+            self.fail(&error.to_string());
         }
+    }
+
+    /// Has the transaction fail when it is to be committed.
+    pub(crate) fn fail(&self, reason: &str) {
+        self.failure.borrow_mut().get_or_insert_with(|| reason.to_owned());
     }
 
     /// Commits the transaction, if one has begun. On return all that was written is on disk.

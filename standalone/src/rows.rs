@@ -1,6 +1,6 @@
 //! The rows of one object in the file: the engine's [`Store`].
 
-use crate::database::{Database, class_number};
+use crate::database::{Database, VALUE_BYTES, class_number};
 use blaze_engine::actor::Object;
 use blaze_store::{Change, Range, Row, Store, StoreError};
 use rusqlite::{OptionalExtension, params};
@@ -12,25 +12,21 @@ const OWN: &[u8] = b"d";
 
 const GET: &str = "SELECT value FROM row WHERE object = ?1 AND key = ?2";
 const GET_OWN: &str = "SELECT value FROM object WHERE id = ?1";
-const PUT: &str = "INSERT INTO row (object, key, value) VALUES (?1, ?2, ?3) \
-                   ON CONFLICT (object, key) DO UPDATE SET value = excluded.value";
+const PUT: &str = "REPLACE INTO row (object, key, value) VALUES (?1, ?2, ?3)";
 const PUT_OWN: &str = "UPDATE object SET value = ?2 WHERE id = ?1";
 const MAKE: &str = "INSERT INTO object (class, name, value) VALUES (?1, ?2, ?3)";
 const DELETE: &str = "DELETE FROM row WHERE object = ?1 AND key = ?2";
-const MOVE: &str = "UPDATE OR REPLACE row SET key = ?3, value = ?4 WHERE object = ?1 AND key = ?2";
-const PUT_RECORD: &str = "INSERT INTO record (id, value) VALUES (?1, ?2) \
-                          ON CONFLICT (id) DO UPDATE SET value = excluded.value";
+const PUT_RECORD: &str = "REPLACE INTO record (id, value) VALUES (?1, ?2)";
 const DELETE_RECORD: &str = "DELETE FROM record WHERE id = ?1";
-/// `CROSS JOIN` keeps the order of the two. Bounds and limits stand in subqueries: SQLite looks at a bare parameter to plan
-/// by its value, and so would plan every time anew.
+/// `CROSS JOIN` keeps the order of the two.
 const RECORD: &str = "SELECT a.value, b.value FROM row a CROSS JOIN record b ON b.id = ?3 + CAST(a.value AS INTEGER) \
                       WHERE a.object = ?1 AND a.key = ?2";
 const FOLLOW: &str = "SELECT a.key, b.value FROM row a CROSS JOIN record b ON b.id = ?4 + CAST(a.value AS INTEGER) \
-                      WHERE a.object = ?1 AND a.key >= (SELECT ?2) AND a.key < (SELECT ?3) ORDER BY a.key LIMIT (SELECT ?5)";
+                      WHERE a.object = ?1 AND a.key >= ?2 AND a.key < ?3 ORDER BY a.key LIMIT ?5";
 const FOLLOW_BACK: &str = "SELECT a.key, b.value FROM row a CROSS JOIN record b ON b.id = ?4 + CAST(a.value AS INTEGER) \
-                           WHERE a.object = ?1 AND a.key >= (SELECT ?2) AND a.key < (SELECT ?3) ORDER BY a.key DESC LIMIT (SELECT ?5)";
-const LAST_RECORD: &str = "SELECT max(id) FROM record WHERE id >= (SELECT ?1) AND id < (SELECT ?2)";
-const COUNT: &str = "SELECT count(*) FROM (SELECT 1 FROM row WHERE object = ?1 AND key >= (SELECT ?2) AND key < (SELECT ?3) LIMIT (SELECT ?4))";
+                           WHERE a.object = ?1 AND a.key >= ?2 AND a.key < ?3 ORDER BY a.key DESC LIMIT ?5";
+const LAST_RECORD: &str = "SELECT max(id) FROM record WHERE id >= ?1 AND id < ?2";
+const COUNT: &str = "SELECT count(*) FROM (SELECT 1 FROM row WHERE object = ?1 AND key >= ?2 AND key < ?3 LIMIT ?4)";
 
 /// The object behind the rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,15 +137,9 @@ impl Rows {
             Change::Put(key, value) => self.run(PUT, params![id, key, value]),
             Change::Delete(OWN) => self.run(PUT_OWN, params![id, None::<&[u8]>]),
             Change::Delete(key) => self.run(DELETE, params![id, key]),
-            Change::Move { from, to, value } if from == OWN || to == OWN => {
+            Change::Move { from, to, value } => {
                 self.change(id, Change::Delete(from))?;
                 return self.change(id, Change::Put(to, value));
-            }
-            Change::Move { from, to, value } => {
-                match self.run(MOVE, params![id, from, to, value])? {
-                    0 => self.run(PUT, params![id, to, value]),
-                    moved => Ok(moved),
-                }
             }
             Change::PutRecord(record, value) => {
                 self.run(PUT_RECORD, params![record_id(id, record)?, value])
@@ -163,6 +153,20 @@ impl Rows {
 /// The numbers of an object's records: from the first to before the second.
 fn records(id: i64) -> (i64, i64) {
     (id << 32, (id + 1) << 32)
+}
+
+/// Refuses what no row can hold, before anything is changed.
+fn check(change: &Change<'_>) -> Result<(), StoreError> {
+    let (bytes, record) = match *change {
+        Change::Put(key, value) => (key.len().saturating_add(value.len()), 0),
+        Change::Move { to, value, .. } => (to.len().saturating_add(value.len()), 0),
+        Change::PutRecord(record, value) => (value.len(), record),
+        Change::Delete(_) | Change::DeleteRecord(_) => (0, 0),
+    };
+    if bytes > VALUE_BYTES / 2 {
+        return Err(StoreError(format!("a row of {bytes} bytes")));
+    }
+    record_id(0, record).map(drop)
 }
 
 fn record_id(id: i64, record: u64) -> Result<i64, StoreError> {
@@ -188,29 +192,17 @@ impl Store for Rows {
         if changes.is_empty() {
             return Ok(());
         }
+        changes.iter().try_for_each(check)?;
         self.did(self.database.begin())?;
         if let [Change::Put(OWN, value)] = changes
             && self.id()?.is_none()
         {
             return self.made(Some(value)).map(drop);
         }
-        if let ([change], Some(id)) = (changes, self.id()?) {
-            return self.change(id, *change);
-        }
-        let before = self.id.get();
-        self.run("SAVEPOINT step", [])?;
-        let change_all = || {
-            let id = self.made(None)?;
-            changes.iter().try_for_each(|change| self.change(id, *change))
-        };
-        let changed = change_all();
-        if changed.is_err() {
-            self.id.set(before);
-            // It fails if SQLite has undone everything already, which `notice` has seen.
-            self.run("ROLLBACK TO step", []).ok();
-        }
-        let released = self.run("RELEASE step", []);
-        changed.and(released.map(drop))
+        let id = self.made(None)?;
+        // What fails in the middle fails the whole transaction: a savepoint would copy every page that is changed.
+        let changed = changes.iter().try_for_each(|change| self.change(id, *change));
+        changed.inspect_err(|error| self.database.fail(&error.0))
     }
 
     fn record(&self, key: &[u8]) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
@@ -273,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fails_in_the_middle_changes_nothing_and_does_not_end_what_others_do() {
+    fn what_no_row_can_hold_changes_nothing_and_does_not_end_what_others_do() {
         let database = Rc::new(Database::in_memory().unwrap());
         let rows = |name: &str| Rows::of(&database, Object::new(Class::Index, name));
         rows("a").put_all(&[(b"k", b"1")]).unwrap();

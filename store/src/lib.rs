@@ -28,7 +28,7 @@ use blaze_schema::error::{Code, Error};
 use std::fmt;
 
 /// One object's durable rows, in the order of their keys, and beside them numbered records, which rows may name: a row
-/// names a record by having its number in decimal digits ([`number`]) for a value. Many rows can name a record that is
+/// names a record by having its number in decimal digits ([`number`]) for a value; numbers have 32 bits. Many rows can name a record that is
 /// kept and changed once, and a number finds it faster than a key would. Implementations: SQLite in the Durable Object
 /// (`blaze-server`), a `BTreeMap` ([`memory::MemoryStore`]), `rusqlite` (in the tests); all are held to [`suite`].
 pub trait Store {
