@@ -9,59 +9,33 @@ import * as wasm from "./blaze_server.js";
 import access from "./access.json";
 import collections from "./collections.json";
 import { isAbsent, note } from "./absent.js";
-import { readBody, readText } from "./body.js";
+import { readBody, readChunks } from "./body.js";
 import { pairs } from "./platform.js";
 
 const initState = wasm.__worker_init_state();
-configure();
-
-function configure() {
-  // On a machine of its own the runtime keeps a file for every object: see `absent.js`.
-  wasm.configure(collections, access, env, env.FILES !== undefined);
-}
-
-addEventListener("error", ({ error }) => noticeTrap(error));
-
-function noticeTrap(error) {
-  if (error instanceof WebAssembly.RuntimeError) initState.criticalError = true;
-}
+wasm.configure(collections, access, env);
 
 /** Calls into wasm; an error that it throws may be a trap. */
 export function guarded(call) {
   if (initState.criticalError) {
     wasm.__wbg_reset_state();
-    configure();
+    wasm.configure(collections, access, env);
     initState.criticalError = false;
     initState.instanceId++;
   }
   try {
     return call();
   } catch (error) {
-    noticeTrap(error);
+    if (error instanceof WebAssembly.RuntimeError) initState.criticalError = true;
     throw error;
   }
 }
 
-/** The message of something that was thrown. */
-export const messageOf = (error) => String(error?.message ?? error);
-
-/** An alarm whose handler failed rings again after so long, in milliseconds. */
-const ALARM_PAUSE = 10_000;
-
-const encoder = new TextEncoder();
-const decoder = new TextDecoder();
-
-/** An answer of one object to another begins with this byte if it is nothing but a text. */
-const DONE = 0;
-
-/** Milliseconds until a time. */
-const until = (at) => Math.max(0, at - Date.now());
-
 /** The header in which an object learns its name, where the runtime does not keep it: one of over 1,024 bytes. */
-export const NAME = "blaze-object";
+const NAME = "blaze-object";
 
 function named(name, request) {
-  if (name.length <= 256 || encoder.encode(name).length <= 1_024) return request;
+  if (name.length <= 256 || new TextEncoder().encode(name).length <= 1_024) return request;
   const copy = new Request(request);
   copy.headers.set(NAME, encodeURIComponent(name));
   return copy;
@@ -81,23 +55,15 @@ async function reach(cls, name, ask, request) {
 /** Asks for an object that was never written; resolves to null if only the object itself can tell. */
 async function askAbsent(cls, name, ask, request) {
   const host = new Host(cls, name);
-  const object = { fetch: (request) => host.request(request, name), call: (name, call) => host.call(call, name) };
   try {
-    const outcome = await ask(object, request?.body ? request.clone() : request);
-    if (outcome === null || host.needsObject()) return null;
+    const outcome = await ask(host, request?.body ? request.clone() : request);
+    if (outcome === null) return null;
     request?.body?.cancel().catch(() => {});
     // The runtime tells the length of an answer to HEAD, but not of one that an object gave.
     return request?.method === "HEAD" ? new Response(null, outcome) : outcome;
   } finally {
     host.release();
   }
-}
-
-/** Makes a socket that may speak a subprotocol: this end of it, and the response with the other end. */
-function makeSocket(protocol) {
-  const [webSocket, server] = Object.values(new WebSocketPair());
-  const headers = protocol === "" ? {} : { "sec-websocket-protocol": protocol };
-  return [server, new Response(null, { status: 101, webSocket, headers })];
 }
 
 export class Host {
@@ -107,7 +73,7 @@ export class Host {
   #ctx;
   #object;
   #instanceId;
-  /** By ticket: a request or a call without an outcome, `{ request, outcome, resolve, reject }`. */
+  /** By ticket: a request or a call without an outcome, `{ request, resolve, reject }`. */
   #waiting = new Map();
   #tickets = 0;
   /** By number: sockets. By socket: their numbers. */
@@ -115,7 +81,6 @@ export class Host {
   #numbers = new WeakMap();
   /** The calls and fetches that are under way. */
   #open = new Set();
-  #at;
   #timer;
   #isRinging = false;
   #isReleased = false;
@@ -131,29 +96,23 @@ export class Host {
     return this.#instanceId === initState.instanceId && !initState.criticalError;
   }
 
-  /** Makes the object in memory, unless there is one. */
-  #make(alarm) {
-    if (this.#isCurrent()) return;
-    this.#lose();
-    this.#at = undefined;
-    const attachments = this.#ctx === undefined ? [] : this.#woken(this.#instanceId !== undefined);
-    this.#object = new wasm.Actor(this.#class, this.#name ?? "", this, this.#ctx, alarm, attachments);
-    this.#instanceId = initState.instanceId;
-  }
-
-  /** Numbers the sockets that there are; returns their attachments. After a trap, which took frames, they come again. */
-  #woken(isLost) {
-    const attachments = [];
-    this.#sockets.clear();
-    for (const socket of this.#ctx.getWebSockets()) {
+  /** Numbers the sockets that there are; returns their attachments. */
+  #woken() {
+    return (this.#ctx?.getWebSockets() ?? []).map((socket, place) => {
       const [attachment, name] = socket.deserializeAttachment() ?? [];
       this.#name ??= name;
-      if (isLost) {
-        this.#numbers.delete(socket);
-        socket.close(1012, "");
-      } else this.#number(attachments.push(decoder.decode(attachment)), socket);
-    }
-    return attachments;
+      this.#number(place + 1, socket);
+      return new TextDecoder().decode(attachment);
+    });
+  }
+
+  /** Ends what a trap took: those who wait are told, and clients come again. A listener lives in memory alone. */
+  #lose() {
+    for (const { reject } of this.#waiting.values()) reject(new Error("the object's memory was lost"));
+    this.#waiting.clear();
+    this.#isReleased ||= this.#class === "Listener";
+    for (const number of this.#sockets.keys()) this.close(number, 1012, "");
+    this.#numbers = new WeakMap();
   }
 
   #number(number, socket) {
@@ -161,70 +120,64 @@ export class Host {
     this.#numbers.set(socket, number);
   }
 
-  /** Has in memory what a loss of it took; resolves to nothing, undefined if all is at hand. */
-  #ready(name) {
-    this.#name ??= name;
-    if (this.#isCurrent()) return undefined;
-    if (this.#ctx !== undefined) return this.#prepare();
-    // A listener lives in memory alone: its client comes again.
-    if (this.#class === "Listener" && this.#instanceId !== undefined) {
-      this.#isReleased = true;
-      for (const number of this.#sockets.keys()) this.close(number, 1012, "");
+  /** Hands an event in, to the object in memory, which is made if need be. */
+  async tell(event) {
+    if (!this.#isCurrent()) {
+      // While its handler is at work an alarm is not seen.
+      const alarm = this.#isRinging ? undefined : ((await this.#ctx?.storage.getAlarm()) ?? null);
+      guarded(() => {
+        if (this.#isCurrent()) return;
+        const isFirst = this.#instanceId === undefined;
+        if (!isFirst) this.#lose();
+        if (this.#isReleased) return;
+        const attachments = isFirst ? this.#woken() : [];
+        this.#object = new wasm.Actor(this.#class, this.#name ?? "", this, this.#ctx, alarm, attachments);
+        this.#instanceId = initState.instanceId;
+      });
     }
-    return guarded(() => this.#make(null));
+    if (!this.#isReleased) guarded(() => event(this.#object));
   }
 
-  async #prepare() {
-    // While its handler is at work an alarm is not seen.
-    const alarm = this.#isRinging ? undefined : await this.#ctx.storage.getAlarm();
-    guarded(() => this.#make(alarm));
-  }
-
-  /** Hands an event in. */
-  tell(event, name) {
-    if (this.#isReleased) return undefined;
-    const ready = this.#ready(name);
-    if (ready !== undefined) return ready.then(() => this.tell(event));
-    if (!this.#isReleased) return guarded(() => event(this.#object));
-  }
-
-  /** Hands a request or a call in; returns its outcome, or a promise of it. */
-  #ask(event, request, name) {
-    const ready = this.#ready(name);
-    if (ready !== undefined) return ready.then(() => this.#ask(event, request));
+  /** Hands a request or a call in; resolves to its outcome. */
+  async #ask(event, request) {
     const ticket = ++this.#tickets;
-    const waiting = { request };
-    this.#waiting.set(ticket, waiting);
-    try {
-      guarded(() => event(this.#object, ticket));
-    } catch (error) {
-      this.#waiting.delete(ticket);
-      throw error;
-    }
-    if (waiting.outcome !== undefined) return waiting.outcome;
-    return new Promise((resolve, reject) => Object.assign(waiting, { resolve, reject }));
+    const { promise, resolve, reject } = Promise.withResolvers();
+    await this.tell((object) => {
+      this.#waiting.set(ticket, { request, resolve, reject });
+      event(object, ticket);
+    });
+    return promise;
   }
 
-  request(request, name) {
-    const { method, url } = request;
-    return this.#ask((object, ticket) => object.request(ticket, request, method, url), request, name);
+  fetch(request) {
+    if (this.#ctx !== undefined) this.#name ??= decodeURIComponent(request.headers.get(NAME));
+    return this.#ask((object, ticket) => object.request(ticket, request, request.method, request.url), request);
   }
 
-  call(call, name) {
-    return this.#ask((object, ticket) => object.call(ticket, call), undefined, name);
+  /** Takes a call of another object, as bytes; resolves to the bytes of the answer. */
+  call(name, call) {
+    this.#name ??= name;
+    return this.#ask((object, ticket) => object.call(ticket, call));
   }
 
-  /** True if only the object itself can tell the outcome of what was asked. */
-  needsObject() {
-    return guarded(() => this.#object.needsObject());
-  }
-
-  message(socket, message) {
+  async webSocketMessage(socket, message) {
     const text = typeof message === "string" ? message : undefined;
-    return this.tell((object) => object.message(this.#numbers.get(socket), text));
+    await this.tell((object) => object.message(this.#numbers.get(socket), text));
+    await Promise.all(this.#open);
   }
 
-  closed(socket) {
+  webSocketClose(socket, code, reason) {
+    // The runtime leaves the answer to us: a client would wait for it.
+    try {
+      socket.close(code, reason);
+    } catch {
+      // A code that must not be sent, such as 1005: the client gave none.
+      socket.close();
+    }
+    return this.webSocketError(socket);
+  }
+
+  webSocketError(socket) {
     return this.tell((object) => {
       const number = this.#numbers.get(socket);
       this.#sockets.delete(number);
@@ -232,82 +185,57 @@ export class Host {
     });
   }
 
-  async rings() {
+  async alarm() {
     if (this.#name === undefined) return;
     this.#isRinging = true;
     try {
       await this.tell((object) => object.alarm());
       const made = this.#object;
-      await this.idle();
+      await Promise.all(this.#open);
       if (this.#object !== made) throw new Error("the object's memory was lost");
     } catch (error) {
       console.error(`${this.#class}: ${error}`);
       // The runtime would try a few times and then give up.
-      this.setAlarm(Date.now() + ALARM_PAUSE);
+      this.setAlarm(guarded(wasm.alarmAgain));
     } finally {
       this.#isRinging = false;
     }
   }
 
-  /** Resolves when the calls have ended that are under way now. */
-  async idle() {
-    await Promise.all([...this.#open]);
-  }
-
   /** Ends the use of an object that is in memory alone. */
   async release() {
-    while (this.#open.size > 0) await this.idle();
+    while (this.#open.size > 0) await Promise.all(this.#open);
     await undefined;
     this.#isReleased = true;
     clearTimeout(this.#timer);
-    if (this.#isCurrent()) this.#object.free();
+    if (this.#isCurrent()) guarded(() => this.#object.free());
   }
 
   /** Hands the outcome of a call in by `then`, to the object that made it; undefined if the call failed. */
   #await(promise, then) {
-    const told = this.#told(promise, then, this.#object).catch((error) => console.error(`${this.#class}: ${error}`));
+    const made = this.#object;
+    const log = (error) => console.error(`${this.#class}: ${error}`);
+    const hand = (outcome) => this.tell((object) => object === made && then(object, outcome));
+    const told = promise.catch(log).then(hand).catch(log);
     this.#open.add(told);
-    told.then(() => this.#open.delete(told));
-  }
-
-  async #told(promise, then, made) {
-    let outcome;
-    try {
-      outcome = await promise;
-    } catch (error) {
-      console.error(`${this.#class}: ${error}`);
-    }
-    try {
-      await this.tell((object) => object === made && then(object, outcome));
-    } finally {
+    told.then(() => {
+      this.#open.delete(told);
       if (!this.#isCurrent()) this.#lose();
-    }
-  }
-
-  /** Ends the waiting for what a trap took. */
-  #lose() {
-    for (const { reject } of this.#waiting.values()) reject?.(new Error("the object's memory was lost"));
-    this.#waiting.clear();
+    });
   }
 
   // The effects.
 
   settle(ticket, outcome) {
-    const waiting = this.#waiting.get(ticket);
+    this.#waiting.get(ticket)?.resolve(outcome);
     this.#waiting.delete(ticket);
-    if (waiting?.resolve === undefined) Object.assign(waiting ?? {}, { outcome });
-    else waiting.resolve(outcome);
-  }
-
-  fail(ticket, error) {
-    if (this.#waiting.has(ticket)) this.settle(ticket, Promise.reject(error));
   }
 
   read(ticket, limit, isGzip) {
     const { request } = this.#waiting.get(ticket);
-    const body = readBody(request, limit, isGzip).then((body) => [body]);
-    const read = body.catch((error) => [undefined, messageOf(error)]);
-    this.#await(read, (object, body) => object.body(ticket, ...body));
+    const body = readBody(request, limit, isGzip);
+    const read = body.then((body) => [body], (error) => [undefined, error]);
+    this.#await(read, (object, read) => object.body(ticket, ...read));
   }
 
   pass(ticket, cls, name, url) {
@@ -318,8 +246,9 @@ export class Host {
 
   relay(ticket, cls, name, call, status, lines) {
     const { request } = this.#waiting.get(ticket);
+    // An answer that begins with 0 is nothing but a text.
     const respond = (answer) =>
-      answer[0] === DONE
+      answer[0] === 0
         ? new Response(answer.subarray(1), { status, headers: pairs(lines) })
         : guarded(() => wasm.relayed(request, answer));
     this.settle(ticket, reach(cls, name, (object) => object.call(name, call)).then(respond));
@@ -327,34 +256,46 @@ export class Host {
 
   serve(ticket, files, otherwise) {
     const { origin } = new URL(this.#waiting.get(ticket).request.url);
-    this.settle(ticket, serve(origin, files, otherwise));
+    const find = async () => {
+      for (const [path, lines] of env.ASSETS === undefined ? [] : files) {
+        const file = await env.ASSETS.fetch(origin + path);
+        if (file.status === 200) return new Response(file.body, { headers: pairs(lines) });
+        await file.body?.cancel();
+      }
+      return otherwise;
+    };
+    this.settle(ticket, find());
+  }
+
+  /** Answers a request with a socket that may speak a subprotocol, after `use` has taken this end of it. */
+  #upgrade(ticket, protocol, use) {
+    const [webSocket, server] = Object.values(new WebSocketPair());
+    use(server);
+    const headers = protocol === "" ? {} : { "sec-websocket-protocol": protocol };
+    this.settle(ticket, new Response(null, { status: 101, webSocket, headers }));
   }
 
   listen(ticket, protocol, credential, address) {
-    const [server, response] = makeSocket(protocol);
     const host = new Host("Listener");
-    host.#attend(0, server);
+    this.#upgrade(ticket, protocol, (socket) => host.#attend(0, socket));
     host.tell((object) => object.listen(credential, address));
-    this.settle(ticket, response);
   }
 
   refuse(ticket, protocol, frame, code) {
-    const [server, response] = makeSocket(protocol);
-    server.accept();
-    server.send(frame);
-    server.close(code);
-    this.settle(ticket, response);
+    this.#upgrade(ticket, protocol, (socket) => {
+      socket.accept();
+      socket.send(frame);
+      socket.close(code);
+    });
   }
 
-  accept(ticket, socket, protocol, attachment) {
-    // A socket needs the object.
-    if (this.#ctx === undefined) return this.settle(ticket, null);
-    const [server, response] = makeSocket(protocol);
-    this.#ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(`{"ping":0}`, `{"pong":0}`));
-    this.#number(socket, server);
-    this.attach(socket, attachment);
-    this.#ctx.acceptWebSocket(server);
-    this.settle(ticket, response);
+  accept(ticket, number, protocol, attachment) {
+    this.#upgrade(ticket, protocol, (socket) => {
+      this.#ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(`{"ping":0}`, `{"pong":0}`));
+      this.#number(number, socket);
+      this.attach(number, attachment);
+      this.#ctx.acceptWebSocket(socket);
+    });
   }
 
   /** The name is attached, too, where the runtime does not keep it: that of names over 1,024 bytes. */
@@ -364,45 +305,40 @@ export class Host {
 
   /** Opens a socket to an object, for a listener. */
   open(number, cls, name, url, credential) {
-    this.#sockets.set(number, []);
-    const opened = this.#connect(number, cls, name, url, credential);
-    this.#await(opened, (object, isOpen) => (isOpen ? object.opened(number) : object.closed(number)));
-  }
-
-  async #connect(number, cls, name, url, credential) {
-    const headers = { upgrade: "websocket" };
-    if (credential !== "") headers.authorization = "Bearer " + credential;
-    const request = named(name, new Request(url, { headers }));
-    const { webSocket } = await reach(cls, name, (object, request) => object.fetch(request), request);
-    if (!webSocket) throw new Error(name + " gave no socket");
-    const unsent = this.#sockets.get(number);
-    this.#attend(number, webSocket);
-    // Closed meanwhile.
-    if (unsent === undefined) return this.close(number, 1000, "");
-    for (const text of unsent) webSocket.send(text);
-    return true;
+    const unsent = [];
+    this.#sockets.set(number, { send: (text) => unsent.push(text), close() {} });
+    const connect = async () => {
+      const headers = { upgrade: "websocket" };
+      if (credential !== "") headers.authorization = "Bearer " + credential;
+      const request = named(name, new Request(url, { headers }));
+      const { webSocket } = await reach(cls, name, (object, request) => object.fetch(request), request);
+      if (!webSocket) throw new Error(name + " gave no socket");
+      const isWanted = this.#sockets.has(number);
+      this.#attend(number, webSocket);
+      if (!isWanted) return this.close(number, 1000, "");
+      for (const text of unsent) webSocket.send(text);
+      return true;
+    };
+    this.#await(connect(), (object, isOpen) => (isOpen ? object.opened(number) : object.closed(number)));
   }
 
   /** Listens to a socket that is in memory alone. */
   #attend(number, socket) {
     socket.accept();
     this.#number(number, socket);
-    socket.addEventListener("message", ({ data }) => this.message(socket, data));
-    const closed = () => this.#sockets.get(number) === socket && this.closed(socket);
+    socket.addEventListener("message", ({ data }) => this.webSocketMessage(socket, data));
+    const closed = () => this.#sockets.get(number) === socket && this.webSocketError(socket);
     socket.addEventListener("close", closed);
     socket.addEventListener("error", closed);
   }
 
   send(sockets, text) {
     for (const number of sockets) {
-      const socket = this.#sockets.get(number);
-      if (Array.isArray(socket)) socket.push(text);
-      else
-        try {
-          socket?.send(text);
-        } catch {
-          // Its close event tells that it has gone.
-        }
+      try {
+        this.#sockets.get(number)?.send(text);
+      } catch {
+        // Its close event tells that it has gone.
+      }
     }
   }
 
@@ -421,9 +357,16 @@ export class Host {
     this.#await(reach(cls, name, (object) => object.call(name, call)), (object, answer) => object.told(number, answer));
   }
 
-  fetch(number, method, url, lines, body, limit, within) {
-    const text = fetchText(method, url, pairs(lines), body, limit, within);
-    const fetched = text.catch((error) => [0, messageOf(error)]);
+  /** Asks a server elsewhere, without cookies, a cache or redirects. */
+  load(number, method, url, lines, body, limit, within) {
+    const signal = AbortSignal.timeout(within);
+    const options = { method, headers: pairs(lines), body, redirect: "manual", cache: "no-store", signal };
+    const read = async (response) => {
+      const text = await readChunks(response.body ?? [], limit, limit);
+      if (text === undefined) throw new Error(`more than ${limit} bytes`);
+      return [response.status, new TextDecoder("utf-8", { fatal: true }).decode(text)];
+    };
+    const fetched = fetch(url, options).then(read).catch((error) => [0, "", error]);
     this.#await(fetched, (object, outcome) => object.fetched(number, ...outcome));
   }
 
@@ -436,39 +379,16 @@ export class Host {
   }
 
   wake(at) {
-    if (at === this.#at) return;
     clearTimeout(this.#timer);
-    this.#at = at;
-    if (at === undefined) return;
-    this.#timer = setTimeout(() => {
-      this.#at = undefined;
-      this.tell((object) => object.timer());
-    }, until(at));
+    if (at !== undefined) this.#timer = setTimeout(() => this.tell((object) => object.timer()), at - Date.now());
   }
 
   /** Of the request that is being handled: another one's timer ends with it. */
   sleep(number, at) {
-    this.#await(new Promise((resolve) => setTimeout(resolve, until(at))), (object) => object.told(number, undefined));
+    this.#await(new Promise((resolve) => setTimeout(resolve, at - Date.now())), (object) => object.told(number, undefined));
   }
 
   pinged(socket) {
     return this.#ctx?.getWebSocketAutoResponseTimestamp(this.#sockets.get(socket))?.getTime();
   }
-}
-
-/** Resolves to the first of the files that there is. */
-async function serve(origin, files, otherwise) {
-  for (const [path, lines] of env.ASSETS === undefined ? [] : files) {
-    const file = await env.ASSETS.fetch(origin + path);
-    if (file.status === 200) return new Response(file.body, { headers: pairs(lines) });
-    await file.body?.cancel();
-  }
-  return otherwise;
-}
-
-/** Asks a server elsewhere, without cookies, a cache or redirects; resolves to the status and the text. */
-async function fetchText(method, url, headers, body, limit, within) {
-  const signal = AbortSignal.timeout(within);
-  const response = await fetch(url, { method, headers, body, redirect: "manual", cache: "no-store", signal });
-  return [response.status, await readText(response, limit)];
 }

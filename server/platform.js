@@ -1,22 +1,13 @@
 // Functions of the platform for which one call from JavaScript is better than many from wasm. No decision is made here.
 
-/** Describes headers by their names, each after a line break; a missing one is a NUL. */
+/** Describes headers by their names, a line each; a missing one is a NUL. */
 export function describe(headers, names) {
-  let text = "";
-  for (const name of names) text += "\n" + (headers.get(name) ?? "\0");
-  return text;
+  return names.map((name) => headers.get(name) ?? "\0").join("\n");
 }
 
-/** True if the runtime itself tells the address of a connection, as workerd does. */
-let isDirect;
-
-/**
- * Returns the address that a request comes from. Cloudflare's network sets `CF-Connecting-IP`, whatever the client sent.
- * workerd on its own does not, so the header is not trusted there.
- */
-export function address(request) {
-  isDirect ??= request.cf?.clientIp !== undefined;
-  return (isDirect ? request.cf?.clientIp : request.headers.get("cf-connecting-ip")) ?? "";
+/** Returns the address of a request's connection, where the runtime itself tells it. */
+export function connection(request) {
+  return request.cf?.clientIp;
 }
 
 /** Makes a response; `lines` are header names and values in turn, a line each. */
@@ -32,22 +23,23 @@ export function pairs(lines) {
   return headers;
 }
 
-/** Reads the `value` of a statement's one row: a number, bytes or null. Adds to `counts`, if there are any. */
-export function valueOf(sql, query, counts, ...bindings) {
+/** Runs a statement; returns its rows, as arrays of columns. Adds to `counts`, if there are any. */
+export function rowsOf(sql, query, counts, bindings) {
   const cursor = sql.exec(query, ...bindings);
-  const { value } = cursor.one();
+  const rows = cursor.raw().toArray();
   countRows(cursor, counts);
-  return value instanceof ArrayBuffer ? new Uint8Array(value) : value;
+  return rows;
 }
 
-/** By the numbers of the statements of `runAll`: how many bindings each has. */
-const BINDINGS = [2, 1, 3, 2, 1];
-const [PUT, MOVE] = [0, 2];
+/** Reads the value of a statement's one row. */
+export function valueOf(sql, query, counts, ...bindings) {
+  return rowsOf(sql, query, counts, bindings)[0][0];
+}
 
 /**
  * Runs changes, all or none of them. `statements` are those for a put, a delete, a move, and for a record's put and its
- * delete. `packed` holds for each change the number of its statement, then each of its bindings: its length in four bytes,
- * and its bytes. Adds to `counts`, if there are any.
+ * delete. `packed` holds for each change the number of its statement and that of its bindings, then of each binding the
+ * length in four bytes and the bytes. Adds to `counts`, if there are any.
  */
 export function runAll(storage, statements, packed, counts) {
   const view = new DataView(packed.buffer, packed.byteOffset, packed.byteLength);
@@ -65,9 +57,9 @@ export function runAll(storage, statements, packed, counts) {
   storage.transactionSync(() => {
     while (offset < packed.byteLength) {
       const statement = packed[offset++];
-      const bindings = Array.from({ length: BINDINGS[statement] }, next);
-      // A move of a row that is not there is a put.
-      if (run(statement, bindings) === 0 && statement === MOVE) run(PUT, bindings.slice(1));
+      const bindings = Array.from({ length: packed[offset++] }, next);
+      // A move (2) of a row that is not there is a put (0).
+      if (run(statement, bindings) === 0 && statement === 2) run(0, bindings.slice(1));
     }
   });
 }

@@ -94,7 +94,7 @@ impl Slot {
     /// # Errors
     /// `internal` for what [`Slot::to_row`] never wrote.
     pub fn from_row(row: Option<Vec<u8>>, now: Timestamp) -> Result<Self, Error> {
-        let broken = || Error::new(Code::Internal, "an idempotency row cannot be read");
+        let broken = || Error::internal("an idempotency row cannot be read");
         let text = String::from_utf8(row.unwrap_or_default()).map_err(|_| broken())?;
         let (mut lines, mut records) = (text.lines(), Vec::new());
         while let Some(line) = lines.next() {
@@ -143,8 +143,7 @@ impl Slot {
         let mut row = Vec::new();
         for mut record in self.records {
             let body = record.body().map(mem::take).unwrap_or_default();
-            serde_json::to_writer(&mut row, &record)
-                .map_err(|error| Error::new(Code::Internal, error.to_string()))?;
+            serde_json::to_writer(&mut row, &record).map_err(Error::internal)?;
             row.push(b'\n');
             row.extend_from_slice(body.as_bytes());
             row.push(b'\n');

@@ -11,7 +11,7 @@
 //! {"type":"patch","base":2,"version":3,"patch":[…]}
 //! ```
 
-use blaze_schema::error::{Code, Error};
+use blaze_schema::error::Error;
 use blaze_schema::limits::{LOG_MIN_BYTES, LOG_PATCHES, ROW_BYTES};
 use blaze_schema::timestamp::Timestamp;
 use blaze_schema::wire::document::base_of;
@@ -81,8 +81,7 @@ impl Record {
             update_time: self.update_time.micros(),
         };
         let mut row = Vec::with_capacity(self.bytes().saturating_add(256));
-        serde_json::to_writer(&mut row, &header)
-            .map_err(|error| Error::new(Code::Internal, error.to_string()))?;
+        serde_json::to_writer(&mut row, &header).map_err(Error::internal)?;
         row.push(b'\n');
         row.extend_from_slice(self.data.as_deref().unwrap_or("null").as_bytes());
         row.push(b'\n');
@@ -95,7 +94,7 @@ impl Record {
     /// # Errors
     /// `internal` for what [`Record::to_row`] never wrote.
     pub fn from_row(row: Vec<u8>) -> Result<Self, Error> {
-        let broken = || Error::new(Code::Internal, "the document's row cannot be read");
+        let broken = || Error::internal("the document's row cannot be read");
         let text = String::from_utf8(row).map_err(|_| broken())?;
         let (header, rest) = text.split_once('\n').ok_or_else(broken)?;
         let (data, log) = rest.split_once('\n').ok_or_else(broken)?;

@@ -115,6 +115,11 @@ impl Error {
         Error::new(Code::InvalidArgument, detail)
     }
 
+    /// A fault of the server.
+    pub fn internal(detail: impl fmt::Display) -> Self {
+        Error::new(Code::Internal, detail.to_string())
+    }
+
     /// The same, with its place before it: `writes[2]: …`.
     #[must_use]
     pub fn at(mut self, place: &str) -> Self {

@@ -170,8 +170,7 @@ fn apply_one(document: &mut Value, operation: &PatchOperation) -> Result<(), Pat
 /// # Errors
 /// `internal` when the patch does not fit, which means that the state is not the one it was made from.
 pub fn apply_trusted(state: &mut Value, patch: &Patch) -> Result<(), Error> {
-    patch_unsafe(state, &patch.0)
-        .map_err(|_| Error::new(Code::Internal, "the patch does not fit the state"))
+    patch_unsafe(state, &patch.0).map_err(|_| Error::internal("the patch does not fit the state"))
 }
 
 /// Whether two values have the same text. serde_json's `0.0` equals its `-0.0`, but a read tells them apart.

@@ -11,7 +11,7 @@
 //!
 //! A test holds docs/configuration.md against the same descriptions.
 
-use crate::error::{Code, Error};
+use crate::error::Error;
 use crate::value::{self, Map, Number};
 use core::fmt::{self, Display, Formatter};
 use serde_json::Value;
@@ -311,7 +311,7 @@ impl Object<'_> {
     /// # Errors
     /// `internal` for a key that the description has not; `invalid-argument` for a required key that is missing.
     pub fn find(&self, key: &str) -> Result<Option<Setting<'_>>, Error> {
-        let internal = |what: String| Error::new(Code::Internal, what);
+        let internal = |what: String| Error::internal(what);
         let place = self.setting.below(key);
         let field = self.fields.iter().find(|field| field.key == key);
         let Field { kind, default, .. } =
@@ -351,6 +351,7 @@ impl Object<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Code;
     use serde_json::json;
 
     const PERSON: Kind = Kind::Object(&[

@@ -370,8 +370,7 @@ pub fn data_to_text(data: &Value) -> Result<String, Error> {
             "data: {deep} levels deep, of {DOCUMENT_DEPTH} at most"
         )));
     }
-    let text = serde_json::to_string(data)
-        .map_err(|error| Error::new(Code::Internal, error.to_string()))?;
+    let text = serde_json::to_string(data).map_err(Error::internal)?;
     if text.len() > DOCUMENT_BYTES {
         let detail = format!(
             "data: the document would have {} bytes as JSON, of {DOCUMENT_BYTES} at most",

@@ -13,7 +13,7 @@ use blaze_engine::actor::{
 use blaze_engine::http::reply::Reply;
 use blaze_schema::error::Error;
 use blaze_schema::timestamp::Timestamp;
-use js_sys::Array;
+use js_sys::{Array, Promise};
 use std::cell::{Cell, RefCell};
 use wasm_bindgen::prelude::*;
 use web_sys::Request;
@@ -78,12 +78,6 @@ impl Actor {
         })
     }
 
-    /// True if a step on an object that was never written needs its object.
-    #[wasm_bindgen(js_name = needsObject)]
-    pub fn needs_object(&self) -> bool {
-        self.store.borrow().was_written()
-    }
-
     /// Takes a request, whose method and URL are read in the same crossing.
     pub fn request(
         &self,
@@ -96,18 +90,18 @@ impl Actor {
         self.event(Event::Request { ticket: ticket as u64, request })
     }
 
-    /// Takes the body of a request; `None` if it has more bytes than were asked for, with the reason if it cannot be
+    /// Takes the body of a request; `None` if it has more bytes than were asked for, with the error if it cannot be
     /// read.
     pub fn body(
         &self,
         ticket: f64,
         body: Option<Vec<u8>>,
-        broken: Option<String>,
+        broken: &JsValue,
     ) -> Result<(), JsValue> {
-        let body = match (body, broken) {
-            (_, Some(reason)) => Body::Broken(reason),
-            (Some(body), None) => Body::Whole(body),
-            (None, None) => Body::TooLarge,
+        let body = match body {
+            _ if !broken.is_undefined() => Body::Broken(message(broken)),
+            Some(body) => Body::Whole(body),
+            None => Body::TooLarge,
         };
         self.event(Event::Body { ticket: ticket as u64, body })
     }
@@ -130,9 +124,15 @@ impl Actor {
         self.event(Event::Told { number: number as u64, answer })
     }
 
-    /// Takes a response from elsewhere, or with status 0 the reason why there is none.
-    pub fn fetched(&self, number: f64, status: u16, text: String) -> Result<(), JsValue> {
-        let fetched = if status == 0 { Err(text) } else { Ok((status, text)) };
+    /// Takes a response from elsewhere, or with status 0 the error why there is none.
+    pub fn fetched(
+        &self,
+        number: f64,
+        status: u16,
+        text: String,
+        error: &JsValue,
+    ) -> Result<(), JsValue> {
+        let fetched = if status == 0 { Err(message(error)) } else { Ok((status, text)) };
         self.event(Event::Fetched { number: number as u64, fetched })
     }
 
@@ -199,19 +199,33 @@ impl Actor {
             if let Err(thrown) = self.perform(effect)
                 && let Some(ticket) = ticket
             {
-                self.host.fail(ticket as f64, &thrown)?;
+                self.fail(ticket, &thrown)?;
             }
         }
-        if wakes.is_some() || self.wakes.get().is_some() {
-            self.wakes.set(wakes);
-            self.host.wake(wakes.map(milliseconds))?;
+        if self.wakes.replace(wakes) != wakes {
+            self.host.wake(wakes.map(platform::milliseconds))?;
         }
         Ok(())
+    }
+
+    /// Ends a request or a call with an error.
+    fn fail(&self, ticket: u64, error: &JsValue) -> Result<(), JsValue> {
+        self.host.settle(ticket as f64, &Promise::reject(error))
+    }
+
+    /// True if only the object itself can do this, which was never written.
+    fn needs_object(&self, effect: &Effect) -> bool {
+        let is_answer = matches!(effect, Effect::Reply { .. } | Effect::Return { .. });
+        matches!(effect, Effect::Accept { .. }) && !self.has_state
+            || is_answer && self.store.borrow().was_written()
     }
 
     /// Carries out an effect that concerns a request or a call; passes on any other.
     fn perform(&self, effect: Effect) -> Result<(), JsValue> {
         let host = &self.host;
+        if let (true, Some(ticket)) = (self.needs_object(&effect), effect.ticket()) {
+            return host.settle(ticket as f64, &JsValue::NULL);
+        }
         match effect {
             Effect::Reply { ticket, mut reply } => {
                 self.count(&mut reply);
@@ -222,7 +236,7 @@ impl Actor {
                 host.settle(ticket as f64, &platform::bytes(&answer.encode()))
             }
             Effect::Abandon { ticket } => {
-                host.fail(ticket as f64, &"an answer that nobody waits for".into())
+                self.fail(ticket, &"an answer that nobody waits for".into())
             }
             Effect::Read { ticket, limit, is_gzip } => {
                 host.read(ticket as f64, limit as f64, is_gzip)
@@ -277,7 +291,9 @@ impl Actor {
             Effect::Call { number, object, call } => {
                 host.call(number as f64, object.class.name(), &object.name, call.encode())
             }
-            Effect::Sleep { number, until } => host.sleep(number as f64, milliseconds(until)),
+            Effect::Sleep { number, until } => {
+                host.sleep(number as f64, platform::milliseconds(until))
+            }
             Effect::Fetch { number, fetch } => {
                 let lines = platform::lines(&fetch.headers);
                 let (limit, within) = (fetch.limit as f64, f64::from(fetch.within_ms));
@@ -293,7 +309,7 @@ impl Actor {
             }
             Effect::SetAlarm(at) => {
                 self.store.borrow().count_alarm();
-                host.set_alarm(milliseconds(at))
+                host.set_alarm(platform::milliseconds(at))
             }
             Effect::Erase => {
                 self.store.borrow_mut().forget();
@@ -324,11 +340,6 @@ impl Actor {
             reply.headers.push(("blaze-rows-written", written.to_string()));
         }
     }
-}
-
-fn milliseconds(time: Timestamp) -> f64 {
-    // Not before the time.
-    (time.micros() as f64 / 1_000.0).ceil()
 }
 
 /// Reads an alarm: `undefined` is not known.

@@ -25,10 +25,10 @@ mod request;
 mod sqlite;
 
 use blaze_engine::actor::Answer;
-use blaze_engine::http::incoming::Incoming;
 use blaze_engine::node::config::Config;
 use blaze_engine::node::{Home, Node};
-use blaze_schema::error::{Code, Error};
+use blaze_schema::error::Error;
+use blaze_schema::limits::ALARM_RETRY_MICROS;
 use js_sys::Reflect;
 use std::cell::RefCell;
 use wasm_bindgen::prelude::*;
@@ -37,49 +37,62 @@ use web_sys::{Request, Response};
 thread_local! {
     /// The node of this isolate.
     static NODE: RefCell<Node> =
-        RefCell::new(Node::new(Err(Error::new(Code::Internal, "not configured")), Home::Cloud));
+        RefCell::new(Node::new(Err(Error::internal("not configured")), Home::Cloud));
 }
 
 /// Takes the texts of `collections.json` and `access.json`, and the environment with variables and secrets: before
-/// anything else, and again after wasm is instantiated anew. While they are wrong nothing is answered. `is_alone` is true
-/// on a machine on its own, which keeps a file for every object.
+/// anything else, and again after wasm is instantiated anew. While they are wrong nothing is answered.
 #[wasm_bindgen]
-pub fn configure(collections: &str, access: &str, env: &JsValue, is_alone: bool) {
-    let variable = |name: &str| Reflect::get(env, &name.into()).ok()?.as_string();
-    let config = Config::read(collections, access, variable);
+pub fn configure(collections: &str, access: &str, env: &JsValue) {
+    let get = |name: &str| Reflect::get(env, &name.into()).ok();
+    let config = Config::read(collections, access, |name| get(name)?.as_string());
     if let Err(error) = &config {
         worker::console_error!("{}", error.detail);
     }
-    let home = if is_alone { Home::Files } else { Home::Cloud };
+    // A machine on its own keeps a file for every object: see `server/absent.js`.
+    let has_files = get("FILES").is_some_and(|files| !files.is_undefined());
+    let home = if has_files { Home::Files } else { Home::Cloud };
     NODE.set(Node::new(config, home));
 }
 
-/// Makes the response to a request that was relayed to an object or passed on to one: `answer` are the bytes of its
-/// answer, none if it gave none.
+/// Returns when an alarm rings again whose handler failed, in milliseconds.
+#[wasm_bindgen(js_name = alarmAgain)]
+pub fn alarm_again() -> f64 {
+    platform::milliseconds(platform::now().after(ALARM_RETRY_MICROS))
+}
+
+/// Makes the response to a request that was relayed to an object: `answer` are the bytes of its answer.
 ///
 /// # Errors
 /// When the response cannot be built.
 #[wasm_bindgen]
-pub fn relayed(request: Request, answer: Option<Vec<u8>>) -> Result<Response, JsValue> {
-    let answer = answer.map(|bytes| Answer::decode(&bytes).unwrap_or_else(Answer::from));
-    let reply = NODE.with_borrow(|node| node.relayed(&known(request), answer));
-    platform::response(&reply)
+pub fn relayed(request: Request, answer: &[u8]) -> Result<Response, JsValue> {
+    respond(request, Some(Answer::decode(answer).unwrap_or_else(Answer::from)))
 }
 
-/// Makes the response to a request whose URL the platform cannot read: `Host` names no host. That shows only when the
-/// request is passed on, by an error with this message.
+/// The beginnings of the errors of a request whose URL the platform cannot read: `Host` names no host. That shows only
+/// when the request is passed on.
+const UNREADABLE: [&str; 2] = ["Invalid URL", "Fetch API cannot load"];
+
+/// Makes the response to a request that failed with an error: its object gave no answer.
 ///
 /// # Errors
 /// When the response cannot be built.
 #[wasm_bindgen]
-pub fn unreadable(request: Request, message: &str) -> Result<Response, JsValue> {
-    let error = Error::invalid(format!("Host: the request's URL cannot be read: {message}"));
-    let answer = Some(Answer::from(error));
-    let reply = NODE.with_borrow(|node| node.relayed(&known(request), answer));
-    platform::response(&reply)
+pub fn failed(request: Request, error: &JsValue) -> Result<Response, JsValue> {
+    let message = platform::message(error);
+    let is_unreadable = UNREADABLE.iter().any(|words| message.starts_with(words));
+    let unreadable =
+        || Error::invalid(format!("Host: the request's URL cannot be read: {message}"));
+    if !is_unreadable {
+        worker::console_error!("front: {message}");
+    }
+    respond(request, is_unreadable.then(|| unreadable().into()))
 }
 
-fn known(request: Request) -> Incoming {
+fn respond(request: Request, answer: Option<Answer>) -> Result<Response, JsValue> {
     let (method, url) = (request.method(), request.url());
-    request::incoming(request, method, url)
+    let incoming = request::incoming(request, method, url);
+    let reply = NODE.with_borrow(|node| node.relayed(&incoming, answer));
+    platform::response(&reply)
 }

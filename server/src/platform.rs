@@ -18,10 +18,6 @@ extern "C" {
     #[wasm_bindgen(method, catch)]
     pub(crate) fn settle(this: &Host, ticket: f64, outcome: &JsValue) -> Result<(), JsValue>;
 
-    /// Ends a request or a call with an error.
-    #[wasm_bindgen(method, catch)]
-    pub(crate) fn fail(this: &Host, ticket: f64, error: &JsValue) -> Result<(), JsValue>;
-
     #[wasm_bindgen(method, catch)]
     pub(crate) fn read(this: &Host, ticket: f64, limit: f64, is_gzip: bool) -> Result<(), JsValue>;
 
@@ -108,7 +104,7 @@ extern "C" {
         call: Vec<u8>,
     ) -> Result<(), JsValue>;
 
-    #[wasm_bindgen(method, catch)]
+    #[wasm_bindgen(method, catch, js_name = load)]
     pub(crate) fn fetch(
         this: &Host,
         number: f64,
@@ -140,16 +136,25 @@ extern "C" {
 
 #[wasm_bindgen(raw_module = "./platform.js")]
 extern "C" {
-    /// Describes headers by their names, each after a line break; a missing one is a NUL.
+    /// Describes headers by their names, a line each; a missing one is a NUL.
     #[wasm_bindgen(catch)]
     pub(crate) fn describe(headers: &Headers, names: &Array) -> Result<String, JsValue>;
 
-    /// Returns the network address that a request comes from, as far as the runtime knows it.
+    /// Returns the address of a request's connection, where the runtime itself tells it.
     #[wasm_bindgen(catch)]
-    pub(crate) fn address(request: &Request) -> Result<String, JsValue>;
+    pub(crate) fn connection(request: &Request) -> Result<Option<String>, JsValue>;
 
     #[wasm_bindgen(catch)]
     fn respond(status: u16, headers: &str, body: &str) -> Result<Response, JsValue>;
+
+    /// Runs a statement; returns its rows, as arrays of columns.
+    #[wasm_bindgen(catch, js_name = rowsOf)]
+    pub(crate) fn rows_of(
+        sql: &Sql,
+        query: &JsValue,
+        counts: Option<&Float64Array>,
+        bindings: &Array,
+    ) -> Result<Array, JsValue>;
 
     /// Reads the `value` of the row that a statement has for a key.
     #[wasm_bindgen(catch, js_name = valueOf)]
@@ -193,26 +198,6 @@ extern "C" {
 extern "C" {
     /// `ctx.storage.sql`; `worker::SqlStorage` leaves stepping errors uncaught.
     pub(crate) type Sql;
-
-    #[wasm_bindgen(method, catch, variadic)]
-    pub(crate) fn exec(this: &Sql, query: &JsValue, bindings: &Array) -> Result<Cursor, JsValue>;
-
-    pub(crate) type Cursor;
-
-    /// The rows as arrays of columns.
-    #[wasm_bindgen(method, catch)]
-    pub(crate) fn raw(this: &Cursor) -> Result<RawCursor, JsValue>;
-
-    #[wasm_bindgen(method, catch, getter, js_name = rowsRead)]
-    pub(crate) fn rows_read(this: &Cursor) -> Result<f64, JsValue>;
-
-    #[wasm_bindgen(method, catch, getter, js_name = rowsWritten)]
-    pub(crate) fn rows_written(this: &Cursor) -> Result<f64, JsValue>;
-
-    pub(crate) type RawCursor;
-
-    #[wasm_bindgen(method, catch, js_name = toArray)]
-    pub(crate) fn to_array(this: &RawCursor) -> Result<Array, JsValue>;
 
     #[wasm_bindgen(catch, js_namespace = crypto, js_name = getRandomValues)]
     fn get_random_values(bytes: &Uint8Array) -> Result<JsValue, JsValue>;
@@ -289,6 +274,11 @@ pub(crate) fn random() -> u128 {
 /// Returns the present time. The platform's clock has milliseconds.
 pub(crate) fn now() -> Timestamp {
     time_of(js_sys::Date::now())
+}
+
+/// Converts a time to the platform's milliseconds, not before it.
+pub(crate) fn milliseconds(time: Timestamp) -> f64 {
+    (time.micros() as f64 / 1_000.0).ceil()
 }
 
 /// Converts a time that the platform gives in milliseconds.

@@ -4,7 +4,7 @@ use crate::platform;
 use blaze_engine::http::Headers;
 use blaze_engine::http::incoming::Incoming;
 use js_sys::Array;
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 use wasm_bindgen::JsValue;
 use web_sys::Request;
@@ -35,6 +35,11 @@ thread_local! {
     });
 }
 
+thread_local! {
+    /// True if the runtime itself tells the address of a connection.
+    static IS_DIRECT: Cell<bool> = const { Cell::new(false) };
+}
+
 /// The headers of a request, which are read when the first of a group is asked for.
 struct Lazy {
     request: Request,
@@ -59,15 +64,22 @@ impl Headers for Lazy {
         for (group, ((names, _), described)) in HEADERS.iter().zip(&self.described).enumerate() {
             if let Some(place) = names.iter().position(|known| *known == name) {
                 let described = described.get_or_init(|| self.describe(group));
-                let value = described.split('\n').nth(place.saturating_add(1));
+                let value = described.split('\n').nth(place);
                 return value.filter(|value| *value != "\0").map(str::to_owned);
             }
         }
         self.request.headers().get(name).ok().flatten()
     }
 
+    /// Cloudflare's network sets `CF-Connecting-IP`, whatever the client sent. workerd on its own does not, but tells the
+    /// address itself; the header is not trusted there.
     fn address(&self) -> String {
-        platform::address(&self.request).unwrap_or_default()
+        let connection = platform::connection(&self.request).ok().flatten();
+        if IS_DIRECT.get() || connection.is_some() {
+            IS_DIRECT.set(true);
+            return connection.unwrap_or_default();
+        }
+        self.get("cf-connecting-ip").unwrap_or_default()
     }
 }
 

@@ -1,9 +1,9 @@
 //! The engine's store over the Durable Object's SQLite.
 
-use crate::platform::{self, Cursor, Sql};
+use crate::platform::{self, Sql};
 use blaze_store::sql::{self, Reads};
 use blaze_store::{Change, Range, Row, Store, StoreError, number};
-use js_sys::{Array, Float64Array, Uint8Array};
+use js_sys::{Array, ArrayBuffer, Float64Array, Uint8Array};
 use std::cell::Cell;
 use wasm_bindgen::prelude::*;
 use worker::worker_sys::DurableObjectState;
@@ -26,24 +26,7 @@ pub(crate) struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// # Errors
-    /// When the object has no SQLite.
-    pub(crate) fn new(state: &DurableObjectState, is_counting: bool) -> Result<Self, JsValue> {
-        let storage = state.storage()?;
-        let sql: Sql = storage.sql().unchecked_into();
-        Ok(SqliteStore {
-            storage: storage.into(),
-            sql,
-            has_table: Cell::new(false),
-            has_records: Cell::new(false),
-            counts: Float64Array::new_with_length(2),
-            is_counting,
-            is_absent: false,
-            was_written: false,
-        })
-    }
-
-    /// Opens the rows of an object, or of one that was never written.
+    /// Opens the rows of an object; without its state, it was never written.
     ///
     /// # Errors
     /// When the object has no SQLite.
@@ -51,20 +34,20 @@ impl SqliteStore {
         state: Option<&DurableObjectState>,
         is_counting: bool,
     ) -> Result<Self, JsValue> {
-        state.map_or_else(|| Ok(Self::absent(is_counting)), |state| Self::new(state, is_counting))
-    }
-
-    fn absent(is_counting: bool) -> Self {
-        SqliteStore {
-            storage: JsValue::UNDEFINED,
-            sql: JsValue::UNDEFINED.unchecked_into(),
+        let (storage, sql) = match state.map(DurableObjectState::storage).transpose()? {
+            Some(storage) => (storage.clone().into(), storage.sql().into()),
+            None => (JsValue::UNDEFINED, JsValue::UNDEFINED),
+        };
+        Ok(SqliteStore {
+            storage,
+            sql: sql.unchecked_into(),
             has_table: Cell::new(false),
             has_records: Cell::new(false),
             counts: Float64Array::new_with_length(2),
             is_counting,
-            is_absent: true,
+            is_absent: state.is_none(),
             was_written: false,
-        }
+        })
     }
 
     /// True if an absent object was given rows to keep: only the object itself can.
@@ -95,20 +78,8 @@ impl SqliteStore {
 
     /// Runs a statement to its end; returns its rows.
     fn run(&self, query: &'static str, bindings: &Array) -> Result<Array, StoreError> {
-        let cursor = self.sql.exec(&platform::constant(query), bindings).map_err(failed)?;
-        let rows = cursor.raw().and_then(|raw| raw.to_array()).map_err(failed)?;
-        self.count(&cursor);
-        Ok(rows)
-    }
-
-    fn count(&self, cursor: &Cursor) {
-        if self.is_counting {
-            let add = |index, rows: f64| {
-                self.counts.set_index(index, self.counts.get_index(index) + rows)
-            };
-            add(0, cursor.rows_read().unwrap_or_default());
-            add(1, cursor.rows_written().unwrap_or_default());
-        }
+        let query = platform::constant(query);
+        platform::rows_of(&self.sql, &query, self.counts(), bindings).map_err(failed)
     }
 
     fn has_table(&self) -> Result<bool, StoreError> {
@@ -258,7 +229,7 @@ impl SqliteStore {
         }
         let mut packed = Vec::new();
         let mut push = |statement: u8, bindings: &[&[u8]]| {
-            packed.push(statement);
+            packed.extend([statement, bindings.len() as u8]);
             for binding in bindings {
                 packed.extend_from_slice(&(binding.len() as u32).to_be_bytes());
                 packed.extend_from_slice(binding);
@@ -285,5 +256,5 @@ fn failed(thrown: JsValue) -> StoreError {
 }
 
 fn bytes(value: &JsValue) -> Option<Vec<u8>> {
-    value.dyn_ref::<Uint8Array>().map(Uint8Array::to_vec)
+    value.dyn_ref::<ArrayBuffer>().map(|buffer| Uint8Array::new(buffer).to_vec())
 }

@@ -24,7 +24,7 @@ pub mod sql;
 )]
 pub mod suite;
 
-use blaze_schema::error::{Code, Error};
+use blaze_schema::error::Error;
 use std::fmt;
 
 /// One object's durable rows, in the order of their keys, and beside them numbered records, which rows may name: a row
@@ -157,6 +157,6 @@ impl std::error::Error for StoreError {}
 
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
-        Error::new(Code::Internal, error.to_string())
+        Error::internal(error.to_string())
     }
 }

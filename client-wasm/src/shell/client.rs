@@ -12,6 +12,7 @@ use crate::shell::hub::Hub;
 use crate::shell::live::Live;
 use crate::shell::live_queries::LiveQueries;
 use crate::shell::platform::{NetworkWatch, warn};
+use crate::shell::work::weakly;
 use blaze_schema::Error;
 use blaze_schema::path::DocumentPath;
 use futures_channel::oneshot;
@@ -61,7 +62,6 @@ impl Client {
         let socket_origin = format!("ws{rest}");
         let client = Rc::new_cyclic(|client: &Weak<Client>| {
             let hub: Weak<dyn Hub> = client.clone();
-            let client = client.clone();
             let server = Rc::new(Server {
                 origin: origin.to_owned(),
                 socket_origin,
@@ -79,11 +79,9 @@ impl Client {
                 closed: Cell::new(false),
                 reach: RefCell::default(),
                 last_id: Cell::new(0),
-                _network: NetworkWatch::new(move |is_online| {
-                    if let Some(client) = client.upgrade() {
-                        if is_online { client.retry() } else { client.ask() }
-                    }
-                }),
+                _network: NetworkWatch::new(weakly(client, |client, is_online| {
+                    if is_online { client.retry() } else { client.ask() }
+                })),
             }
         });
         client.server.credentials.become_of(token)?;

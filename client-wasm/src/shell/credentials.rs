@@ -4,6 +4,7 @@ use crate::core::error::{closed, may_pass};
 use crate::core::identity::{Effect, Identity, Source, Token};
 use crate::shell::hub::Hub;
 use crate::shell::platform::{Alarm, now, spawn};
+use crate::shell::work::weakly;
 use blaze_schema::Error;
 use futures_channel::oneshot;
 use std::cell::{Cell, RefCell};
@@ -86,18 +87,16 @@ pub(crate) struct Credentials {
 impl Credentials {
     pub(crate) fn new(client: Weak<dyn Hub>) -> Rc<Self> {
         Rc::new_cyclic(|credentials: &Weak<Credentials>| {
-            let credentials = credentials.clone();
+            let ring = |credentials: &Rc<Credentials>, ()| {
+                let (wanted, mut effects) = (credentials.is_wanted(), Vec::new());
+                credentials.identity.borrow_mut().timer(now(), wanted, &mut effects);
+                credentials.perform(effects);
+            };
             Credentials {
                 client,
                 identity: RefCell::default(),
                 callback: RefCell::default(),
-                alarm: Alarm::new(move || {
-                    if let Some(credentials) = credentials.upgrade() {
-                        let (wanted, mut effects) = (credentials.is_wanted(), Vec::new());
-                        credentials.identity.borrow_mut().timer(now(), wanted, &mut effects);
-                        credentials.perform(effects);
-                    }
-                }),
+                alarm: Alarm::new(weakly(credentials, ring)),
                 waiting: RefCell::default(),
                 knows_server: Cell::new(false),
             }

@@ -15,7 +15,7 @@ use crate::shell::live_queries::LiveQueries;
 use crate::shell::platform::{Alarm, now, random, spawn};
 use crate::shell::port::{Heard, Port};
 use crate::shell::slot::Slot;
-use crate::shell::work::{Effects, Soon};
+use crate::shell::work::{Effects, Soon, weakly};
 use blaze_schema::Error;
 use blaze_schema::path::DocumentPath;
 use blaze_schema::wire::document::{PING, ServerMessage};
@@ -68,40 +68,23 @@ impl Live {
         path: DocumentPath,
         retire: Box<dyn Fn(&Live)>,
     ) -> Rc<Self> {
-        Rc::new_cyclic(|live: &Weak<Live>| {
-            let alarm = {
-                let live = live.clone();
-                Alarm::new(move || {
-                    if let Some(live) = live.upgrade() {
-                        live.handle(Event::Timer);
-                    }
-                })
-            };
-            Live {
-                port: Port::new(Rc::clone(&server), {
-                    let live = live.clone();
-                    Box::new(move |heard| {
-                        if let Some(live) = live.upgrade() {
-                            live.hear(heard);
-                        }
-                    })
-                }),
-                client,
-                server,
-                queries,
-                retire,
-                slot: RefCell::default(),
-                replica: RefCell::new(Replica::new(path.clone())),
-                path: Rc::new(path),
-                effects: Effects::new(),
-                alarm,
-                connection: RefCell::new(ConnectionState::Idle),
-                audience: Audience::new(),
-                listening: Cell::new(false),
-                messages: Callbacks::new(),
-                telling: Soon::default(),
-                writes: RefCell::default(),
-            }
+        Rc::new_cyclic(|live: &Weak<Live>| Live {
+            port: Port::new(Rc::clone(&server), Box::new(weakly(live, Live::hear))),
+            client,
+            server,
+            queries,
+            retire,
+            slot: RefCell::default(),
+            replica: RefCell::new(Replica::new(path.clone())),
+            path: Rc::new(path),
+            effects: Effects::new(),
+            alarm: Alarm::new(weakly(live, |live, ()| live.handle(Event::Timer))),
+            connection: RefCell::new(ConnectionState::Idle),
+            audience: Audience::new(),
+            listening: Cell::new(false),
+            messages: Callbacks::new(),
+            telling: Soon::default(),
+            writes: RefCell::default(),
         })
     }
 

@@ -15,7 +15,7 @@ use crate::shell::fetch::Server;
 use crate::shell::hub::Hub;
 use crate::shell::platform::{Alarm, now, random, spawn};
 use crate::shell::port::{Heard, Port};
-use crate::shell::work::{Effects, Soon};
+use crate::shell::work::{Effects, Soon, weakly};
 use blaze_schema::Error;
 use blaze_schema::path::DocumentPath;
 use blaze_schema::query::Query;
@@ -73,26 +73,14 @@ impl LiveQueries {
     pub(crate) fn new(client: Weak<dyn Hub>, server: Rc<Server>) -> Rc<Self> {
         Rc::new_cyclic(|live: &Weak<LiveQueries>| {
             let alarm = |timer| {
-                let live = live.clone();
-                Alarm::new(move || {
-                    if let Some(live) = live.upgrade() {
-                        live.handle(QueryEvent::Timer(timer));
-                    }
-                })
+                Alarm::new(weakly(live, move |live, ()| live.handle(QueryEvent::Timer(timer))))
             };
             LiveQueries {
                 client,
                 kept: RefCell::default(),
                 queries: RefCell::default(),
                 effects: Effects::new(),
-                port: Port::new(Rc::clone(&server), {
-                    let live = live.clone();
-                    Box::new(move |heard| {
-                        if let Some(live) = live.upgrade() {
-                            live.hear(heard);
-                        }
-                    })
-                }),
+                port: Port::new(Rc::clone(&server), Box::new(weakly(live, LiveQueries::hear))),
                 server,
                 socket_alarm: alarm(QueryTimer::Socket),
                 retry_alarm: alarm(QueryTimer::Retry),

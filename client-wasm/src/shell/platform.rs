@@ -48,8 +48,8 @@ pub(crate) struct Alarm {
 }
 
 impl Alarm {
-    pub(crate) fn new(callback: impl FnMut() + 'static) -> Self {
-        Alarm { callback: Closure::new(callback), timeout: RefCell::default() }
+    pub(crate) fn new(mut callback: impl FnMut(()) + 'static) -> Self {
+        Alarm { callback: Closure::new(move || callback(())), timeout: RefCell::default() }
     }
 
     /// Starts it, and stops what ran before.
@@ -76,7 +76,7 @@ impl Drop for Alarm {
 pub(crate) async fn sleep(after_ms: u32) {
     let (done, end) = oneshot::channel();
     let mut done = Some(done);
-    let alarm = Alarm::new(move || {
+    let alarm = Alarm::new(move |()| {
         if let Some(done) = done.take() {
             // It is awaited below.
             let _ = done.send(());

@@ -5,11 +5,12 @@ use crate::core::identity::{Shown, Token};
 use crate::shell::fetch::Server;
 use crate::shell::platform::spawn;
 use crate::shell::socket::{Report, Socket};
+use crate::shell::work::weakly;
 use blaze_schema::error::{Code, Error};
 use blaze_schema::wire::document::SUBPROTOCOL;
 use serde_json::Value;
 use std::cell::{Cell, RefCell};
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 
 /// The place of a socket. Nothing is heard of one that was closed here.
 pub(crate) struct Port {
@@ -74,12 +75,8 @@ impl Port {
     }
 
     fn open_as(self: &Rc<Self>, token: Token, url: &str) -> Result<(), Error> {
-        let port: Weak<Port> = Rc::downgrade(self);
-        let socket = Socket::open(url, token.as_deref(), move |report| {
-            if let Some(port) = port.upgrade() {
-                port.reported(report);
-            }
-        })?;
+        let report = weakly(&Rc::downgrade(self), Port::reported);
+        let socket = Socket::open(url, token.as_deref(), report)?;
         self.shown.replace(Shown::opened_for(token));
         self.socket.replace(Some(socket));
         Ok(())

@@ -2,7 +2,20 @@
 
 use crate::shell::platform::spawn;
 use std::cell::{Cell, RefCell};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
+
+/// Returns a callback that calls an object as long as it is there.
+pub(crate) fn weakly<T: 'static, A, F: Fn(&Rc<T>, A) + Clone + 'static>(
+    object: &Weak<T>,
+    act: F,
+) -> impl Fn(A) + Clone + use<T, A, F> {
+    let object = object.clone();
+    move |argument| {
+        if let Some(object) = object.upgrade() {
+            act(&object, argument);
+        }
+    }
+}
 
 /// Effects to be done, one after the other. Doing one may lead to others, which go behind.
 pub(crate) struct Effects<E> {

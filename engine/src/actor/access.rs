@@ -6,7 +6,7 @@ use crate::http::incoming::Incoming;
 use crate::node::config::Config;
 use blaze_identity::access::{Access as Engine, Effect as Done, Event as Asked};
 use blaze_identity::accounts::oidc::{Fetch, Fetched};
-use blaze_schema::error::{Code, Error};
+use blaze_schema::error::Error;
 use blaze_store::Store;
 use std::collections::BTreeMap;
 
@@ -55,7 +55,7 @@ impl Access {
                 }
             }
             Call::Sign { claims } => serde_json::from_str(&claims)
-                .map_err(|error| Error::new(Code::Internal, format!("claims: {error}")))
+                .map_err(|error| Error::internal(format!("claims: {error}")))
                 .and_then(|claims| self.step(turn, Asked::Sign { claims })),
             Call::Audited { actor, act, what } => {
                 self.step(turn, Asked::Audited { actor, act, what })
@@ -88,7 +88,7 @@ impl Access {
     /// Takes a step of the state machine. Callers that want the same keys share one fetch.
     fn step<S: Store>(&mut self, turn: &mut Turn<'_, S>, event: Asked) -> Result<String, Error> {
         let random = [(turn.random)(), (turn.random)()];
-        let mut answer = Err(Error::new(Code::Internal, "the access object gave no answer"));
+        let mut answer = Err(Error::internal("the access object gave no answer"));
         for done in self.engine.handle(turn.store, turn.now, random, event) {
             match done {
                 Done::FetchJwks { issuer, url } => {

@@ -6,7 +6,7 @@ use blaze_identity::accounts::{
     Action, Answer as Outcome, Effect as Done, Event as Acted, Object as Engine, Pending, Refusal,
     Secret,
 };
-use blaze_schema::error::{Code, Error};
+use blaze_schema::error::Error;
 use blaze_store::Store;
 use std::collections::BTreeMap;
 
@@ -49,7 +49,7 @@ impl Account {
                 match serde_json::from_str::<Action>(&action) {
                     Ok(action) => self.step(turn, Some(ticket), Acted::Act(action)),
                     Err(_) => {
-                        let error = Error::new(Code::Internal, "an action that there is not");
+                        let error = Error::internal("an action that there is not");
                         answer(turn, Some(ticket), &Err(error.into()));
                     }
                 }
@@ -149,5 +149,5 @@ impl Account {
 fn answer<S>(turn: &mut Turn<'_, S>, ticket: Option<u64>, given: &Acting) {
     let Some(ticket) = ticket else { return };
     let text = serde_json::to_string(given);
-    turn.answer(ticket, text.map_err(|error| Error::new(Code::Internal, error.to_string())));
+    turn.answer(ticket, text.map_err(Error::internal));
 }

@@ -8,7 +8,7 @@
 //! A refusal's text is the error as JSON. What is asked within one process need not be encoded.
 
 use blaze_identity::accounts::Action;
-use blaze_schema::error::{Code, Error};
+use blaze_schema::error::Error;
 
 /// The kind of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -213,7 +213,7 @@ impl Call {
     /// # Errors
     /// `internal` for bytes that [`Call::encode`] does not write.
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
-        read(bytes).ok_or_else(|| Error::new(Code::Internal, "a call that no object makes"))
+        read(bytes).ok_or_else(|| Error::internal("a call that no object makes"))
     }
 }
 
@@ -308,7 +308,7 @@ impl Answer {
     /// # Errors
     /// `internal` for bytes that [`Answer::encode`] does not write.
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
-        let broken = || Error::new(Code::Internal, "an answer that no object gives");
+        let broken = || Error::internal("an answer that no object gives");
         let (kind, rest) = bytes.split_first().ok_or_else(broken)?;
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).map_err(|_| broken());
         match *kind {

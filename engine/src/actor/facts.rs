@@ -122,7 +122,7 @@ impl Facts {
     pub fn count_round(&mut self) -> Result<(), Error> {
         self.rounds = self.rounds.saturating_add(1);
         if self.rounds > ROUNDS {
-            return Err(Error::new(Code::Internal, "a decision that asks for ever more"));
+            return Err(Error::internal("a decision that asks for ever more"));
         }
         Ok(())
     }
@@ -138,7 +138,7 @@ impl Facts {
                 let answer = answer.as_ref().ok_or_else(silent)?;
                 let data = answer.result.as_ref().map_err(Clone::clone)?;
                 let data = serde_json::from_str(data)
-                    .map_err(|error| Error::new(Code::Internal, format!("lookup: {error}")))?;
+                    .map_err(|error| Error::internal(format!("lookup: {error}")))?;
                 lookups.insert(DocumentPath::parse(&object.name)?, data);
             }
         }

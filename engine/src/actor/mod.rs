@@ -450,7 +450,7 @@ impl Actor {
 
 /// Refuses a request or a call that the object does not take.
 pub(crate) fn misdirected<S>(turn: &mut Turn<'_, S>, event: &Event) {
-    let error = || Error::new(Code::Internal, "the object does not take this");
+    let error = || Error::internal("the object does not take this");
     match event {
         Event::Request { ticket, .. } => {
             turn.push(Effect::Reply {

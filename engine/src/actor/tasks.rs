@@ -85,7 +85,7 @@ pub(crate) trait Work {
                 Err(Halt::Wait(wait)) => return self.tasks().wait(key, task, facts, wait, turn),
                 Err(Halt::Refused(error)) => self.refuse(turn, task, error, None),
                 Err(Halt::Reply(reply)) => {
-                    let error = Error::new(Code::Internal, "a reply to no request");
+                    let error = Error::internal("a reply to no request");
                     self.refuse(turn, task, error, Some(reply));
                 }
             }

@@ -88,8 +88,7 @@ impl Change {
                 if patch.0.is_empty() {
                     return Ok(Change { record, frame: None, created: false });
                 }
-                let patch = serde_json::to_string(&patch)
-                    .map_err(|error| Error::new(Code::Internal, error.to_string()))?;
+                let patch = serde_json::to_string(&patch).map_err(Error::internal)?;
                 let replacement = whole("replace", &text);
                 if patch.len() > replacement.len() { replacement } else { patch }
             }
@@ -156,7 +155,6 @@ fn whole(operation: &str, data: &str) -> String {
 }
 
 fn parse_data(text: &str) -> Result<Map, Error> {
-    serde_json::from_str(text).map_err(|error| {
-        Error::new(Code::Internal, format!("the document cannot be read: {error}"))
-    })
+    serde_json::from_str(text)
+        .map_err(|error| Error::internal(format!("the document cannot be read: {error}")))
 }

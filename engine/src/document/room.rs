@@ -411,8 +411,7 @@ impl Room {
 
     /// Makes the answer of the step's results.
     fn answer<S>(&self, turn: &Turn<'_, S>, results: &mut Results, to: &To<'_>) -> Option<Effect> {
-        let unanswered =
-            || Answer::Refused(Error::new(Code::Internal, "the document gave no answer"));
+        let unanswered = || Answer::Refused(Error::internal("the document gave no answer"));
         Some(match to {
             To::Reply(ticket, incoming) => {
                 let answer = results.answer.take().unwrap_or_else(unanswered);
@@ -422,13 +421,12 @@ impl Room {
             }
             To::Frame(ticket) => {
                 let frame = results.frames.drain(..).next();
-                let none = || Err(Error::new(Code::Internal, "the document gave no answer"));
+                let none = || Err(Error::internal("the document gave no answer"));
                 Effect::Return { ticket: *ticket, answer: frame.map_or_else(none, Ok).into() }
             }
             To::Committed(ticket) => {
                 let answer = results.answer.take().unwrap_or_else(unanswered);
-                let text = serde_json::to_string(&answer)
-                    .map_err(|error| Error::new(Code::Internal, error.to_string()));
+                let text = serde_json::to_string(&answer).map_err(Error::internal);
                 Effect::Return { ticket: *ticket, answer: text.into() }
             }
             To::Socket(..) | To::Seat(_) | To::Nobody => return None,

@@ -2,7 +2,7 @@
 
 use super::reply::Reply;
 use crate::index::joining::State;
-use blaze_schema::error::{Code, Error};
+use blaze_schema::error::Error;
 use serde_json::json;
 
 /// Makes the response of the answers that the objects of the group's index gave to
@@ -10,7 +10,7 @@ use serde_json::json;
 pub fn reply(id: &str, states: &[String]) -> Reply {
     match states.iter().map(|state| serde_json::from_str::<State>(state)).collect() {
         Ok(states) => Reply::json(200, body(id, states)),
-        Err(error) => Error::new(Code::Internal, format!("a group's index: {error}")).into(),
+        Err(error) => Error::internal(format!("a group's index: {error}")).into(),
     }
 }
 

@@ -339,8 +339,7 @@ fn count(store: &impl Store, plan: &Plan, wanted: Option<u64>) -> Result<u64, Er
 /// # Errors
 /// `internal` for what no shard gives.
 pub fn read_partial(text: &str) -> Result<Partial, Error> {
-    serde_json::from_str(text)
-        .map_err(|_| Error::new(Code::Internal, "a shard's answer cannot be read"))
+    serde_json::from_str(text).map_err(|_| Error::internal("a shard's answer cannot be read"))
 }
 
 #[cfg(test)]

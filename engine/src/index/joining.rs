@@ -240,5 +240,5 @@ pub(crate) struct State {
 }
 
 pub(crate) fn broken(error: serde_json::Error) -> Error {
-    Error::new(Code::Internal, format!("a group's index: {error}"))
+    Error::internal(format!("a group's index: {error}"))
 }

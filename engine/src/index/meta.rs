@@ -7,7 +7,7 @@
 use super::entries::{DOCUMENT, META};
 use super::settings::Settings;
 use super::update;
-use blaze_schema::error::{Code, Error};
+use blaze_schema::error::Error;
 use blaze_store::{Change, Range, Store};
 use serde::{Deserialize, Serialize};
 
@@ -37,7 +37,7 @@ impl Meta {
     /// # Errors
     /// The store's; `internal` for a broken row.
     pub(crate) fn load(store: &mut impl Store, settings: &Settings) -> Result<Self, Error> {
-        let broken = || Error::new(Code::Internal, "the index's settings row cannot be read");
+        let broken = || Error::internal("the index's settings row cannot be read");
         let wanted = settings.for_rows();
         let default = Settings::default();
         let row: Option<Row> = match store.get(META)? {
@@ -124,7 +124,7 @@ impl Meta {
 }
 
 fn to_text(row: &Row) -> Result<String, Error> {
-    serde_json::to_string(row).map_err(|error| Error::new(Code::Internal, error.to_string()))
+    serde_json::to_string(row).map_err(Error::internal)
 }
 
 fn save(store: &mut impl Store, row: &Row) -> Result<(), Error> {

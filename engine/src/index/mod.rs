@@ -30,7 +30,7 @@ mod update;
 pub use entries::count as count_entries;
 
 use aggregate::Aggregation;
-use blaze_schema::error::{Code, Error};
+use blaze_schema::error::Error;
 use blaze_schema::limits::{ALARM_RETRY_MICROS, REBUILD_DOCUMENTS};
 use blaze_schema::query::{Query, Source};
 use blaze_schema::timestamp::Timestamp;
@@ -216,8 +216,7 @@ impl Index {
                 self.check_source(&aggregation.query.from)?;
                 let partial = aggregation.read(store, meta.usable())?;
                 let answer = if is_shard {
-                    serde_json::to_string(&partial)
-                        .map_err(|error| Error::new(Code::Internal, error.to_string()))
+                    serde_json::to_string(&partial).map_err(Error::internal)
                 } else {
                     Ok(aggregation.render(&[partial]))
                 };
@@ -246,7 +245,7 @@ impl Index {
         if *from == self.source {
             Ok(())
         } else {
-            Err(Error::new(Code::Internal, "the query is of another collection"))
+            Err(Error::internal("the query is of another collection"))
         }
     }
 
@@ -254,7 +253,7 @@ impl Index {
         let name = match &self.source {
             Source::Collection(collection) if path.collection() == *collection => path.id(),
             Source::Group(id) if path.collection().id() == id => path.as_str(),
-            _ => return Err(Error::new(Code::Internal, "the document is of another collection")),
+            _ => return Err(Error::internal("the document is of another collection")),
         };
         Ok(key::name_key(name))
     }

@@ -283,7 +283,7 @@ impl Object {
                 let text = serde_json::to_string(&state).map_err(broken)?;
                 Ok((text, Reaction::of(wakes.into_iter().collect())))
             }
-            Kind::Group(_) => Err(Error::new(Code::Internal, "a message that nobody sends")),
+            Kind::Group(_) => Err(Error::internal("a message that nobody sends")),
         }
     }
 }
@@ -296,8 +296,8 @@ fn is_done(effects: &[Effect]) -> bool {
 /// Reads documents of a collection's index that belong to one shard of its group's index, in the order of their
 /// names.
 fn pulled(store: &impl Store, pull: &Pull) -> Result<Pulled, Error> {
-    let after = from_hex(&pull.after)
-        .ok_or_else(|| Error::new(Code::Internal, "a place in an index that is none"))?;
+    let after =
+        from_hex(&pull.after).ok_or_else(|| Error::internal("a place in an index that is none"))?;
     let mut range = Range::from_within(DOCUMENT, &[]);
     if !after.is_empty() {
         range.skip_to_after(&after);
@@ -310,7 +310,7 @@ fn pulled(store: &impl Store, pull: &Pull) -> Result<Pulled, Error> {
         let last = to_hex(last);
         let is_end = chunk.len() < CHUNK;
         for (_, row) in chunk {
-            let broken = |_| Error::new(Code::Internal, "a row of the index is no text");
+            let broken = |_| Error::internal("a row of the index is no text");
             let row = String::from_utf8(row).map_err(broken)?;
             let (_, resource) = row.split_once('\n').unwrap_or_default();
             let (path, _) = read(resource)?;

@@ -139,8 +139,7 @@ impl Page {
     /// The page as one shard gives it: a head, then a sort key and a resource a line.
     pub(crate) fn to_lines(&self) -> Result<String, Error> {
         let head = Head { scanned: self.scanned, index: self.index.clone(), more: self.more };
-        let mut text = serde_json::to_string(&head)
-            .map_err(|error| Error::new(Code::Internal, error.to_string()))?;
+        let mut text = serde_json::to_string(&head).map_err(Error::internal)?;
         for found in &self.documents {
             text.push('\n');
             for byte in &found.sort_key {
@@ -157,7 +156,7 @@ impl Page {
     /// # Errors
     /// `internal` for what no shard gives.
     pub fn merge(query: &Query, shards: &[String]) -> Result<Self, Error> {
-        let broken = || Error::new(Code::Internal, "a shard's answer cannot be read");
+        let broken = || Error::internal("a shard's answer cannot be read");
         let request = Request::new(query)?;
         let mut page = Page::default();
         let mut parts = Vec::new();
@@ -223,8 +222,7 @@ pub(crate) fn shown(text: &str, query: &Query) -> Result<String, Error> {
     if query.select.is_none() {
         return Ok(text.to_owned());
     }
-    let internal = |error: serde_json::Error| Error::new(Code::Internal, error.to_string());
-    let mut document: Document = serde_json::from_str(text).map_err(internal)?;
+    let mut document: Document = serde_json::from_str(text).map_err(Error::internal)?;
     document.data = document.data.map(|data| project(&data, query.select.as_deref()));
-    serde_json::to_string(&document).map_err(internal)
+    serde_json::to_string(&document).map_err(Error::internal)
 }

@@ -14,7 +14,7 @@
 //! The first four name a record, whose number stands in the first two keys: the index's name.
 
 use super::shard::of_few;
-use blaze_schema::error::{Code, Error};
+use blaze_schema::error::Error;
 use blaze_schema::limits::{REGISTRIES, REGISTRY_PAGE};
 use blaze_store::{Change, Range, Store, number};
 use serde::{Deserialize, Serialize};
@@ -72,8 +72,7 @@ pub fn is_registry(name: &str) -> bool {
 /// # Errors
 /// The store's; `internal` for a question that no object asks.
 pub fn answer(store: &mut impl Store, question: &str) -> Result<String, Error> {
-    let broken = |error: serde_json::Error| Error::new(Code::Internal, error.to_string());
-    match serde_json::from_str(question).map_err(broken)? {
+    match serde_json::from_str(question).map_err(Error::internal)? {
         Question::Add { id, index, in_group, erased } => {
             let last = store.last_record()?;
             add(store, &id, &index, in_group, last.saturating_add(1))?;
@@ -83,7 +82,7 @@ pub fn answer(store: &mut impl Store, question: &str) -> Result<String, Error> {
             Ok(String::new())
         }
         Question::List { id, seen } => {
-            serde_json::to_string(&list(store, &id, seen)?).map_err(broken)
+            serde_json::to_string(&list(store, &id, seen)?).map_err(Error::internal)
         }
     }
 }

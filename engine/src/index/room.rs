@@ -221,10 +221,7 @@ impl Room {
         origin: Option<u64>,
     ) -> (Option<Result<String, Error>>, Vec<Lack>) {
         let Some(engine) = &mut self.engine else {
-            return (
-                Some(Err(Error::new(Code::Internal, "a registry answers no queries"))),
-                Vec::new(),
-            );
+            return (Some(Err(Error::internal("a registry answers no queries"))), Vec::new());
         };
         let random = (turn.random)();
         let Reaction { effects, calls, .. } = engine.handle(turn.store, turn.now, random, event);
@@ -314,7 +311,7 @@ impl Work for Room {
                 let event = std::mem::replace(&mut **event, again);
                 let (answer, lacks) = self.step(turn, event, None);
                 if lacks.is_empty() || !may_lack {
-                    let none = || Err(Error::new(Code::Internal, "the index gave no answer"));
+                    let none = || Err(Error::internal("the index gave no answer"));
                     turn.answer(*ticket, answer.unwrap_or_else(none));
                     return Ok(());
                 }

@@ -1,12 +1,12 @@
 //! A document's row in an index: its epoch, a newline, its resource as JSON. Documents send it just so.
 
 use blaze_schema::document::Document;
-use blaze_schema::error::{Code, Error};
+use blaze_schema::error::Error;
 use blaze_schema::path::DocumentPath;
 use blaze_schema::value::Map;
 
 fn broken() -> Error {
-    Error::new(Code::Internal, "a row of the index cannot be read")
+    Error::internal("a row of the index cannot be read")
 }
 
 /// The row of a resource.

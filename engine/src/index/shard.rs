@@ -42,7 +42,7 @@ pub fn of_source(source: &Source, collections: &Collections) -> Result<Vec<Strin
 /// # Errors
 /// `internal` for what is no such name.
 pub fn by_name(name: &str, collections: &Collections) -> Result<(Source, Settings), Error> {
-    let broken = || Error::new(Code::Internal, format!("{name:?} is no index"));
+    let broken = || Error::internal(format!("{name:?} is no index"));
     let mut parts = name.splitn(3, '/');
     let (Some(kind), Some(_), Some(of)) = (parts.next(), parts.next(), parts.next()) else {
         return Err(broken());
@@ -64,7 +64,7 @@ pub fn by_name(name: &str, collections: &Collections) -> Result<(Source, Setting
 /// `internal` for a name that says none.
 pub(crate) fn number_of(name: &str) -> Result<u32, Error> {
     let number = name.split('/').nth(1).and_then(|number| number.parse().ok());
-    number.ok_or_else(|| Error::new(Code::Internal, format!("{name:?} is no index")))
+    number.ok_or_else(|| Error::internal(format!("{name:?} is no index")))
 }
 
 /// The number of the shard, of so many, to which a name belongs.

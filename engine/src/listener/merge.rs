@@ -7,7 +7,7 @@ use crate::index::live::steps::{Entry, Step, steps};
 use crate::index::live::{check_size, state_of};
 use crate::index::request::Request;
 use blaze_schema::document::Document;
-use blaze_schema::error::{Code, Error};
+use blaze_schema::error::Error;
 use blaze_schema::patch::apply_trusted;
 use blaze_schema::path::DocumentPath;
 use blaze_schema::query::{Query, project};
@@ -61,7 +61,7 @@ struct Told {
 }
 
 fn broken() -> Error {
-    Error::new(Code::Internal, "a shard's frame cannot be read")
+    Error::internal("a shard's frame cannot be read")
 }
 
 impl Merge {

@@ -3,7 +3,7 @@
 use crate::index::settings::Collections;
 use crate::settings::Settings;
 use blaze_identity::auth::ApiKey;
-use blaze_schema::error::{Code, Error};
+use blaze_schema::error::Error;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -38,11 +38,10 @@ impl Config {
         access: &str,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, Error> {
-        let internal = |error: Error| Error::new(Code::Internal, error.detail);
+        let internal = |error: Error| Error::internal(error.detail);
         let collections = Rc::new(Collections::parse(collections).map_err(internal)?);
         let settings = Rc::new(Settings::parse(access).map_err(internal)?);
-        let wrong =
-            || Error::new(Code::Internal, "ADMIN_KEY_HASH: not what `cargo xtask key mint` prints");
+        let wrong = || Error::internal("ADMIN_KEY_HASH: not what `cargo xtask key mint` prints");
         let first_key = variable("ADMIN_KEY_HASH")
             .map(|text| ApiKey::configured(&text).ok_or_else(wrong))
             .transpose()?;

@@ -12,7 +12,7 @@ use blaze_identity::access::snapshot::Snapshot;
 use blaze_identity::auth::{Identities, Issuers, OWN_ISSUER};
 use blaze_rules::Rules;
 use blaze_rules::auth::Auth;
-use blaze_schema::error::{Code, Error};
+use blaze_schema::error::Error;
 use blaze_schema::limits::{
     KEYS_JOIN_MICROS, KEYS_PAUSE_MICROS, SNAPSHOT_CALLS, SNAPSHOT_GRACE_MICROS, SNAPSHOT_MICROS,
 };
@@ -149,7 +149,7 @@ impl Copy {
             Some(rules) => Guard::Rules {
                 rules: Rc::new(Rules::compile(&rules.text).map_err(|wrong| {
                     let first = wrong.first().map(|one| one.message.clone());
-                    Error::new(Code::Internal, format!("rules: {}", first.unwrap_or_default()))
+                    Error::internal(format!("rules: {}", first.unwrap_or_default()))
                 })?),
                 version: rules.version,
                 explain: if config.is_open { Explain::Answer } else { Explain::Log },
@@ -198,12 +198,12 @@ fn age(since: Timestamp, now: Timestamp) -> i64 {
 fn configured(config: &Config) -> Result<(Issuers, Identities), Error> {
     let issuers = config.settings.issuers.clone();
     let identities = Identities::new(&issuers, |name| config.secrets.get(name).cloned())
-        .map_err(|error| Error::new(Code::Internal, error.detail))?;
+        .map_err(|error| Error::internal(error.detail))?;
     Ok((issuers, identities))
 }
 
 fn json(value: &impl serde::Serialize) -> Result<String, Error> {
-    serde_json::to_string(value).map_err(|error| Error::new(Code::Internal, error.to_string()))
+    serde_json::to_string(value).map_err(Error::internal)
 }
 
 #[cfg(test)]

@@ -54,11 +54,11 @@ impl Work for Front {
         let (ticket, request) = (task.ticket, &task.request);
         let reaction = match task.join.take() {
             Some(join) => join.join(turn, request, std::mem::take(&mut facts.gathered))?,
-            None => route(turn, request, facts)?,
+            None => route(turn, ticket, request, facts)?,
         };
         match reaction {
             Reaction::Reply(reply) => finish(turn, ticket, request, reply),
-            Reaction::Pass { object, url } => turn.push(Effect::Pass { ticket, object, url }),
+            Reaction::Do(effect) => turn.push(effect),
             Reaction::Gather { mut calls, join } => {
                 if let Some(reply) = join.relayed()
                     && let Some((object, call)) = calls.pop()
@@ -70,16 +70,6 @@ impl Work for Front {
                 task.join = Some(join);
                 *facts = Facts::default();
                 return Err(Halt::Wait(Wait::Answers(calls)));
-            }
-            Reaction::Serve { files, otherwise } => {
-                let otherwise = turn.node.finish(otherwise, request, security::ANSWER);
-                turn.push(Effect::Serve { ticket, files, otherwise });
-            }
-            Reaction::Listen { protocol, credential, address } => {
-                turn.push(Effect::Listen { ticket, protocol, credential, address });
-            }
-            Reaction::Refuse { protocol, frame, code } => {
-                turn.push(Effect::Refuse { ticket, protocol, frame, code });
             }
         }
         Ok(())

@@ -1,7 +1,9 @@
 //! The routes: the reaction to each request, read top to bottom.
 
-use super::{Node, log_refusal, too_large};
-use crate::actor::{Answer, Body, Call, Class, Facts, File, Halt, Object, Turn, Wait, silent};
+use super::{log_refusal, too_large};
+use crate::actor::{
+    Answer, Body, Call, Class, Effect, Facts, File, Halt, Object, Turn, Wait, silent,
+};
 use crate::document::Answer as Written;
 use crate::guard::{Caller, Explained};
 use crate::http::account_request::{self, Ask as AskAccount};
@@ -43,16 +45,10 @@ const START: &str = "/index.html";
 pub(super) enum Reaction {
     /// The answer.
     Reply(Reply),
-    /// An object answers it; `url` replaces its own.
-    Pass { object: Object, url: Option<String> },
+    /// The effect that answers it.
+    Do(Effect),
     /// Objects are called, and their answers joined.
     Gather { calls: Vec<(Object, Call)>, join: Join },
-    /// The first of these files is the answer.
-    Serve { files: Vec<File>, otherwise: Reply },
-    /// The request becomes a socket of many targets.
-    Listen { protocol: &'static str, credential: String, address: Option<String> },
-    /// The request becomes a socket that is closed.
-    Refuse { protocol: &'static str, frame: String, code: u16 },
 }
 
 /// The way to make one response of the answers of objects.
@@ -73,6 +69,7 @@ pub(super) enum Join {
 /// Decides about a request.
 pub(super) fn route<S>(
     turn: &mut Turn<'_, S>,
+    ticket: u64,
     incoming: &Incoming,
     facts: &mut Facts,
 ) -> Result<Reaction, Halt> {
@@ -89,7 +86,7 @@ pub(super) fn route<S>(
     let route = routed(incoming);
     if let (Ok(Route::Document(path)), false) = (&route, is_limited) {
         let object = Object::new(Class::Document, path.as_str());
-        return Ok(Reaction::Pass { object, url: None });
+        return Ok(Reaction::Do(Effect::Pass { ticket, object, url: None }));
     }
     // 4. The caller.
     let auth = match turn.node.authenticate(incoming, now, facts)? {
@@ -101,11 +98,12 @@ pub(super) fn route<S>(
     if let (true, Some(auth)) = (is_limited, &auth) {
         turn.node.count_request(Kind::Identity, &auth.uid, now, facts)?;
     }
-    answer(turn, incoming, facts, route?, auth)
+    answer(turn, ticket, incoming, facts, route?, auth)
 }
 
 fn answer<S>(
     turn: &mut Turn<'_, S>,
+    ticket: u64,
     incoming: &Incoming,
     facts: &mut Facts,
     route: Route,
@@ -115,9 +113,11 @@ fn answer<S>(
     let reply = match route {
         Route::Document(path) => {
             let object = Object::new(Class::Document, path.as_str());
-            return Ok(Reaction::Pass { object, url: None });
+            return Ok(Reaction::Do(Effect::Pass { ticket, object, url: None }));
         }
-        Route::Create(collection) => return create(turn, incoming, &collection, auth.as_deref()),
+        Route::Create(collection) => {
+            return create(turn, ticket, incoming, &collection, auth.as_deref());
+        }
         Route::List(path) if is_upgrade(&incoming.request()) => {
             let detail = format!("path: {path} names a collection; listen to it on /v1/listen");
             return Err(Error::invalid(detail).into());
@@ -126,7 +126,7 @@ fn answer<S>(
             return question(turn, incoming, facts, &route, auth);
         }
         Route::Commit => return commit(turn, incoming, facts),
-        Route::Listen => return listen(turn, incoming),
+        Route::Listen => return listen(turn, ticket, incoming),
         Route::Accounts => return accounts(turn, incoming, facts),
         Route::Admin => {
             let actor = administrator(turn, auth.as_deref())?;
@@ -143,7 +143,7 @@ fn answer<S>(
             let calls = names.into_iter().map(tell).collect();
             return Ok(Reaction::Gather { calls, join: Join::Group(id) });
         }
-        Route::Page => return Ok(page(turn.node, incoming, turn.now)),
+        Route::Page => return Ok(page(turn, ticket, incoming)),
         Route::SignIns => account_request::offered(config.settings.accounts.as_ref()),
         Route::Jwks => published(turn.node.own_keys().to_owned()),
         Route::OpenApi => published(OPENAPI.to_owned()),
@@ -223,6 +223,7 @@ pub(crate) fn body<'a>(
 /// Passes a `POST` to a collection to the object of the document that it creates.
 fn create<S>(
     turn: &mut Turn<'_, S>,
+    ticket: u64,
     incoming: &Incoming,
     collection: &CollectionPath,
     auth: Option<&Auth>,
@@ -233,7 +234,8 @@ fn create<S>(
         ulid(now, random())
     })?;
     let url = format!("{}/v1/docs/{}", incoming.origin(), path.to_url());
-    Ok(Reaction::Pass { object: Object::new(Class::Document, path.as_str()), url: Some(url) })
+    let object = Object::new(Class::Document, path.as_str());
+    Ok(Reaction::Do(Effect::Pass { ticket, object, url: Some(url) }))
 }
 
 /// Asks the indexes a request's question.
@@ -259,7 +261,7 @@ fn question<S>(
         Route::Query => Question::query(body),
         Route::Aggregate => Question::aggregate(body),
         Route::List(collection) => Question::list(collection.clone(), &incoming.request()),
-        _ => Err(Error::new(Code::Internal, "a route that asks nothing")),
+        _ => Err(Error::internal("a route that asks nothing")),
     }?;
     let caller = Caller { auth, lookups: facts.lookups()? };
     let permitted = guard.permit_query_explained(&caller, turn.now, question.of());
@@ -300,7 +302,7 @@ fn commit<S>(turn: &mut Turn<'_, S>, incoming: &Incoming, facts: &Facts) -> Resu
 }
 
 /// Answers the request for a socket of many targets.
-fn listen<S>(turn: &Turn<'_, S>, incoming: &Incoming) -> Result<Reaction, Halt> {
+fn listen<S>(turn: &Turn<'_, S>, ticket: u64, incoming: &Incoming) -> Result<Reaction, Halt> {
     if !is_upgrade(&incoming.request()) {
         let error = Error::invalid("Upgrade: /v1/listen is a WebSocket").with_status(426);
         let mut reply = Reply::from(error);
@@ -313,12 +315,12 @@ fn listen<S>(turn: &Turn<'_, S>, incoming: &Incoming) -> Result<Reaction, Halt> 
         Err(_) if turn.node.guard(turn.now).is_open() => String::new(),
         Err(error) => {
             let (frame, code) = (error_text(&error), close_code(error.code));
-            return Ok(Reaction::Refuse { protocol, frame, code });
+            return Ok(Reaction::Do(Effect::Refuse { ticket, protocol, frame, code }));
         }
     };
     let is_limited = turn.node.rates().are_limited();
     let address = is_limited.then(|| turn.node.address_of(incoming));
-    Ok(Reaction::Listen { protocol, credential, address })
+    Ok(Reaction::Do(Effect::Listen { ticket, protocol, credential, address }))
 }
 
 /// Signs somebody up, in or out.
@@ -345,13 +347,13 @@ fn accounts<S>(
         Err(error) => return Ok(Reaction::Reply(account_request::reply(Err(error.into())))),
     };
     let action = serde_json::to_string(&action)
-        .map_err(|error| Error::new(Code::Internal, format!("an action: {error}")))?;
+        .map_err(|error| Error::internal(format!("an action: {error}")))?;
     let calls = vec![(Object::new(Class::Account, object), Call::Act { action })];
     Ok(Reaction::Gather { calls, join: Join::Account })
 }
 
 /// Serves a file, or the page that the address belongs to: the one that the files have, or else at `/` the server's own.
-fn page(node: &Node, incoming: &Incoming, now: Timestamp) -> Reaction {
+fn page<S>(turn: &Turn<'_, S>, ticket: u64, incoming: &Incoming) -> Reaction {
     let path = incoming.path();
     let accept = incoming.header("accept");
     let start = security::is_address(path, accept.as_deref()).then_some(START);
@@ -362,10 +364,11 @@ fn page(node: &Node, incoming: &Incoming, now: Timestamp) -> Reaction {
         Some(File { path: path.to_owned(), headers })
     });
     let otherwise = match path {
-        "/" => home(incoming.origin(), &node.guard(now)),
+        "/" => home(incoming.origin(), &turn.node.guard(turn.now)),
         _ => Error::new(Code::NotFound, format!("no route {path}")).into(),
     };
-    Reaction::Serve { files: files.collect(), otherwise }
+    let otherwise = turn.node.finish(otherwise, incoming, security::ANSWER);
+    Reaction::Do(Effect::Serve { ticket, files: files.collect(), otherwise })
 }
 
 impl Join {
@@ -409,7 +412,7 @@ impl Join {
                 let request = incoming.request();
                 let replies = parts.iter().zip(texts).map(|(part, text)| {
                     let written = text.map(|text| serde_json::from_str::<Written>(&text));
-                    let broken = || Error::new(Code::Internal, "a document's answer");
+                    let broken = || Error::internal("a document's answer");
                     let answer = match written {
                         Ok(Ok(answer)) => answer,
                         Ok(Err(_)) => Written::Refused(broken()),
@@ -427,9 +430,7 @@ impl Join {
             }
             Join::Group(id) => group_request::reply(&id, &texts.collect::<Result<Vec<_>, _>>()?),
             Join::Account => {
-                let broken =
-                    |error: serde_json::Error| Error::new(Code::Internal, error.to_string());
-                account_request::reply(serde_json::from_str(&first()?).map_err(broken)?)
+                account_request::reply(serde_json::from_str(&first()?).map_err(Error::internal)?)
             }
             Join::Administer => {
                 let reply = admin_request::reply(&incoming.request(), first());

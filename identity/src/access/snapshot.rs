@@ -1,7 +1,7 @@
 //! What every isolate has a copy of: enough to know who asks, and what they may do, without another request.
 
 use crate::auth::api_key::ApiKey;
-use blaze_schema::error::{Code, Error};
+use blaze_schema::error::Error;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -49,7 +49,7 @@ impl Snapshot {
             version: u64,
         }
         let broken = |error: serde_json::Error| {
-            Error::new(Code::Internal, format!("access: the snapshot cannot be read: {error}"))
+            Error::internal(format!("access: the snapshot cannot be read: {error}"))
         };
         // All that is unchanged is so short.
         if text.len() < 64 && !text.contains("\"rules\"") {

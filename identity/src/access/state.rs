@@ -14,7 +14,7 @@ use super::issuer_keys::IssuerKeys;
 use super::own_keys::OwnKeys;
 use super::versions::RulesVersion;
 use crate::auth::api_key::ApiKey;
-use blaze_schema::error::{Code, Error};
+use blaze_schema::error::Error;
 use blaze_schema::limits::API_KEYS;
 use blaze_schema::timestamp::Timestamp;
 use blaze_store::{Change, Range, Store, number};
@@ -211,13 +211,13 @@ impl Batch {
 }
 
 fn json(value: &impl Serialize) -> Result<Vec<u8>, Error> {
-    serde_json::to_vec(value).map_err(|error| Error::new(Code::Internal, error.to_string()))
+    serde_json::to_vec(value).map_err(Error::internal)
 }
 
 fn parse<T: DeserializeOwned>(value: &[u8], key: &[u8]) -> Result<T, Error> {
     serde_json::from_slice(value).map_err(|error| {
         let key = String::from_utf8_lossy(key);
-        Error::new(Code::Internal, format!("access: the row {key:?} cannot be read: {error}"))
+        Error::internal(format!("access: the row {key:?} cannot be read: {error}"))
     })
 }
 

@@ -97,9 +97,7 @@ impl<S: Store> Step<'_, S> {
     }
 
     fn text(&self, version: u64) -> Result<String, Error> {
-        let broken = || {
-            Error::new(Code::Internal, format!("access: the text of rules {version} is missing"))
-        };
+        let broken = || Error::internal(format!("access: the text of rules {version} is missing"));
         let row = self.store.get(&text_row(version))?.ok_or_else(broken)?;
         String::from_utf8(row).map_err(|_| broken())
     }

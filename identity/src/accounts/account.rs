@@ -74,12 +74,6 @@ pub(super) struct SigningIn {
     token: RefreshToken,
 }
 
-/// A session that goes on when its token is signed.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Refreshing {
-    token: RefreshToken,
-}
-
 pub(super) struct Step<'a> {
     pub(super) name: &'a str,
     pub(super) settings: &'a Settings,
@@ -110,8 +104,8 @@ impl Step<'_> {
             Event::Signed(Pending(Next::SigningIn(signing_in)), Ok(token)) => {
                 self.signed_in(store, *signing_in, token)
             }
-            Event::Signed(Pending(Next::Refreshing(refreshing)), Ok(token)) => {
-                self.refreshed(store, &refreshing.token, token)
+            Event::Signed(Pending(Next::Refreshing(refreshed)), Ok(token)) => {
+                self.refreshed(store, &refreshed, token)
             }
             Event::Alarm => self.alarm(store),
             Event::Act(_) | Event::Signed(..) | Event::Fetched(..) => Err(misdirected()),
@@ -121,7 +115,7 @@ impl Step<'_> {
     fn load(&self, store: &impl Store) -> Result<Record, Refusal> {
         let Some(row) = store.get(ROW).map_err(Error::from)? else { return Ok(Record::default()) };
         let mut record: Record = serde_json::from_slice(&row).map_err(|error| {
-            Error::new(Code::Internal, format!("the account's row cannot be read: {error}"))
+            Error::internal(format!("the account's row cannot be read: {error}"))
         })?;
         if self.now >= record.forgotten() {
             (record.failures, record.failed) = (0, 0);
@@ -135,7 +129,7 @@ impl Step<'_> {
 
     fn save(&self, store: &mut impl Store, record: &Record) -> Result<(), Refusal> {
         let row = serde_json::to_vec(record)
-            .map_err(|error| Error::new(Code::Internal, format!("the account's row: {error}")))?;
+            .map_err(|error| Error::internal(format!("the account's row: {error}")))?;
         store.commit(&[Change::Put(ROW, &row)]).map_err(Error::from)?;
         Ok(())
     }
@@ -340,7 +334,7 @@ impl Step<'_> {
                 let account = record.account.as_ref().ok_or_else(over)?;
                 let email = (account.email.as_deref(), account.email_verified);
                 let claims = self.claims(&account.uid, email, &account.provider, &token.session);
-                let pending = Pending(Next::Refreshing(Box::new(Refreshing { token })));
+                let pending = Pending(Next::Refreshing(Box::new(token)));
                 Ok(vec![Effect::Sign { claims, pending }])
             }
         }

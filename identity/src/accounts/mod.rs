@@ -18,14 +18,15 @@ pub mod session;
 pub mod settings;
 mod sign_in;
 
-use account::{Refreshing, SigningIn};
+use account::SigningIn;
 use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::EMAIL_BYTES;
 use blaze_schema::timestamp::Timestamp;
 use oidc::{Fetch, Fetched};
 use serde::{Deserialize, Serialize};
+use session::RefreshToken;
 use settings::Settings;
-use sign_in::{Exchanging, Starting, Verifying};
+use sign_in::{Attempt, Verifying};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -177,9 +178,15 @@ pub struct Pending(Next);
 #[derive(Clone, Debug, PartialEq)]
 enum Next {
     SigningIn(Box<SigningIn>),
-    Refreshing(Box<Refreshing>),
-    Starting(Starting),
-    Exchanging(Box<Exchanging>),
+    /// A session goes on when its token is signed.
+    Refreshing(Box<RefreshToken>),
+    /// The discovery document is on its way.
+    Starting {
+        provider: String,
+        redirect_uri: String,
+    },
+    /// The tokens are on their way.
+    Exchanging(Box<Attempt>),
     Verifying(Box<Verifying>),
 }
 
@@ -355,7 +362,7 @@ fn unauthenticated(detail: impl Into<String>) -> Refusal {
 
 /// An event that is not for this object, or not the outcome of what it asked for.
 fn misdirected() -> Refusal {
-    Error::new(Code::Internal, "accounts: an event that this object does not take").into()
+    Error::internal("accounts: an event that this object does not take").into()
 }
 
 #[cfg(test)]

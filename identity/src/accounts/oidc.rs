@@ -184,7 +184,7 @@ pub(crate) fn id_token(fetched: &Fetched) -> Result<String, Error> {
         if error == "invalid_client" || error == "unauthorized_client" {
             let detail =
                 format!("the provider refuses this server: {error}; see clientId and clientSecret");
-            return Err(Error::new(Code::Internal, detail));
+            return Err(Error::internal(detail));
         }
         let detail = format!("the provider refuses the code: {error}");
         return Err(Error::new(Code::Unauthenticated, detail));

@@ -52,10 +52,10 @@ pub(crate) fn verify(password: &str, hash: &str) -> Result<bool, Error> {
     let hash = PasswordHash::new(hash).map_err(failed)?;
     let params = Params::try_from(&hash).map_err(failed)?;
     let (Some(salt), Some(expected)) = (hash.salt, hash.hash) else {
-        return Err(Error::new(Code::Internal, "a password's hash without salt or without hash"));
+        return Err(Error::internal("a password's hash without salt or without hash"));
     };
     if hash.algorithm != Algorithm::Argon2id.ident() || expected.len() != HASH_BYTES {
-        return Err(Error::new(Code::Internal, "a password's hash that is not Argon2id"));
+        return Err(Error::internal("a password's hash that is not Argon2id"));
     }
     let mut bytes = [0; Salt::MAX_LENGTH];
     let salt = salt.decode_b64(&mut bytes).map_err(failed)?;
@@ -107,7 +107,7 @@ fn compute(
 }
 
 fn failed(error: impl std::fmt::Display) -> Error {
-    Error::new(Code::Internal, format!("hashing a password: {error}"))
+    Error::internal(format!("hashing a password: {error}"))
 }
 
 #[cfg(test)]

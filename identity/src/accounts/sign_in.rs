@@ -26,7 +26,7 @@ const ROW: &[u8] = b"s";
 
 /// What the end must match.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Attempt {
+pub(super) struct Attempt {
     provider: String,
     redirect_uri: String,
     nonce: String,
@@ -37,19 +37,6 @@ struct Attempt {
     /// When it is too late, in microseconds.
     expires: i64,
     endpoints: Endpoints,
-}
-
-/// The discovery document is on its way.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Starting {
-    provider: String,
-    redirect_uri: String,
-}
-
-/// The tokens are on their way.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Exchanging {
-    attempt: Attempt,
 }
 
 /// The provider's keys are on their way.
@@ -76,7 +63,7 @@ impl Step<'_> {
         match event {
             Event::Act(Action::Start { provider, redirect_uri }) => {
                 let fetch = Fetch::discovery(self.settings.provider(&provider)?);
-                let next = Next::Starting(Starting { provider, redirect_uri });
+                let next = Next::Starting { provider, redirect_uri };
                 Ok(vec![Effect::Fetch { fetch, pending: Pending(next) }])
             }
             Event::Act(Action::Finish { provider, redirect_uri, code, issuer, secret }) => {
@@ -84,13 +71,12 @@ impl Step<'_> {
                 self.check(&attempt, (&provider, &redirect_uri), issuer.as_deref(), &secret)?;
                 self.exchange(store, attempt, &code)
             }
-            Event::Fetched(Pending(Next::Starting(starting)), fetched) => {
-                self.started(store, starting, &fetched)
+            Event::Fetched(Pending(Next::Starting { provider, redirect_uri }), fetched) => {
+                self.started(store, provider, redirect_uri, &fetched)
             }
-            Event::Fetched(Pending(Next::Exchanging(exchanging)), fetched) => {
-                let attempt = exchanging.attempt;
+            Event::Fetched(Pending(Next::Exchanging(attempt)), fetched) => {
                 let id_token = Secret(oidc::id_token(&fetched)?);
-                Ok(fetch_keys(Verifying { attempt, id_token, fresh: false }))
+                Ok(fetch_keys(Verifying { attempt: *attempt, id_token, fresh: false }))
             }
             Event::Fetched(Pending(Next::Verifying(verifying)), fetched) => {
                 self.verified(*verifying, &fetched)
@@ -103,13 +89,19 @@ impl Step<'_> {
     fn load(&self, store: &impl Store) -> Result<Option<Attempt>, Refusal> {
         let Some(row) = store.get(ROW).map_err(Error::from)? else { return Ok(None) };
         let attempt: Attempt = serde_json::from_slice(&row).map_err(|error| {
-            Error::new(Code::Internal, format!("the sign-in's row cannot be read: {error}"))
+            Error::internal(format!("the sign-in's row cannot be read: {error}"))
         })?;
         Ok((self.now.micros() < attempt.expires).then_some(attempt))
     }
 
-    fn started(&self, store: &mut impl Store, it: Starting, fetched: &Fetched) -> Effects {
-        let provider = self.settings.provider(&it.provider)?;
+    fn started(
+        &self,
+        store: &mut impl Store,
+        name: String,
+        redirect_uri: String,
+        fetched: &Fetched,
+    ) -> Effects {
+        let provider = self.settings.provider(&name)?;
         let document = oidc::body(fetched, "discovery document")?;
         let (endpoints, endpoint) = Endpoints::read(&document, provider)?;
         if store.get(ROW).map_err(Error::from)?.is_some() {
@@ -120,8 +112,8 @@ impl Step<'_> {
         let (verifier, secret) = (text("verifier"), text("secret"));
         let expires = self.now.after(SIGN_IN_MICROS);
         let attempt = Attempt {
-            provider: it.provider,
-            redirect_uri: it.redirect_uri,
+            provider: name,
+            redirect_uri,
             nonce: text("nonce"),
             verifier: Secret(verifier.clone()),
             secret: kept(&secret),
@@ -129,7 +121,7 @@ impl Step<'_> {
             endpoints,
         };
         let row = serde_json::to_vec(&attempt)
-            .map_err(|error| Error::new(Code::Internal, format!("the sign-in's row: {error}")))?;
+            .map_err(|error| Error::internal(format!("the sign-in's row: {error}")))?;
         store.commit(&[Change::Put(ROW, &row)]).map_err(Error::from)?;
         let authorization_url = oidc::authorization_url(
             &endpoint,
@@ -185,7 +177,7 @@ impl Step<'_> {
         store.commit(&[Change::Delete(ROW)]).map_err(Error::from)?;
         let (redirect_uri, verifier) = (&attempt.redirect_uri, &attempt.verifier.0);
         let fetch = attempt.endpoints.exchange(provider, secret, &code.0, redirect_uri, verifier);
-        let next = Next::Exchanging(Box::new(Exchanging { attempt }));
+        let next = Next::Exchanging(Box::new(attempt));
         Ok(vec![Effect::Erase, Effect::Fetch { fetch, pending: Pending(next) }])
     }
 
@@ -193,7 +185,7 @@ impl Step<'_> {
         let Some(wanted) = &provider.client_secret else { return Ok(None) };
         let missing = || {
             let place = format!("access.json: accounts.providers.{name}.clientSecret");
-            Error::new(Code::Internal, format!("{place}: the environment has no {wanted}"))
+            Error::internal(format!("{place}: the environment has no {wanted}"))
         };
         Ok(Some(&self.secrets.get(wanted).ok_or_else(missing)?.0))
     }

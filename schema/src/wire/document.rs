@@ -301,7 +301,7 @@ impl ServerMessage {
 }
 
 fn strange() -> Error {
-    Error::new(Code::Internal, "a message that no server sends")
+    Error::internal("a message that no server sends")
 }
 
 /// Reads the error of a frame: `code`, `detail`, and `status` where that is 429.

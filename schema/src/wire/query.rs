@@ -23,7 +23,7 @@
 //! [`targeted`] adds it.
 
 use crate::document::{Document, push_json_string};
-use crate::error::{Code, Error};
+use crate::error::Error;
 use crate::limits::FRAME_BYTES;
 use crate::patch::{Patch, read};
 use crate::path::DocumentPath;
@@ -136,7 +136,7 @@ impl QueryMessage {
     /// # Errors
     /// `internal` for what no server sends.
     pub fn from_json(frame: Value) -> Result<Self, Error> {
-        read_frame(frame).ok_or_else(|| Error::new(Code::Internal, "a frame that no server sends"))
+        read_frame(frame).ok_or_else(|| Error::internal("a frame that no server sends"))
     }
 }
 
@@ -389,6 +389,7 @@ pub fn targeted(target: u64, frame: &str) -> String {
 mod tests {
     use super::*;
     use crate::document::document_text;
+    use crate::error::Code;
     use crate::patch::diff;
     use crate::wire::document::{PONG, error_text};
     use serde_json::json;

@@ -3,7 +3,7 @@
 use crate::index::page::shown;
 use crate::index::request::Request;
 use crate::index::row::Parsed;
-use blaze_schema::error::{Code, Error};
+use blaze_schema::error::Error;
 use blaze_schema::limits::PATCH_OPERATIONS;
 use blaze_schema::patch::diff;
 use blaze_schema::query::project;
@@ -67,9 +67,8 @@ fn patch_text(old: &Map, new: &Map) -> Result<Option<String>, Error> {
     if patch.0.len() > PATCH_OPERATIONS {
         return Ok(None);
     }
-    let internal = |error: serde_json::Error| Error::new(Code::Internal, error.to_string());
-    let text = serde_json::to_string(&patch).map_err(internal)?;
-    let whole = serde_json::to_string(&new).map_err(internal)?;
+    let text = serde_json::to_string(&patch).map_err(Error::internal)?;
+    let whole = serde_json::to_string(&new).map_err(Error::internal)?;
     // A document is told with its path and times besides.
     Ok((text.len() <= whole.len().saturating_add(DOCUMENT_OVERHEAD)).then_some(text))
 }

@@ -8,7 +8,7 @@ use crate::index::plan::{PROBE, plan};
 use crate::index::request::Request;
 use crate::index::row;
 use crate::index::settings::Settings;
-use blaze_schema::error::{Code, Error};
+use blaze_schema::error::Error;
 use blaze_schema::limits::ANSWER_BYTES;
 use blaze_schema::path::DocumentPath;
 use blaze_schema::wire::query::{added_text, removed_text};
@@ -72,7 +72,7 @@ impl Reading {
         let places = self.window.visible(request);
         let path_at = |list: &[(&str, u64)], place: usize| {
             let path = list.get(place).map_or("", |(path, _)| *path);
-            DocumentPath::parse(path).map_err(|_| Error::new(Code::Internal, "a path that is none"))
+            DocumentPath::parse(path).map_err(|_| Error::internal("a path that is none"))
         };
         let text_at = |place: usize| {
             let text = places.get(place).and_then(|place| self.texts.get(*place));

@@ -8,7 +8,7 @@ use super::window::{Applied, Item, Window};
 use crate::index::page::shown;
 use crate::index::request::Request;
 use crate::index::settings::Settings;
-use blaze_schema::error::{Code, Error};
+use blaze_schema::error::Error;
 use blaze_schema::hash::hash;
 use blaze_schema::limits::LIVE_QUERY_BYTES;
 use blaze_schema::path::DocumentPath;
@@ -146,7 +146,7 @@ impl Subscription {
                     (goes, comes) = (state(item.as_ref()), 0);
                     let path = item.as_ref().map_or("", |item| item.path.as_str());
                     let path = DocumentPath::parse(path)
-                        .map_err(|_| Error::new(Code::Internal, "a path that is none"))?;
+                        .map_err(|_| Error::internal("a path that is none"))?;
                     removed_text(&path, index)
                 }
                 Step::Added { index, .. } => {
