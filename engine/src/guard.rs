@@ -327,7 +327,7 @@ fn refusal(caller: &Caller, act: &str) -> Error {
 }
 
 fn no_rules() -> Error {
-    let detail = "there are no rules yet, so that nothing is allowed: write some and run `cargo xtask rules deploy` \
+    let detail = "there are no rules yet, so that nothing is allowed: write some and run `blaze rules deploy` \
                   (README, \"Who may do what\")";
     // Whoever it is: a token would not help.
     Error::new(Code::PermissionDenied, detail)

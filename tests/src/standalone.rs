@@ -5,7 +5,7 @@ use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::{env, thread};
+use std::{env, fs, thread};
 use xtask::workerd::{Log, Service};
 
 /// The process.
@@ -77,14 +77,15 @@ fn spawn(service: &Service, data: &Path, log: &Log, port: u16) -> (Child, u16) {
         })
         .collect();
     let mut command = Command::new(binary());
-    command.arg("serve").args(["--port", &port.to_string()]);
+    command.args(["serve", "--listen", &format!("127.0.0.1:{port}"), "--rules", "none"]);
     command.arg("--data").arg(data.join("data"));
     command.arg("--collections").arg(module("collections.json"));
     command.arg("--access").arg(module("access.json"));
     if let Some(assets) = &service.assets {
         command.arg("--public").arg(&assets.directory);
     }
-    command.env_clear().envs(variables).env("RUST_BACKTRACE", "1");
+    // On the loopback interface a server is open, unless it is told not to be.
+    command.env_clear().env("OPEN", "0").envs(variables).env("RUST_BACKTRACE", "1");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(match log {
         Log::File(path) => {
             OpenOptions::new().create(true).append(true).open(path).expect("the log").into()
@@ -95,7 +96,13 @@ fn spawn(service: &Service, data: &Path, log: &Log, port: u16) -> (Child, u16) {
     let mut child = command.spawn().expect("starting blaze");
     let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
     let address = loop {
-        let line = lines.next().expect("blaze ended before it listened").expect("a line");
+        let Some(Ok(line)) = lines.next() else {
+            let said = match log {
+                Log::File(path) => fs::read_to_string(path).unwrap_or_default(),
+                _ => String::new(),
+            };
+            panic!("blaze ended before it listened: {said}");
+        };
         if let Some(address) = line.strip_prefix("Blaze is listening on http://") {
             break address.to_owned();
         }

@@ -20,13 +20,13 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Build the server, the client and the demo page into build/, installing what that needs
+    /// Build `blaze`, the bundle for Cloudflare, the client and the demo page into build/, installing what that needs
     Build {
-        /// Only the server: no client, no demo page
+        /// Only the bundle for Cloudflare
         #[arg(long)]
         server_only: bool,
     },
-    /// Build, then serve on this machine; objects are kept in the data directory
+    /// Build `blaze`, and serve on this machine; documents are kept in the data directory
     Serve(Serve),
     /// Check the format and run the lints, native and wasm
     Check,
@@ -35,14 +35,6 @@ enum Command {
         /// Parts of the names of tests to run
         filters: Vec<String>,
     },
-    /// Check, test and deploy the rules of who may do what
-    #[command(subcommand)]
-    Rules(crate::rules::Rules),
-    /// Make, list and revoke the API keys of a running server
-    #[command(subcommand)]
-    Key(crate::keys::Key),
-    /// Wait until the documents of a collection group have joined its index, after it was declared late
-    Group(crate::group::Group),
     /// Run a million cases of the randomised tests
     Fuzz,
     /// Measure against a hand-written Durable Object, and write docs/benchmarks.md
@@ -76,6 +68,9 @@ pub(crate) struct Serve {
     /// Do not build the client and the demo page, which takes longer than the server
     #[arg(long)]
     pub(crate) server_only: bool,
+    /// Serve the bundle for Cloudflare under workerd instead
+    #[arg(long)]
+    pub(crate) workerd: bool,
 }
 
 /// Does what the command line says.
@@ -87,15 +82,13 @@ pub(crate) fn run() -> Result<()> {
     let workspace = Workspace::find()?;
     match cli.command {
         Command::Build { server_only } => {
-            setup::build_parts(&workspace, Packages::Serve, Parts::only_server(server_only))
-                .map(drop)
+            let parts = if server_only { Parts::Server } else { Parts::All };
+            setup::build_parts(&workspace, Packages::Serve, parts)?;
+            if server_only { Ok(()) } else { crate::standalone::build(&workspace).map(drop) }
         }
         Command::Serve(options) => crate::serve::run(&workspace, &options),
         Command::Check => crate::check::run(&workspace),
         Command::Test { filters } => test::run(&workspace, &filters),
-        Command::Rules(command) => crate::rules::run(&command),
-        Command::Key(command) => crate::keys::run(&command),
-        Command::Group(command) => crate::group::run(&command),
         Command::Fuzz => test::fuzz(&workspace),
         #[cfg(feature = "bench")]
         Command::Bench(options) => crate::bench::run(&workspace, &options),

@@ -1,7 +1,5 @@
 //! `cargo xtask`: everything the README names.
 
-mod admin;
-mod admin_key;
 #[cfg(feature = "bench")]
 mod bench;
 mod browser;
@@ -9,16 +7,14 @@ mod bundle;
 mod check;
 mod cli;
 mod demo_data;
-mod group;
-mod keys;
 mod npm;
 #[cfg(not(feature = "bench"))]
 mod optimised;
 mod process;
-mod rules;
 mod rust;
 mod serve;
 mod setup;
+mod standalone;
 mod steps;
 mod test;
 mod workspace;

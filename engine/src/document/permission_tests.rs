@@ -452,7 +452,7 @@ fn without_rules_nothing_is_allowed_but_to_administrators() {
     let [Effect::Answer(Answer::Refused(error))] = effects.as_slice() else {
         panic!("{effects:?}")
     };
-    assert!(error.detail.contains("cargo xtask rules deploy"), "{}", error.detail);
+    assert!(error.detail.contains("blaze rules deploy"), "{}", error.detail);
 }
 
 /// Has bob refused a write of `docs/a`; returns the answer and the line of the log.

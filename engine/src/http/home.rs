@@ -17,13 +17,13 @@ pub fn home(origin: &str, guard: &Guard) -> Reply {
             "open",
             "Open: there are no rules.",
             "Everybody who reaches this server may read and write every document. \
-             <code>cargo xtask rules deploy blaze.rules</code> ends that.",
+             <code>blaze rules deploy blaze.rules</code> ends that.",
         ],
         Guard::Closed => [
             "closed",
             "Closed: there are no rules yet.",
             "Only administrators may read and write. \
-             <code>cargo xtask rules deploy blaze.rules --url {origin}</code> allows more.",
+             <code>blaze rules deploy blaze.rules --url {origin}</code> allows more.",
         ],
         Guard::Rules { .. } => {
             ["rules", "Rules are in force.", "They decide who may read and write which documents."]

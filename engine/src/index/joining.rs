@@ -216,7 +216,7 @@ impl Joining {
             format!(
                 "from: the collections {id:?} had documents before they became a group, and these are joining its index \
                  by themselves, {documents} so far. Ask again later; an administrator sees how far it is by GET \
-                 /v1/groups/{id} or `cargo xtask group {id}`"
+                 /v1/groups/{id} or `blaze group {id}`"
             ),
         ))
     }

@@ -251,7 +251,7 @@ fn a_group_that_is_declared_late_answers_when_all_documents_have_joined() {
             world.deploy(&json!({"m": {"shards": shards, "group": true}}));
         }
         let detail = refusal(world.query("m"));
-        assert!(detail.contains("cargo xtask group m") && detail.contains("\"m\""), "{detail}");
+        assert!(detail.contains("blaze group m") && detail.contains("\"m\""), "{detail}");
         // What is written meanwhile is there at once, and nothing is answered yet.
         world.write("rooms/1/m/001", true);
         world.write("rooms/2/m/002", false);

@@ -41,7 +41,7 @@ impl Config {
         let internal = |error: Error| Error::internal(error.detail);
         let collections = Rc::new(Collections::parse(collections).map_err(internal)?);
         let settings = Rc::new(Settings::parse(access).map_err(internal)?);
-        let wrong = || Error::internal("ADMIN_KEY_HASH: not what `cargo xtask key mint` prints");
+        let wrong = || Error::internal("ADMIN_KEY_HASH: not what `blaze key mint` prints");
         let first_key = variable("ADMIN_KEY_HASH")
             .map(|text| ApiKey::configured(&text).ok_or_else(wrong))
             .transpose()?;

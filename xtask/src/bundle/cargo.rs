@@ -1,4 +1,4 @@
-//! Compiling to wasm.
+//! Compiling: to wasm, and the binary for this machine.
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use serde::Deserialize;
 use crate::rust::WASM;
 use crate::workspace::Workspace;
 
-/// A wasm file that cargo made.
+/// A program that cargo made.
 #[derive(Debug)]
 pub(super) struct Artifact {
     pub(super) path: PathBuf,
@@ -60,6 +60,16 @@ pub(super) fn demo(workspace: &Workspace) -> Result<Artifact> {
     artifact(&mut cargo(workspace, "build", "browser", "blaze-demo"), "blaze-demo")
 }
 
+/// The binary `blaze`, for this machine.
+///
+/// # Errors
+/// If it does not compile; cargo has said why.
+pub(crate) fn blaze(workspace: &Workspace) -> Result<PathBuf> {
+    let mut cargo = workspace.cargo();
+    cargo.args(["build", "--message-format=json-render-diagnostics", "--profile", "standalone"]);
+    artifact(cargo.args(["--package", "blaze-standalone"]), "blaze").map(|made| made.path)
+}
+
 fn cargo(workspace: &Workspace, command: &str, profile: &str, package: &str) -> Command {
     let mut cargo = workspace.cargo();
     cargo.args([command, "--message-format=json-render-diagnostics", "--target", WASM]);
@@ -67,7 +77,7 @@ fn cargo(workspace: &Workspace, command: &str, profile: &str, package: &str) -> 
     cargo
 }
 
-/// Runs cargo and gives the wasm file of the named target.
+/// Runs cargo and gives the program of the named target.
 fn artifact(cargo: &mut Command, name: &str) -> Result<Artifact> {
     let mut child =
         cargo.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("starting cargo")?;
@@ -77,13 +87,15 @@ fn artifact(cargo: &mut Command, name: &str) -> Result<Artifact> {
         let message: Message = serde_json::from_str(&line?).context("reading cargo's output")?;
         let made = message.reason == "compiler-artifact";
         if made && message.target.is_some_and(|target| target.name == name) {
-            let is_wasm = |file: &PathBuf| file.extension().is_some_and(|ending| ending == "wasm");
-            found = message.filenames.into_iter().find(is_wasm).or(found);
+            let is_program = |file: &PathBuf| {
+                file.extension().is_none_or(|ending| ending == "wasm" || ending == "exe")
+            };
+            found = message.filenames.into_iter().find(is_program).or(found);
         }
     }
     let status = child.wait().context("waiting for cargo")?;
     if !status.success() {
         bail!("compiling {name} failed");
     }
-    found.map(|path| Artifact { path }).with_context(|| format!("cargo made no wasm for {name}"))
+    found.map(|path| Artifact { path }).with_context(|| format!("cargo made no program of {name}"))
 }

@@ -21,6 +21,7 @@ use std::fs::{self, File, TryLockError};
 use std::path::Path;
 use std::thread::{self, ScopedJoinHandle};
 
+pub(crate) use self::cargo::blaze;
 pub(crate) use self::tree::Tree;
 use anyhow::{Context, Result, anyhow};
 use xtask::workerd::Service;
@@ -35,17 +36,12 @@ use optimize::Goal;
 /// What to build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Parts {
-    /// The server, the client and the demo page.
+    /// The bundle for Cloudflare, the client and the demo page.
     All,
-    /// The server. The files that it serves stay as they are, or are none.
+    /// The bundle for Cloudflare. The files that it serves stay as they are, or are none.
     Server,
-}
-
-impl Parts {
-    /// As the command line's flag says.
-    pub(crate) fn only_server(only: bool) -> Self {
-        if only { Self::Server } else { Self::All }
-    }
+    /// The client and the demo page.
+    Pages,
 }
 
 /// Builds what has changed; gives what to serve. `tools_ready` is called before the first use of npm's packages.
@@ -65,21 +61,21 @@ pub(crate) fn build(
     }
     let _lock = lock(&build)?;
 
-    let server = cargo::server(workspace);
+    let server = (parts != Parts::Pages).then(|| cargo::server(workspace));
     // Before anything can end this: npm is at work in another thread.
     tools_ready()?;
-    let server = server?;
+    let server = server.transpose()?;
     // wasm-opt takes long on one core: cargo uses the others.
     thread::scope(|scope| {
-        let server = scope.spawn(|| server_files(workspace, &server));
-        if parts == Parts::All {
+        let server = server.as_ref().map(|server| scope.spawn(|| server_files(workspace, server)));
+        if parts != Parts::Server {
             let client = cargo::client(workspace)?;
             let client = scope.spawn(move || client_files(workspace, &client));
             let demo = cargo::demo(workspace)?;
             let demo = glue::generate(workspace, &demo, "demo", Target::Web, Goal::Size)?;
             layout::files(workspace, &demo, join(client)?)?;
         }
-        join(server)
+        server.map_or(Ok(()), join)
     })?;
     let service = wrangler::service(workspace)?;
     service.save(&build.join(Service::FILE_NAME))?;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 /// How the rules come into being, which a refusal says.
-const WAY_OUT: &str = "cargo xtask rules deploy";
+const WAY_OUT: &str = "blaze rules deploy";
 
 fn assert_closed(reply: &Reply, case: &str) {
     assert_eq!(reply.status, 403, "{case}: {}", reply.text());

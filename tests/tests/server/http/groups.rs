@@ -53,10 +53,7 @@ fn complete(client: &Client) -> (Value, usize) {
             return (reply.json(), refused);
         }
         let detail = reply.problem(409, "failed-precondition");
-        assert!(
-            detail.contains("\"messages\"") && detail.contains("cargo xtask group"),
-            "{detail}"
-        );
+        assert!(detail.contains("\"messages\"") && detail.contains("blaze group"), "{detail}");
         refused += 1;
         assert!(start.elapsed() < PATIENCE, "{detail}");
         sleep(Duration::from_millis(20));

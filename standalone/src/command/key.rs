@@ -1,5 +1,6 @@
-//! `cargo xtask key`: API keys of a running server.
+//! `blaze key`: API keys of a running server.
 
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
@@ -7,15 +8,21 @@ use blaze_schema::timestamp::Timestamp;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use crate::admin::Server;
-use crate::admin_key;
-use crate::process::say;
+use super::admin_key;
+use super::administrator::Server;
+use super::say;
 
 /// What to do with API keys.
 #[derive(Subcommand)]
-pub(crate) enum Key {
+pub(super) enum Key {
     /// Make the first administrator's key, of a server that knows none: prints it, and what to tell the server
     Mint,
+    /// Make the key of the server whose data is in a directory, unless it is there; prints what to tell the server
+    Local {
+        /// The data directory
+        #[arg(long, default_value = ".blaze")]
+        data: PathBuf,
+    },
     /// Make a key, and print it on standard output: it is shown this once
     Create {
         /// What people call it
@@ -56,7 +63,7 @@ pub(crate) enum Key {
 ///
 /// # Errors
 /// Why the server does not do it.
-pub(crate) fn run(command: &Key) -> Result<()> {
+pub(super) fn run(command: &Key) -> Result<()> {
     match command {
         Key::Mint => {
             let key = admin_key::mint()?;
@@ -66,6 +73,10 @@ pub(crate) fn run(command: &Key) -> Result<()> {
                 admin_key::configuration(&key)?
             ));
             println!("{key}");
+            Ok(())
+        }
+        Key::Local { data } => {
+            println!("{}", admin_key::configuration(&admin_key::ensure(data)?)?);
             Ok(())
         }
         Key::Create { name, roles, days, server } => {
@@ -93,7 +104,7 @@ pub(crate) fn run(command: &Key) -> Result<()> {
         }
         Key::Revoke { id, server } => {
             let is_id = !id.is_empty() && id.chars().all(|c| c.is_ascii_alphanumeric());
-            ensure!(is_id, "{id:?} is no key's id: `cargo xtask key list` shows them");
+            ensure!(is_id, "{id:?} is no key's id: `blaze key list` shows them");
             server.delete(&format!("/v1/keys/{id}"))?.done()?;
             println!("key {id} is revoked; within 10 seconds nobody takes it any more");
             Ok(())

@@ -10,15 +10,15 @@ use serde_json::Value;
 use ureq::http::{Response, Uri};
 use ureq::{Agent, Body, RequestBuilder};
 
-use crate::admin_key;
-use crate::process::say;
+use super::admin_key;
+use super::say;
 
 /// The variable of the environment with the API key.
 const KEY_VARIABLE: &str = "BLAZE_KEY";
 
 /// Which server, and as whom. There is no option for the key itself: a command line is seen by everybody on a machine.
 #[derive(clap::Args)]
-pub(crate) struct Server {
+pub(super) struct Server {
     /// The server
     #[arg(long, default_value = "http://127.0.0.1:8787")]
     url: String,
@@ -31,11 +31,11 @@ pub(crate) struct Server {
 }
 
 /// An answer.
-pub(crate) struct Answer {
+pub(super) struct Answer {
     /// The status.
-    pub(crate) status: u16,
+    pub(super) status: u16,
     /// The body: JSON, null where there is none.
-    pub(crate) body: Value,
+    pub(super) body: Value,
 }
 
 impl Answer {
@@ -43,7 +43,7 @@ impl Answer {
     ///
     /// # Errors
     /// For any other, with what the server says about it.
-    pub(crate) fn done(self) -> Result<Value> {
+    pub(super) fn done(self) -> Result<Value> {
         if (200..300).contains(&self.status) {
             return Ok(self.body);
         }
@@ -51,14 +51,14 @@ impl Answer {
     }
 
     /// What the server says about a request that it refuses.
-    pub(crate) fn detail(&self) -> &str {
+    pub(super) fn detail(&self) -> &str {
         self.body["detail"].as_str().unwrap_or("it does not say why")
     }
 }
 
 impl Server {
     /// The one on this machine whose data is there.
-    pub(crate) fn local(url: String, data: &Path) -> Self {
+    pub(super) fn local(url: String, data: &Path) -> Self {
         Server { url, key_file: Some(data.join(admin_key::FILE)), data: data.to_owned() }
     }
 
@@ -66,7 +66,7 @@ impl Server {
     ///
     /// # Errors
     /// If there is no key, the key would be seen on its way, or the server cannot be reached.
-    pub(crate) fn get(&self, path: &str) -> Result<Answer> {
+    pub(super) fn get(&self, path: &str) -> Result<Answer> {
         let request = self.agent().get(self.address(path)?);
         read(request.header("authorization", self.authorization()?).call())
             .with_context(|| format!("GET {}{path}", self.url))
@@ -76,7 +76,7 @@ impl Server {
     ///
     /// # Errors
     /// As [`Server::get`].
-    pub(crate) fn delete(&self, path: &str) -> Result<Answer> {
+    pub(super) fn delete(&self, path: &str) -> Result<Answer> {
         let request = self.agent().delete(self.address(path)?);
         read(request.header("authorization", self.authorization()?).call())
             .with_context(|| format!("DELETE {}{path}", self.url))
@@ -86,7 +86,7 @@ impl Server {
     ///
     /// # Errors
     /// As [`Server::get`].
-    pub(crate) fn post(&self, path: &str, body: &Value) -> Result<Answer> {
+    pub(super) fn post(&self, path: &str, body: &Value) -> Result<Answer> {
         let request = self.agent().post(self.address(path)?);
         read(request.header("authorization", self.authorization()?).send_json(body))
             .with_context(|| format!("POST {}{path}", self.url))
@@ -96,7 +96,7 @@ impl Server {
     ///
     /// # Errors
     /// As [`Server::get`].
-    pub(crate) fn put(&self, path: &str, text: &str) -> Result<Answer> {
+    pub(super) fn put(&self, path: &str, text: &str) -> Result<Answer> {
         let request: RequestBuilder<_> = self.agent().put(self.address(path)?);
         let request = request.header("content-type", "text/plain; charset=utf-8");
         read(request.header("authorization", self.authorization()?).send(text))
@@ -233,8 +233,8 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::keys::{self, Key};
-    use crate::rules::{self, Rules};
+    use crate::command::key::{self, Key};
+    use crate::command::rules::{self, Rules};
 
     const KEY: &str = "blz_0123456789_secret";
 
@@ -326,15 +326,15 @@ mod tests {
         let (server, _data, served) = serve(4, KEY);
         let roles = vec!["editor".to_owned(), "reader".to_owned()];
         let create = Key::Create { name: "ci".to_owned(), roles, days: Some(1), server };
-        keys::run(&create).unwrap();
+        key::run(&create).unwrap();
         let Key::Create { server, .. } = create else { unreachable!() };
         let listed = server.get("/v1/keys").unwrap().done().unwrap();
         let key = &listed["keys"][0];
         assert_eq!((&key["name"], &key["roles"]), (&json!("ci"), &json!(["editor", "reader"])));
         let id = key["id"].as_str().unwrap().to_owned();
         let revoke = Key::Revoke { id, server };
-        keys::run(&revoke).unwrap();
-        assert!(keys::run(&revoke).unwrap_err().to_string().contains("(404)"));
+        key::run(&revoke).unwrap();
+        assert!(key::run(&revoke).unwrap_err().to_string().contains("(404)"));
         assert_eq!(served.join().unwrap().records(), 0);
     }
 

@@ -12,10 +12,10 @@ use blaze_rules::auth::ADMIN;
 use blaze_schema::timestamp::Timestamp;
 
 /// The variable that tells a server the key's hash.
-pub(crate) const VARIABLE: &str = "ADMIN_KEY_HASH";
+pub(super) const VARIABLE: &str = "ADMIN_KEY_HASH";
 
 /// File in the data directory that holds the key of a server on this machine.
-pub(crate) const FILE: &str = "admin-key";
+pub(super) const FILE: &str = "admin-key";
 
 /// File in the data directory that holds the address of a server on this machine.
 const ADDRESS: &str = "address";
@@ -24,13 +24,13 @@ const ADDRESS: &str = "address";
 ///
 /// # Errors
 /// If the file cannot be written.
-pub(crate) fn remember(data: &Path, url: &str) -> Result<()> {
+pub(super) fn remember(data: &Path, url: &str) -> Result<()> {
     let file = data.join(ADDRESS);
     fs::write(&file, format!("{url}\n")).with_context(|| format!("writing {}", file.display()))
 }
 
 /// Returns the last address of the server whose data is there.
-pub(crate) fn address(data: &Path) -> Option<String> {
+pub(super) fn address(data: &Path) -> Option<String> {
     let address = fs::read_to_string(data.join(ADDRESS)).ok()?;
     Some(address.trim().to_owned()).filter(|address| !address.is_empty())
 }
@@ -39,7 +39,7 @@ pub(crate) fn address(data: &Path) -> Option<String> {
 ///
 /// # Errors
 /// If this machine gives no random bits.
-pub(crate) fn mint() -> Result<String> {
+pub(super) fn mint() -> Result<String> {
     let bits = || -> Result<u128> {
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes).map_err(|error| anyhow!("random bits: {error}"))?;
@@ -56,7 +56,7 @@ pub(crate) fn mint() -> Result<String> {
 ///
 /// # Errors
 /// If the text is no key.
-pub(crate) fn configuration(key: &str) -> Result<String> {
+pub(super) fn configuration(key: &str) -> Result<String> {
     ApiKey::configuration(key).context("this is no API key")
 }
 
@@ -64,7 +64,7 @@ pub(crate) fn configuration(key: &str) -> Result<String> {
 ///
 /// # Errors
 /// If the file cannot be read or written.
-pub(crate) fn ensure(data: &Path) -> Result<String> {
+pub(super) fn ensure(data: &Path) -> Result<String> {
     let file = data.join(FILE);
     if let Ok(key) = fs::read_to_string(&file) {
         return Ok(key.trim().to_owned());

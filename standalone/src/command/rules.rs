@@ -1,4 +1,4 @@
-//! `cargo xtask rules`: checking, testing and deploying the text of rules.
+//! `blaze rules`: checking, testing and deploying the text of rules.
 
 use std::fmt::Write;
 use std::fs;
@@ -8,14 +8,14 @@ use anyhow::{Context, Result, anyhow, bail};
 use blaze_rules::cases::{self, Failure};
 use clap::Subcommand;
 
-use crate::admin::Server;
+use super::administrator::Server;
 
 /// Where rules are, unless somebody says otherwise.
-const FILE: &str = "blaze.rules";
+pub(super) const FILE: &str = "blaze.rules";
 
 /// What to do with rules.
 #[derive(Subcommand)]
-pub(crate) enum Rules {
+pub(super) enum Rules {
     /// Say what is wrong with a file of rules, by line and column
     Check {
         /// The file
@@ -74,10 +74,10 @@ pub(crate) enum Rules {
 ///
 /// # Errors
 /// What is wrong with the rules, or why the server does not do it.
-pub(crate) fn run(command: &Rules) -> Result<()> {
+pub(super) fn run(command: &Rules) -> Result<()> {
     match command {
         Rules::Check { file } => {
-            compile(file, &read(file)?)?;
+            check(file)?;
             println!("{}: nothing is wrong with it", file.display());
             Ok(())
         }
@@ -106,6 +106,14 @@ pub(crate) fn run(command: &Rules) -> Result<()> {
     }
 }
 
+/// Says what is wrong with a file of rules.
+///
+/// # Errors
+/// If anything is.
+pub(super) fn check(file: &Path) -> Result<()> {
+    compile(file, &read(file)?).map(drop)
+}
+
 /// Decides the cases of a table.
 fn run_cases(file: &Path, rules: &blaze_rules::Rules, cases: &str) -> Result<String> {
     let report = cases::run(rules, cases).map_err(|error| anyhow!(error.detail))?;
@@ -132,7 +140,7 @@ fn shown(file: &Path, failure: &Failure) -> String {
 ///
 /// # Errors
 /// If they are wrong, or the server does not take them.
-pub(crate) fn deploy(file: &Path, server: &Server) -> Result<()> {
+pub(super) fn deploy(file: &Path, server: &Server) -> Result<()> {
     let text = read(file)?;
     // What this version of the code finds need not be sent; the server decides by its own.
     compile(file, &text)?;

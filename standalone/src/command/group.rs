@@ -1,4 +1,4 @@
-//! `cargo xtask group`: the progress of a collection group that was declared late.
+//! `blaze group`: the progress of a collection group that was declared late.
 
 use std::thread::sleep;
 use std::time::Duration;
@@ -6,15 +6,15 @@ use std::time::Duration;
 use anyhow::Result;
 use serde_json::Value;
 
-use crate::admin::Server;
-use crate::process::say;
+use super::administrator::Server;
+use super::say;
 
 /// Pause between two questions to the server.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Which group.
 #[derive(clap::Args)]
-pub(crate) struct Group {
+pub(super) struct Group {
     /// The id of its collections
     id: String,
     #[command(flatten)]
@@ -26,7 +26,7 @@ pub(crate) struct Group {
 ///
 /// # Errors
 /// The server's refusal.
-pub(crate) fn run(Group { id, server }: &Group) -> Result<()> {
+pub(super) fn run(Group { id, server }: &Group) -> Result<()> {
     loop {
         let state = server.get(&format!("/v1/groups/{}", encoded(id)))?.done()?;
         if state["complete"] == Value::Bool(true) {
