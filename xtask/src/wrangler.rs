@@ -37,7 +37,7 @@ struct Manifest {
     compatibility_flags: Vec<String>,
     #[serde(default)]
     vars: BTreeMap<String, serde_json::Value>,
-    assets: Option<ManifestAssets>,
+    assets: Option<Assets>,
     #[serde(default)]
     durable_objects: DurableObjects,
     #[serde(default)]
@@ -46,24 +46,11 @@ struct Manifest {
     rest: BTreeMap<String, toml::Value>,
 }
 
-#[derive(Deserialize)]
-struct ManifestAssets {
-    directory: PathBuf,
-    binding: String,
-}
-
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct DurableObjects {
     #[serde(default)]
-    bindings: Vec<ObjectBinding>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ObjectBinding {
-    name: String,
-    class_name: String,
+    bindings: Vec<ObjectClass>,
 }
 
 /// A migration. Renaming a class or moving objects has no local counterpart, so those are not known here.
@@ -104,12 +91,10 @@ fn translate(manifest: Manifest, root: &Path, modules: Vec<Module>) -> Result<Se
     {
         bail!("`{}` is bound, but no migration has it in `new_sqlite_classes`", unknown.class_name);
     }
-    let object = |one: ObjectBinding| ObjectClass { binding: one.name, class_name: one.class_name };
-    let assets =
-        |one: ManifestAssets| Assets { binding: one.binding, directory: root.join(one.directory) };
+    let assets = |one: Assets| Assets { directory: root.join(&one.directory), ..one };
     Ok(Service {
         modules,
-        objects: bindings.into_iter().map(object).collect(),
+        objects: bindings,
         vars: manifest.vars,
         assets: manifest.assets.map(assets),
         compatibility_date: manifest.compatibility_date,

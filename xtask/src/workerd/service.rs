@@ -35,8 +35,10 @@ pub struct Module {
 
 /// A Durable Object class with SQLite storage.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ObjectClass {
-    /// The binding's name in `env`.
+    /// The binding's name in `env`; wrangler.toml calls it `name`.
+    #[serde(alias = "name")]
     pub binding: String,
     /// The exported class. It also names the objects' directory on disk, so renaming it loses them.
     pub class_name: String,
