@@ -217,7 +217,8 @@ impl Work for Room {
         match task {
             Task::Identify => {
                 let token = self.credential.clone();
-                turn.node.ready(turn.now, facts)?;
+                // Queries that are begun before the next tick are decided by this copy of the rules too.
+                turn.node.ready_until(self.ticks.unwrap_or(turn.now), turn.now, facts)?;
                 let auth = turn.node.identify(Some(&token), turn.now, facts)?;
                 self.step(turn, Asked::Identified { token, auth });
             }

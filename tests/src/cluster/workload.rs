@@ -705,8 +705,9 @@ impl World {
             asked @ Asked::Write { .. } if matches!(reply.status, 500 | 503) => {
                 self.unanswered(Pending { at, who, asked });
             }
+            // Who is forbidden to repeat it may have done it before: that answer is not kept.
             Asked::Write { path, marker: Some(marker), .. }
-                if matches!(reply.status, 400 | 403 | 404 | 409 | 412) =>
+                if matches!(reply.status, 400 | 404 | 409 | 412) =>
             {
                 self.count("write refused");
                 self.refused.insert(marker, path.to_owned());
