@@ -294,6 +294,10 @@ impl Actor {
             Effect::Sleep { number, until } => {
                 host.sleep(number as f64, platform::milliseconds(until))
             }
+            // There is one thread: its objects wait.
+            Effect::Hash { number, hashing } => {
+                self.event(Event::Hashed { number, hashed: hashing.run() })
+            }
             Effect::Fetch { number, fetch } => {
                 let lines = platform::lines(&fetch.headers);
                 let (limit, within) = (fetch.limit as f64, f64::from(fetch.within_ms));

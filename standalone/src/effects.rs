@@ -1,7 +1,7 @@
 //! The effects of a step, each carried out.
 
 use crate::host::{Asker, Given, Host, Peer, Waiter, Waiting};
-use crate::outside::{Asking, Client, Outcome, Outlet, Read};
+use crate::outside::{Client, Job, Outcome, Outlet, Read, Work};
 use crate::rows::Rows;
 use crate::shell::{Delivery, Said, Shell, incoming};
 use blaze_engine::actor::{Actor, Answer, Body, Call, Effect, Event, File, Object};
@@ -60,9 +60,11 @@ impl Shell {
                 self.began(number);
                 self.sleeps.insert((until.micros(), number, wait));
             }
+            Effect::Hash { number: wait, hashing } => {
+                self.begin_job(number, wait, Work::Hash(hashing));
+            }
             Effect::Fetch { number: wait, fetch } => {
-                self.began(number);
-                self.said.push(Said::Fetch(Asking { host: number, number: wait, fetch }));
+                self.begin_job(number, wait, Work::Fetch(fetch));
             }
             Effect::SetAlarm(at) => {
                 let made = self.hosts.get(&number).map(|host| host.rows.made(None));
@@ -79,6 +81,11 @@ impl Shell {
         if let Some(host) = self.hosts.get_mut(&number) {
             host.under_way += 1;
         }
+    }
+
+    fn begin_job(&mut self, host: u64, number: u64, work: Work) {
+        self.began(host);
+        self.said.push(Said::Job(Job { host, number, work }));
     }
 
     fn take_waiter(&mut self, number: u64, ticket: u64) -> Option<Waiter> {

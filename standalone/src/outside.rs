@@ -4,6 +4,8 @@
 use blaze_engine::actor::{Body, File};
 use blaze_engine::http::reply::Reply;
 use blaze_identity::accounts::oidc::{Fetch, Fetched};
+use blaze_identity::accounts::password::{Hashed, Hashing};
+use blaze_schema::error::Error;
 use blaze_schema::timestamp::Timestamp;
 use bytes::Bytes;
 use hyper::HeaderMap;
@@ -24,6 +26,8 @@ pub(crate) enum Command {
     Message { socket: u64, text: Option<String> },
     /// A client's socket was closed, or broke.
     Closed { socket: u64 },
+    /// A password was hashed.
+    Hashed { host: u64, number: u64, hashed: Result<Hashed, Error> },
     /// A server elsewhere answered, or did not.
     Fetched { host: u64, number: u64, fetched: Fetched },
     /// End: what is under way is answered, and sockets are closed.
@@ -139,10 +143,19 @@ impl Client {
     }
 }
 
-/// A request to a server elsewhere.
+/// Work that would hold the engine's thread up. Its outcome comes as [`Command::Hashed`] or [`Command::Fetched`].
 #[derive(Debug)]
-pub(crate) struct Asking {
+pub(crate) struct Job {
     pub(crate) host: u64,
     pub(crate) number: u64,
-    pub(crate) fetch: Fetch,
+    pub(crate) work: Work,
+}
+
+/// The work.
+#[derive(Debug)]
+pub(crate) enum Work {
+    /// Hash a password.
+    Hash(Hashing),
+    /// Ask a server elsewhere.
+    Fetch(Fetch),
 }

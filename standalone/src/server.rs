@@ -4,11 +4,12 @@ use crate::database::Database;
 use crate::fetch::fetch;
 use crate::files::Files;
 use crate::http::{Shared, answer};
-use crate::outside::{Asking, Command};
+use crate::outside::{Command, Job, Work};
 use crate::shell::Shell;
 use anyhow::{Context, Result, anyhow};
 use blaze_engine::node::config::Config;
-use blaze_schema::error::Error;
+use blaze_identity::accounts::password::Hashing;
+use blaze_schema::error::{Code, Error};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -30,6 +31,8 @@ use tokio::time::{sleep, timeout};
 const DRAIN_TIME: Duration = Duration::from_secs(5);
 /// The time that a client has to send a request's header.
 const HEADER_TIME: Duration = Duration::from_secs(30);
+/// Passwords that wait to be hashed at most.
+const HASHINGS: usize = 64;
 /// Bytes of the stack of the engine's thread: the deepest documents and rules fit.
 const STACK_BYTES: usize = 16 * 1_024 * 1_024;
 
@@ -87,19 +90,13 @@ fn start(
 ) -> Result<(Sender<Command>, thread::JoinHandle<()>)> {
     let (commands, receiver) = mpsc::channel();
     let sender = commands.clone();
-    let ask = move |asking: Asking| {
-        let sender = sender.clone();
-        runtime.spawn_blocking(move || {
-            let Asking { host, number, fetch: asked } = asking;
-            sender.send(Command::Fetched { host, number, fetched: fetch(asked) }).ok();
-        });
-    };
+    let jobs = jobs(sender, runtime)?;
     let (told, ready) = mpsc::channel();
     let thread = thread::Builder::new().name("engine".to_owned()).stack_size(STACK_BYTES);
     let engine = thread.spawn(move || {
-        let shell = config().map_err(|error| anyhow!(error.detail)).and_then(|config| {
-            Shell::new(database, config, Box::new(ask)).context("reading the database")
-        });
+        let shell = config()
+            .map_err(|error| anyhow!(error.detail))
+            .and_then(|config| Shell::new(database, config, jobs).context("reading the database"));
         match shell {
             Ok(shell) => {
                 told.send(Ok(())).ok();
@@ -112,6 +109,34 @@ fn start(
     })?;
     ready.recv().context("the engine's thread ended")??;
     Ok((commands, engine))
+}
+
+/// Takes work from the engine's thread to others: passwords are hashed by one thread, which leaves a processor for
+/// everything else; servers elsewhere are asked by threads that mostly wait.
+fn jobs(commands: Sender<Command>, runtime: Handle) -> Result<Box<dyn Fn(Job) + Send>> {
+    let (hashings, waiting) = mpsc::sync_channel(HASHINGS);
+    let hashed = commands.clone();
+    thread::Builder::new().name("passwords".to_owned()).spawn(move || {
+        for (host, number, hashing) in waiting {
+            let hashing: Hashing = hashing;
+            hashed.send(Command::Hashed { host, number, hashed: hashing.run() }).ok();
+        }
+    })?;
+    Ok(Box::new(move |Job { host, number, work }| match work {
+        Work::Hash(hashing) => {
+            if hashings.try_send((host, number, hashing)).is_err() {
+                let detail = "too many passwords wait to be hashed; repeat the request";
+                let hashed = Err(Error::new(Code::Unavailable, detail));
+                commands.send(Command::Hashed { host, number, hashed }).ok();
+            }
+        }
+        Work::Fetch(asked) => {
+            let commands = commands.clone();
+            runtime.spawn_blocking(move || {
+                commands.send(Command::Fetched { host, number, fetched: fetch(asked) }).ok();
+            });
+        }
+    }))
 }
 
 async fn serve(listener: TcpListener, shared: Arc<Shared>, stop: impl Future<Output = ()>) {

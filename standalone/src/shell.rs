@@ -9,7 +9,7 @@
 
 use crate::database::Database;
 use crate::host::{Asker, Given, Host, Peer, Waiter, Waiting};
-use crate::outside::{Asking, Client, Command, Outcome, Sent};
+use crate::outside::{Client, Command, Job, Outcome, Sent};
 use crate::random::Random;
 use crate::rows::Rows;
 use blaze_engine::actor::{Actor, Call, Event, Object, Turn, Waking};
@@ -65,7 +65,7 @@ pub(crate) enum Said {
     Outcome(Asker, Outcome),
     Text(Client, Utf8Bytes),
     Close(Client, u16, &'static str),
-    Fetch(Asking),
+    Job(Job),
     Log(String),
 }
 
@@ -92,7 +92,7 @@ pub(crate) struct Shell {
     group: u64,
     /// The hosts that took a step in the present group.
     touched: Vec<u64>,
-    fetch: Box<dyn Fn(Asking)>,
+    jobs: Box<dyn Fn(Job)>,
 }
 
 /// A request's headers.
@@ -129,14 +129,14 @@ pub(crate) fn incoming(
 }
 
 impl Shell {
-    /// Starts over a file. `fetch` asks servers elsewhere, and has the outcome come as [`Command::Fetched`].
+    /// Starts over a file. `jobs` takes work to other threads.
     ///
     /// # Errors
     /// SQLite's.
     pub(crate) fn new(
         database: Database,
         config: Config,
-        fetch: Box<dyn Fn(Asking)>,
+        jobs: Box<dyn Fn(Job)>,
     ) -> rusqlite::Result<Self> {
         let database = Rc::new(database);
         let mut shell = Shell {
@@ -156,7 +156,7 @@ impl Shell {
             ringing: BTreeSet::new(),
             group: 0,
             touched: Vec::new(),
-            fetch,
+            jobs,
             database,
         };
         shell.load_alarms()?;
@@ -298,6 +298,10 @@ impl Shell {
                     self.event(number, Event::Closed { socket });
                     self.leave(number, socket);
                 }
+            }
+            Command::Hashed { host, number, hashed } => {
+                self.ended(host);
+                self.event(host, Event::Hashed { number, hashed });
             }
             Command::Fetched { host, number, fetched } => {
                 self.ended(host);
@@ -474,7 +478,7 @@ impl Shell {
                     refused.push(asker)
                 }
                 Said::Log(line) => self.said.push(Said::Log(line)),
-                Said::Text(..) | Said::Close(..) | Said::Fetch(_) => {}
+                Said::Text(..) | Said::Close(..) | Said::Job(_) => {}
             }
         }
         let mut waiters: Vec<Waiter> = Vec::new();
@@ -557,7 +561,7 @@ impl Shell {
                 }
                 Said::Text(client, text) => client.send(text),
                 Said::Close(client, code, reason) => client.close(code, reason),
-                Said::Fetch(asking) => (self.fetch)(asking),
+                Said::Job(job) => (self.jobs)(job),
                 Said::Log(line) => println!("{line}"),
             }
         }

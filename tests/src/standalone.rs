@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::{env, fs, thread};
 use xtask::workerd::{Log, Service};
 
@@ -58,9 +58,59 @@ impl Drop for Standalone {
     }
 }
 
+/// `blaze serve` in an application's folder, on a free port.
+pub struct Running {
+    child: Child,
+    url: String,
+}
+
+impl Running {
+    /// Starts it, and waits until it listens.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub fn start(folder: &Path, arguments: &[&str]) -> Self {
+        let mut command = Command::new(binary());
+        command.args(["serve", "--listen", "127.0.0.1:0"]).args(arguments).current_dir(folder);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("starting blaze");
+        let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        let line = lines.next().expect("blaze ended before it listened").expect("a line");
+        thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
+        let url = line.strip_prefix("Blaze is listening on ").expect("an address").to_owned();
+        Running { child, url }
+    }
+
+    /// Where clients reach it.
+    pub fn url(&self) -> String {
+        self.url.clone()
+    }
+
+    /// Kills the process as a power cut would: no handler runs.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("killing blaze");
+        self.child.wait().expect("waiting for blaze");
+    }
+
+    /// Asks it to end (SIGTERM), and waits until it has.
+    pub fn terminate(&mut self) -> ExitStatus {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("a signal");
+        self.child.wait().expect("waiting for blaze")
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
 /// The binary: `$BLAZE_BINARY`, or what `cargo xtask build` made.
-fn binary() -> PathBuf {
-    let build = env::var_os("BLAZE_BUILD").map_or_else(|| "build".into(), PathBuf::from);
+pub fn binary() -> PathBuf {
+    let here = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../build");
+    let build = env::var_os("BLAZE_BUILD").map_or_else(here, PathBuf::from);
     env::var_os("BLAZE_BINARY").map_or_else(|| build.join("blaze"), PathBuf::from)
 }
 

@@ -24,6 +24,7 @@ pub struct Account {
 
 #[derive(Debug)]
 enum Next {
+    Hashed(Pending),
     Signed(Pending),
     /// The URL is there if the answer may be kept.
     Fetched(Pending, Option<String>),
@@ -63,6 +64,11 @@ impl Account {
                     self.step(turn, ticket, Acted::Fetched(pending, fetched));
                 }
             }
+            Event::Hashed { number, hashed } => {
+                if let Some((ticket, Next::Hashed(pending))) = self.waiting.remove(&number) {
+                    self.step(turn, ticket, Acted::Hashed(pending, hashed));
+                }
+            }
             Event::Alarm => self.step(turn, None, Acted::Alarm),
             event => misdirected(turn, &event),
         }
@@ -90,7 +96,7 @@ impl Account {
                     turn.push(Effect::Log("audit: an act could not be recorded".to_owned()));
                 }
             }
-            Next::Fetched(..) => {}
+            Next::Hashed(_) | Next::Fetched(..) => {}
         }
     }
 
@@ -107,6 +113,10 @@ impl Account {
                 Done::Sign { claims, pending } => {
                     let call = Call::Sign { claims };
                     self.call(turn, ticket, Next::Signed(pending), Object::access(), call);
+                }
+                Done::Hash { hashing, pending } => {
+                    let number = self.wait(ticket, Next::Hashed(pending));
+                    turn.push(Effect::Hash { number, hashing });
                 }
                 Done::Fetch { fetch, pending } => {
                     if let Some(text) = turn.node.kept(&fetch.url, fetch.max_age, turn.now) {

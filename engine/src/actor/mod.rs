@@ -35,6 +35,7 @@ use crate::unread::Unread;
 use access::Access;
 use account::Account;
 use blaze_identity::accounts::oidc::{Fetch, Fetched};
+use blaze_identity::accounts::password::{Hashed, Hashing};
 use blaze_schema::error::{Code, Error};
 use blaze_schema::timestamp::Timestamp;
 use blaze_store::Store;
@@ -77,6 +78,13 @@ pub enum Event {
         number: u64,
         /// Status and body, or the reason why there is none.
         fetched: Fetched,
+    },
+    /// The outcome of [`Effect::Hash`].
+    Hashed {
+        /// The number of the work.
+        number: u64,
+        /// What came of it.
+        hashed: Result<Hashed, Error>,
     },
     /// A socket that was opened by [`Effect::Open`] is open.
     Opened {
@@ -244,6 +252,13 @@ pub enum Effect {
         number: u64,
         /// The time.
         until: Timestamp,
+    },
+    /// Hash a password, where that holds nobody up. Then [`Event::Hashed`].
+    Hash {
+        /// The number of the work.
+        number: u64,
+        /// The work.
+        hashing: Hashing,
     },
     /// Ask a server elsewhere. Then [`Event::Fetched`].
     Fetch {

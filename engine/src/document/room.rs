@@ -167,7 +167,9 @@ impl Room {
                 self.start(turn, Key::Own, Task::Alarm);
             }
             Event::Timer => self.tick(turn),
-            event @ (Event::Fetched { .. } | Event::Opened { .. }) => misdirected(turn, &event),
+            event @ (Event::Hashed { .. } | Event::Fetched { .. } | Event::Opened { .. }) => {
+                misdirected(turn, &event)
+            }
         }
     }
 

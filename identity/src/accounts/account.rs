@@ -8,8 +8,8 @@
 use super::session::{RefreshToken, Session, Standing};
 use super::settings::{PASSWORD, Settings};
 use super::{
-    Action, Answer, Effect, Event, ISSUER, Next, Pending, Random, Refusal, Secret, misdirected,
-    password, seconds, unauthenticated,
+    Action, Answer, Effect, Event, Hashed, Hashing, ISSUER, Next, Pending, Random, Refusal, Secret,
+    misdirected, password, seconds, unauthenticated,
 };
 use blaze_schema::error::{Code, Error};
 use blaze_schema::id::ulid;
@@ -97,6 +97,13 @@ impl Step<'_> {
             Event::Act(Action::SignOut { token, everywhere }) => {
                 self.sign_out(store, &token.0, everywhere)
             }
+            Event::Hashed(_, Err(error)) => Err(error.into()),
+            Event::Hashed(Pending(Next::SigningUp { email }), Ok(hashed)) => {
+                self.signing_up(store, email, hashed)
+            }
+            Event::Hashed(Pending(Next::Verified { kept }), Ok(hashed)) => {
+                self.verified(store, kept, hashed)
+            }
             Event::Signed(_, Err(_)) => {
                 let detail = "the token could not be signed; repeat the request";
                 Err(Error::new(Code::Unavailable, detail).into())
@@ -108,7 +115,9 @@ impl Step<'_> {
                 self.refreshed(store, &refreshed, token)
             }
             Event::Alarm => self.alarm(store),
-            Event::Act(_) | Event::Signed(..) | Event::Fetched(..) => Err(misdirected()),
+            Event::Act(_) | Event::Hashed(..) | Event::Signed(..) | Event::Fetched(..) => {
+                Err(misdirected())
+            }
         }
     }
 
@@ -139,18 +148,22 @@ impl Step<'_> {
         if self.load(store)?.account.is_some() {
             return Err(exists());
         }
-        let mut salt = [0; 16];
-        for (byte, random) in salt.iter_mut().zip(self.random.bytes("salt")) {
-            *byte = random;
+        let hashing = Hashing::of_new(given, self.salt());
+        Ok(vec![Effect::Hash { hashing, pending: Pending(Next::SigningUp { email }) }])
+    }
+
+    /// The password of a new account is hashed.
+    fn signing_up(&self, store: &impl Store, email: String, hashed: Hashed) -> Effects {
+        if self.load(store)?.account.is_some() {
+            return Err(exists());
         }
-        let hash = password::hash(given, &salt)?;
         let (session, token) = self.begin();
         Ok(self.sign(SigningIn {
             uid: ulid(self.now, self.random.bits("uid")),
             provider: PASSWORD.to_owned(),
             email: Some(email),
             email_verified: false,
-            password: Some(Secret(hash)),
+            password: hashed.fresh,
             is_new: true,
             session,
             token,
@@ -158,34 +171,31 @@ impl Step<'_> {
     }
 
     fn sign_in(&self, store: &mut impl Store, given: &str) -> Effects {
-        let mut record = self.load(store)?;
+        let record = self.load(store)?;
         if let Some(refusal) = record.pause(self.now) {
             return Err(refusal);
         }
-        let kept = record.account.as_ref().and_then(|account| account.password.as_deref());
         // Too long a password is nobody's, and not worth the work of hashing it.
-        let fits = password::check(given).is_ok();
-        let is_right = match kept {
-            _ if !fits => false,
-            Some(kept) => password::verify(given, kept)?,
-            None => password::pretend(given).map(|()| false)?,
+        if password::check(given).is_err() {
+            return self.failed(store, record);
+        }
+        let kept = record.account.and_then(|account| account.password);
+        let hashing = Hashing::of_kept(given, kept.as_deref(), self.salt());
+        Ok(vec![Effect::Hash { hashing, pending: Pending(Next::Verified { kept }) }])
+    }
+
+    /// A password was held against a hash. Others may have failed meanwhile: whoever tries many at once is let try no more
+    /// than whoever tries one after the other.
+    fn verified(&self, store: &mut impl Store, kept: Option<String>, hashed: Hashed) -> Effects {
+        let record = self.load(store)?;
+        if let Some(refusal) = record.pause(self.now) {
+            return Err(refusal);
+        }
+        let Some(account) = record.account.as_ref().filter(|_| hashed.fits) else {
+            return self.failed(store, record);
         };
-        let Some(account) = record.account.as_ref().filter(|_| is_right) else {
-            record.failures = record.failures.saturating_add(1);
-            record.failed = self.now.micros();
-            self.save(store, &record)?;
-            return Ok(vec![
-                Effect::SetAlarm(record.forgotten()),
-                Effect::Answer(Err(unauthenticated("the email or the password is not right"))),
-            ]);
-        };
-        let mut fresh = None;
-        if kept.is_some_and(password::is_outdated) {
-            let mut salt = [0; 16];
-            for (byte, random) in salt.iter_mut().zip(self.random.bytes("salt")) {
-                *byte = random;
-            }
-            fresh = Some(Secret(password::hash(given, &salt)?));
+        if account.password != kept {
+            return Err(changed());
         }
         let (session, token) = self.begin();
         Ok(self.sign(SigningIn {
@@ -193,11 +203,26 @@ impl Step<'_> {
             provider: account.provider.clone(),
             email: account.email.clone(),
             email_verified: account.email_verified,
-            password: fresh,
+            password: hashed.fresh,
             is_new: false,
             session,
             token,
         }))
+    }
+
+    /// Counts a failure.
+    fn failed(&self, store: &mut impl Store, mut record: Record) -> Effects {
+        record.failures = record.failures.saturating_add(1);
+        record.failed = self.now.micros();
+        self.save(store, &record)?;
+        Ok(vec![
+            Effect::SetAlarm(record.forgotten()),
+            Effect::Answer(Err(unauthenticated("the email or the password is not right"))),
+        ])
+    }
+
+    fn salt(&self) -> [u8; 16] {
+        self.random.bits("salt").to_be_bytes()
     }
 
     fn sign_in_with(
@@ -277,10 +302,7 @@ impl Step<'_> {
                 created: self.now.micros(),
                 sessions: Vec::new(),
             },
-            _ => {
-                let detail = "the account has changed meanwhile; sign in again";
-                return Err(Error::new(Code::Aborted, detail).into());
-            }
+            _ => return Err(changed()),
         };
         (account.email, account.email_verified) = (it.email, it.email_verified);
         if let Some(Secret(hash)) = it.password {
@@ -447,6 +469,10 @@ impl Record {
         let error = Error::new(Code::ResourceExhausted, detail).with_status(429);
         Some(Refusal { error, retry_after: Some(seconds) })
     }
+}
+
+fn changed() -> Refusal {
+    Error::new(Code::Aborted, "the account has changed meanwhile; sign in again").into()
 }
 
 /// The answer to a sign-up of an account that there is.

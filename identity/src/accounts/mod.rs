@@ -23,6 +23,7 @@ use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::EMAIL_BYTES;
 use blaze_schema::timestamp::Timestamp;
 use oidc::{Fetch, Fetched};
+use password::{Hashed, Hashing};
 use serde::{Deserialize, Serialize};
 use session::RefreshToken;
 use settings::Settings;
@@ -123,6 +124,8 @@ pub enum Event {
     Act(Action),
     /// The outcome of an [`Effect::Sign`]: the token, or why there is none.
     Signed(Pending, Result<Secret, String>),
+    /// The outcome of an [`Effect::Hash`].
+    Hashed(Pending, Result<Hashed, Error>),
     /// The outcome of an [`Effect::Fetch`].
     Fetched(Pending, Fetched),
     /// The alarm rings.
@@ -130,7 +133,7 @@ pub enum Event {
 }
 
 /// What is to be done, in this order. A step that follows an [`Action`] or its outcomes has exactly one of
-/// [`Effect::Sign`], [`Effect::Fetch`], [`Effect::Pass`] and [`Effect::Answer`], as its last.
+/// [`Effect::Sign`], [`Effect::Hash`], [`Effect::Fetch`], [`Effect::Pass`] and [`Effect::Answer`], as its last.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
     /// Ring at this time, instead of at any other. Part of the step's commit.
@@ -150,6 +153,13 @@ pub enum Effect {
     Sign {
         /// The claims, a JSON object.
         claims: String,
+        /// What goes on then.
+        pending: Pending,
+    },
+    /// Hash a password, and then [`Event::Hashed`].
+    Hash {
+        /// The work.
+        hashing: Hashing,
         /// What goes on then.
         pending: Pending,
     },
@@ -177,6 +187,14 @@ pub struct Pending(Next);
 
 #[derive(Clone, Debug, PartialEq)]
 enum Next {
+    /// The password of a new account is hashed.
+    SigningUp {
+        email: String,
+    },
+    /// A password is held against the hash that was kept then.
+    Verified {
+        kept: Option<String>,
+    },
     SigningIn(Box<SigningIn>),
     /// A session goes on when its token is signed.
     Refreshing(Box<RefreshToken>),

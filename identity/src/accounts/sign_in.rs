@@ -82,7 +82,9 @@ impl Step<'_> {
                 self.verified(*verifying, &fetched)
             }
             Event::Alarm => self.alarm(store),
-            Event::Act(_) | Event::Signed(..) | Event::Fetched(..) => Err(misdirected()),
+            Event::Act(_) | Event::Hashed(..) | Event::Signed(..) | Event::Fetched(..) => {
+                Err(misdirected())
+            }
         }
     }
 

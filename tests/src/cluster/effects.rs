@@ -58,6 +58,14 @@ impl Cluster {
                 let (place, incarnation) = (place.clone(), host.incarnation);
                 self.call(object, call, Waiter::Caller { place, incarnation, number });
             }
+            Effect::Hash { number, hashing } => {
+                let Some(host) = self.hosts.get_mut(place) else { return };
+                host.under_way += 1;
+                let (to, incarnation) = (place.clone(), host.incarnation);
+                let event = Event::Hashed { number, hashed: hashing.run() };
+                let at = self.now + self.delay();
+                self.queue.push(at, Delivery::Event { to, incarnation, event });
+            }
             Effect::Fetch { number, fetch } => {
                 let fetched = Err(format!("{} is not reached", fetch.url));
                 let Some(host) = self.hosts.get_mut(place) else { return };

@@ -465,7 +465,10 @@ impl Cluster {
                 if host.incarnation != incarnation || host.actor.is_none() {
                     return;
                 }
-                if matches!(event, Event::Told { .. } | Event::Fetched { .. }) {
+                if matches!(
+                    event,
+                    Event::Told { .. } | Event::Hashed { .. } | Event::Fetched { .. }
+                ) {
                     host.under_way = host.under_way.saturating_sub(1);
                 }
                 self.event(&to, event);

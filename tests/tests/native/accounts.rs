@@ -69,6 +69,9 @@ impl Shell {
                 Effect::SetAlarm(_) => {}
                 Effect::Erase => drop(self.objects.remove(name)),
                 Effect::Audit { act, .. } => self.audited.push(act.to_owned()),
+                Effect::Hash { hashing, pending } => {
+                    return self.run(name, Event::Hashed(pending, hashing.run()));
+                }
                 Effect::Sign { claims, pending } => {
                     return self.run(name, Event::Signed(pending, Ok(Secret(claims))));
                 }
