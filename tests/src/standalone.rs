@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::{env, fs, thread};
@@ -75,9 +75,8 @@ impl Running {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().expect("starting blaze");
         let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
-        let line = lines.next().expect("blaze ended before it listened").expect("a line");
+        let url = listening(&mut lines).expect("blaze ended before it listened");
         thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-        let url = line.strip_prefix("Blaze is listening on ").expect("an address").to_owned();
         Running { child, url }
     }
 
@@ -114,6 +113,12 @@ pub fn binary() -> PathBuf {
     env::var_os("BLAZE_BINARY").map_or_else(|| build.join("blaze"), PathBuf::from)
 }
 
+/// The URL of a server that listens; `None` if it ends instead.
+fn listening(lines: &mut impl Iterator<Item = io::Result<String>>) -> Option<String> {
+    let mut lines = lines.map_while(Result::ok);
+    lines.find_map(|line| Some(line.strip_prefix("Blaze is listening on ")?.to_owned()))
+}
+
 fn spawn(service: &Service, data: &Path, log: &Log, port: u16) -> (Child, u16) {
     let module = |name: &str| {
         let module = service.modules.iter().find(|module| module.name == name);
@@ -145,19 +150,14 @@ fn spawn(service: &Service, data: &Path, log: &Log, port: u16) -> (Child, u16) {
     });
     let mut child = command.spawn().expect("starting blaze");
     let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
-    let address = loop {
-        let Some(Ok(line)) = lines.next() else {
-            let said = match log {
-                Log::File(path) => fs::read_to_string(path).unwrap_or_default(),
-                _ => String::new(),
-            };
-            panic!("blaze ended before it listened: {said}");
+    let url = listening(&mut lines).unwrap_or_else(|| {
+        let said = match log {
+            Log::File(path) => fs::read_to_string(path).unwrap_or_default(),
+            _ => String::new(),
         };
-        if let Some(address) = line.strip_prefix("Blaze is listening on http://") {
-            break address.to_owned();
-        }
-    };
-    let port = address.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
+        panic!("blaze ended before it listened: {said}");
+    });
+    let port = url.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
     let mut sink = match log {
         Log::File(path) => OpenOptions::new().append(true).open(path).ok(),
         _ => None,

@@ -17,7 +17,7 @@ const FUZZ_CASES: &str = "1000000";
 
 /// The test binaries that both homes must pass. Of the others, some need no server, and some are about what only
 /// Cloudflare has: objects that leave memory, files of their own, rows that are paid for.
-const BOTH_HOMES: [&str; 15] = [
+const BOTH_HOMES: [&str; 14] = [
     "access_table",
     "accounts_http",
     "browser",
@@ -25,7 +25,6 @@ const BOTH_HOMES: [&str; 15] = [
     "durability",
     "frameworks",
     "http",
-    "index_durability",
     "limits",
     "listen",
     "malformed",

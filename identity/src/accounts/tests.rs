@@ -206,20 +206,19 @@ fn an_account_that_there_is_not_does_what_a_wrong_password_does() {
 fn passwords_that_are_tried_at_once_are_as_many_as_those_tried_one_after_the_other() {
     let mut bench = Bench::alice();
     bench.sign_up();
-    let begun = |bench: &mut Bench, password: &str| {
-        match &bench.step_alone(Event::Act(sign_in(password)))[..] {
-            [Effect::Hash { hashing, pending }] => (hashing.clone(), pending.clone()),
-            other => panic!("{other:?}"),
-        }
+    let begun = |bench: &mut Bench, password: &str| match &bench
+        .step_alone(Event::Act(sign_in(password)))[..]
+    {
+        [Effect::Hash { hashing, pending }] => (hashing.clone(), pending.clone()),
+        other => panic!("{other:?}"),
     };
     let mut tries: Vec<_> =
         (0..=SIGN_IN_FAILURES).map(|_| begun(&mut bench, "wrong horse")).collect();
     tries.push(begun(&mut bench, PASSWORD));
-    let statuses = tries.into_iter().map(|(hashing, pending)| {
-        let effects = bench.step_alone(Event::Hashed(pending, hashing.run()));
-        refusal(&effects).error.status
-    });
-    let statuses: Vec<u16> = statuses.collect();
+    let mut end = |(hashing, pending): (Hashing, _)| {
+        refusal(&bench.step_alone(Event::Hashed(pending, hashing.run()))).error.status
+    };
+    let statuses: Vec<u16> = tries.into_iter().map(&mut end).collect();
     let (counted, rest) = statuses.split_at(SIGN_IN_FAILURES as usize);
     assert!(counted.iter().all(|status| *status == 401), "{statuses:?}");
     assert_eq!(rest, [429, 429], "the right one among them");

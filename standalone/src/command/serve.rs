@@ -55,6 +55,8 @@ pub(super) fn run(options: Serve) -> Result<()> {
     if listen.ip().is_loopback() {
         variables.entry("OPEN".to_owned()).or_insert_with(|| "1".to_owned());
     }
+    // A credential is never sent by itself: pages of any origin may ask, as their users.
+    variables.entry("CORS_ORIGINS".to_owned()).or_insert_with(|| "*".to_owned());
     if trust_proxy {
         variables.insert("ADDRESS_HEADER".to_owned(), "X-Forwarded-For".to_owned());
     }

@@ -59,21 +59,11 @@ impl Cluster {
                 self.call(object, call, Waiter::Caller { place, incarnation, number });
             }
             Effect::Hash { number, hashing } => {
-                let Some(host) = self.hosts.get_mut(place) else { return };
-                host.under_way += 1;
-                let (to, incarnation) = (place.clone(), host.incarnation);
-                let event = Event::Hashed { number, hashed: hashing.run() };
-                let at = self.now + self.delay();
-                self.queue.push(at, Delivery::Event { to, incarnation, event });
+                self.later(place, Event::Hashed { number, hashed: hashing.run() });
             }
             Effect::Fetch { number, fetch } => {
                 let fetched = Err(format!("{} is not reached", fetch.url));
-                let Some(host) = self.hosts.get_mut(place) else { return };
-                host.under_way += 1;
-                let (to, incarnation) = (place.clone(), host.incarnation);
-                let event = Event::Fetched { number, fetched };
-                let at = self.now + self.delay();
-                self.queue.push(at, Delivery::Event { to, incarnation, event });
+                self.later(place, Event::Fetched { number, fetched });
             }
             // Done with the commit.
             Effect::SetAlarm(_) => {}
@@ -99,6 +89,15 @@ impl Cluster {
             _ => false,
         };
         skips && self.extra.chance(10)
+    }
+
+    /// Has the outcome of work that others do come to an actor.
+    fn later(&mut self, place: &Place, event: Event) {
+        let Some(host) = self.hosts.get_mut(place) else { return };
+        host.under_way += 1;
+        let (to, incarnation) = (place.clone(), host.incarnation);
+        let at = self.now + self.delay();
+        self.queue.push(at, Delivery::Event { to, incarnation, event });
     }
 
     fn take_waiter(&mut self, place: &Place, ticket: u64) -> Option<Waiter> {
