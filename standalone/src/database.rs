@@ -39,6 +39,9 @@ const TABLES: &str = "
     CREATE TABLE record (id INTEGER PRIMARY KEY, value BLOB NOT NULL);
     CREATE TABLE alarm (object INTEGER PRIMARY KEY, at INTEGER NOT NULL);";
 
+/// The number of an object, and the row `d`.
+pub(crate) type Found = (i64, Option<Vec<u8>>);
+
 /// The file, opened by this process alone.
 #[derive(Debug)]
 pub(crate) struct Database {
@@ -125,20 +128,22 @@ impl Database {
         Ok(())
     }
 
-    /// Notes an error. One after which SQLite has ended the transaction, or cannot go on with it, fails all of it.
-    pub(crate) fn notice(&self, error: &rusqlite::Error) {
-        let is_storage = matches!(
-            error.sqlite_error_code(),
-            Some(
-                ErrorCode::DiskFull
-                    | ErrorCode::SystemIoFailure
-                    | ErrorCode::OutOfMemory
-                    | ErrorCode::DatabaseCorrupt
-                    | ErrorCode::NotADatabase
-                    | ErrorCode::ReadOnly
-                    | ErrorCode::CannotOpen
-            )
-        );
+    /// Notes an error. One after which SQLite has ended the transaction, or cannot go on with it, fails all of it; what
+    /// cannot be read is the matter of who reads it.
+    pub(crate) fn notice(&self, error: &rusqlite::Error, is_write: bool) {
+        let is_storage = is_write
+            && matches!(
+                error.sqlite_error_code(),
+                Some(
+                    ErrorCode::DiskFull
+                        | ErrorCode::SystemIoFailure
+                        | ErrorCode::OutOfMemory
+                        | ErrorCode::DatabaseCorrupt
+                        | ErrorCode::NotADatabase
+                        | ErrorCode::ReadOnly
+                        | ErrorCode::CannotOpen
+                )
+            );
         let is_over = self.is_writing.get() && self.connection.is_autocommit();
         if is_storage || is_over {
             self.fail(&error.to_string());
@@ -182,7 +187,7 @@ impl Database {
     }
 
     /// The object's number and its own row.
-    pub(crate) fn find(&self, object: &Object) -> rusqlite::Result<Option<(i64, Option<Vec<u8>>)>> {
+    pub(crate) fn find(&self, object: &Object) -> rusqlite::Result<Option<Found>> {
         let mut statement = self
             .connection
             .prepare_cached("SELECT id, value FROM object WHERE class = ?1 AND name = ?2")?;

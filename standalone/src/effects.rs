@@ -9,7 +9,6 @@ use blaze_engine::http::reply::Reply;
 use bytes::Bytes;
 use hyper::HeaderMap;
 use hyper::header::{AUTHORIZATION, HeaderValue, UPGRADE};
-use std::net::{IpAddr, Ipv4Addr};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 /// The number of a listener's socket to its client.
@@ -151,7 +150,7 @@ impl Shell {
         let Waiter::Client(asker) = &mut waiting.waiter else { return };
         let Some(answer) = asker.answer.take() else { return };
         let asker = Asker { incoming: asker.incoming.clone(), answer: Some(answer) };
-        let read = Read { host: number, ticket, limit, is_gzip };
+        let read = Read::new((number, ticket), limit, is_gzip, &self.commands);
         self.said.push(Said::Outcome(asker, Outcome::Read(read)));
     }
 
@@ -180,9 +179,9 @@ impl Shell {
         self.clients.insert(id, (number, socket));
         let host = self.hosts.get_mut(&number);
         let is_object = host.as_ref().is_some_and(|host| host.object.is_some());
-        let (client, outlet) = Client::pair(Some(id), is_object);
+        let (client, outlet) = Client::pair(Some(id), is_object, &self.commands);
         if let Some(host) = host {
-            host.sockets.insert(socket, Peer::Client(client));
+            host.sockets.insert(socket, Peer::Client(id, client));
         }
         outlet
     }
@@ -208,7 +207,7 @@ impl Shell {
     fn refuse(&mut self, waiter: Waiter, protocol: &'static str, frame: String, code: u16) {
         match waiter {
             Waiter::Client(asker) => {
-                let (client, outlet) = Client::pair(None, true);
+                let (client, outlet) = Client::pair(None, true, &self.commands);
                 self.said.push(Said::Outcome(asker, Outcome::Socket { protocol, outlet }));
                 self.said.push(Said::Text(client.clone(), Utf8Bytes::from(frame)));
                 self.said.push(Said::Close(client, code, ""));
@@ -251,8 +250,7 @@ impl Shell {
         {
             headers.insert(AUTHORIZATION, value);
         }
-        let address = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-        let request = incoming("GET".to_owned(), url, headers, address);
+        let request = incoming("GET".to_owned(), url, headers, None);
         let waiter = Waiter::Opener { host: number, socket };
         let waiting = Waiting { waiter, request: Some((request, Some(Bytes::new()))) };
         self.queue.push_back(Delivery::Request { to: object, waiting });
@@ -291,7 +289,7 @@ impl Shell {
         let mut shared: Option<Utf8Bytes> = None;
         for socket in sockets {
             match host.sockets.get_mut(&socket) {
-                Some(Peer::Client(client)) => {
+                Some(Peer::Client(_, client)) => {
                     let text = shared.get_or_insert_with(|| Utf8Bytes::from(text.as_str()));
                     self.said.push(Said::Text(client.clone(), text.clone()));
                 }
@@ -308,7 +306,7 @@ impl Shell {
     fn close(&mut self, number: u64, socket: u64, code: u16, reason: &'static str) {
         let Some(host) = self.hosts.get_mut(&number) else { return };
         match host.sockets.remove(&socket) {
-            Some(Peer::Client(client)) => self.said.push(Said::Close(client, code, reason)),
+            Some(Peer::Client(_, client)) => self.said.push(Said::Close(client, code, reason)),
             Some(Peer::Actor { host, socket }) => {
                 if let Some(peer) = self.hosts.get_mut(&host)
                     && peer.sockets.remove(&socket).is_some()

@@ -50,8 +50,8 @@ pub(crate) struct Waiting {
 /// The other end of an actor's socket.
 #[derive(Clone, Debug)]
 pub(crate) enum Peer {
-    /// A client.
-    Client(Client),
+    /// A client, and the number of its socket.
+    Client(u64, Client),
     /// Another actor's socket.
     Actor { host: u64, socket: u64 },
     /// None yet; the frames that wait for it.

@@ -2,8 +2,8 @@
 
 use crate::body::{Whole, read_body};
 use crate::files::Files;
-use crate::outside::{Command, Outcome, Read, Sent};
-use crate::socket;
+use crate::outside::{Command, Outcome, Sent};
+use crate::socket::{self, Sockets};
 use blaze_engine::actor::Body;
 use blaze_engine::http::reply::Reply;
 use blaze_schema::error::Error;
@@ -32,6 +32,7 @@ const READ_AHEAD_BYTES: usize = 64 * 1_024;
 pub(crate) struct Shared {
     pub(crate) commands: Sender<Command>,
     pub(crate) files: Files,
+    pub(crate) sockets: Sockets,
     /// `http` or `https`.
     pub(crate) scheme: &'static str,
 }
@@ -76,7 +77,7 @@ async fn answered(
         method: parts.method.as_str().to_owned(),
         url,
         headers: parts.headers,
-        address,
+        address: Some(address),
         body,
     };
     let (sender, mut outcome) = oneshot::channel();
@@ -90,17 +91,15 @@ async fn answered(
                     None => response(otherwise),
                 });
             }
-            Outcome::Read(read) => {
-                let mut reading = Reading { read: Some(read), commands: &shared.commands };
-                let Some(Read { limit, is_gzip, .. }) = reading.read else { return Err(Gone) };
-                let body = match read_body(&mut payload, limit, is_gzip).await {
+            Outcome::Read(mut read) => {
+                let body = match read_body(&mut payload, read.limit, read.is_gzip).await {
                     Ok(Whole(Some(bytes))) => Body::Whole(bytes.into()),
                     Ok(Whole(None)) => Body::TooLarge,
                     Err(reason) => Body::Broken(reason),
                 };
                 let (sender, next) = oneshot::channel();
                 outcome = next;
-                reading.end(body, sender);
+                read.end(body, sender);
             }
             Outcome::Socket { protocol, outlet } => {
                 let (Some(upgrade), Some(key)) = (upgrade, key) else {
@@ -108,31 +107,10 @@ async fn answered(
                         "a WebSocket handshake without Sec-WebSocket-Key (RFC 6455 section 4.1)",
                     ));
                 };
-                tokio::spawn(socket::serve(upgrade, outlet, shared.commands.clone()));
+                shared.sockets.spawn(socket::serve(upgrade, outlet));
                 return Ok(switching(&key, protocol));
             }
         }
-    }
-}
-
-/// A body that is being read. If its client goes away the engine is told all the same.
-struct Reading<'a> {
-    read: Option<Read>,
-    commands: &'a Sender<Command>,
-}
-
-impl Reading<'_> {
-    fn end(&mut self, body: Body, answer: oneshot::Sender<Outcome>) {
-        if let Some(read) = self.read.take() {
-            self.commands.send(Command::Body { read, body, answer }).ok();
-        }
-    }
-}
-
-impl Drop for Reading<'_> {
-    fn drop(&mut self) {
-        let (nobody, _) = oneshot::channel();
-        self.end(Body::Broken("the client has gone".to_owned()), nobody);
     }
 }
 

@@ -12,6 +12,7 @@ mod fetch;
 mod files;
 mod host;
 mod http;
+mod log;
 mod outside;
 mod random;
 mod rows;

@@ -1,6 +1,6 @@
 //! The rows of one object in the file: the engine's [`Store`].
 
-use crate::database::{Database, VALUE_BYTES, class_number};
+use crate::database::{Database, Found, VALUE_BYTES, class_number};
 use blaze_engine::actor::Object;
 use blaze_store::{Change, Range, Row, Store, StoreError};
 use rusqlite::{OptionalExtension, params};
@@ -65,7 +65,7 @@ impl Rows {
         }
     }
 
-    fn find(&self) -> Result<Option<(i64, Option<Vec<u8>>)>, StoreError> {
+    fn find(&self) -> Result<Option<Found>, StoreError> {
         let Some(object) = &self.object else { return Ok(None) };
         let found = self.did(self.database.find(object))?;
         self.id.set(found.as_ref().map_or(Id::Absent, |(id, _)| Id::Known(*id)));
@@ -80,7 +80,7 @@ impl Rows {
         let Some(object) = &self.object else {
             return Err(StoreError("an actor that keeps no rows".to_owned()));
         };
-        self.did(self.database.begin())?;
+        self.noticed(self.database.begin(), true)?;
         let id = self
             .run(MAKE, params![class_number(object.class), object.name, value])
             .map(|_| self.database.connection.last_insert_rowid())?;
@@ -91,7 +91,7 @@ impl Rows {
     /// Removes all rows of the object, and its alarm.
     pub(crate) fn erase(&mut self) -> Result<(), StoreError> {
         let Some(id) = self.id()? else { return Ok(()) };
-        self.did(self.database.begin())?;
+        self.noticed(self.database.begin(), true)?;
         self.run("DELETE FROM row WHERE object = ?1", [id])?;
         let (first, end) = records(id);
         self.run("DELETE FROM record WHERE id >= ?1 AND id < ?2", [first, end])?;
@@ -109,15 +109,19 @@ impl Rows {
     }
 
     fn did<T>(&self, result: rusqlite::Result<T>) -> Result<T, StoreError> {
+        self.noticed(result, false)
+    }
+
+    fn noticed<T>(&self, result: rusqlite::Result<T>, is_write: bool) -> Result<T, StoreError> {
         result.map_err(|error| {
-            self.database.notice(&error);
+            self.database.notice(&error, is_write);
             StoreError(error.to_string())
         })
     }
 
     fn run(&self, statement: &str, bindings: impl rusqlite::Params) -> Result<usize, StoreError> {
         let prepared = self.database.connection.prepare_cached(statement);
-        self.did(prepared.and_then(|mut statement| statement.execute(bindings)))
+        self.noticed(prepared.and_then(|mut statement| statement.execute(bindings)), true)
     }
 
     fn value<T: rusqlite::types::FromSql>(
@@ -193,7 +197,7 @@ impl Store for Rows {
             return Ok(());
         }
         changes.iter().try_for_each(check)?;
-        self.did(self.database.begin())?;
+        self.noticed(self.database.begin(), true)?;
         if let [Change::Put(OWN, value)] = changes
             && self.id()?.is_none()
         {

@@ -4,18 +4,24 @@ use crate::database::Database;
 use crate::fetch::fetch;
 use crate::files::Files;
 use crate::http::{Shared, answer};
-use crate::outside::{Command, Job, Work};
+use crate::log::Log;
+use crate::outside::{Command, Job, Outcome, Sent, Work};
 use crate::shell::Shell;
-use anyhow::{Context, Result, anyhow};
+use crate::socket::Sockets;
+use anyhow::{Context, Result, anyhow, bail};
 use blaze_engine::node::config::Config;
 use blaze_identity::accounts::password::Hashing;
 use blaze_schema::error::{Code, Error};
+use hyper::HeaderMap;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
@@ -24,13 +30,18 @@ use std::thread;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Handle};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
 /// The time that requests have to end when the server stops.
 const DRAIN_TIME: Duration = Duration::from_secs(5);
 /// The time that a client has to send a request's header.
 const HEADER_TIME: Duration = Duration::from_secs(30);
+/// The time that sockets have to be closed when the server stops.
+const FAREWELL_TIME: Duration = Duration::from_secs(2);
+/// Servers elsewhere that are asked at once at most.
+const FETCHES: usize = 16;
 /// Passwords that wait to be hashed at most.
 const HASHINGS: usize = 64;
 /// Bytes of the stack of the engine's thread: the deepest documents and rules fit.
@@ -51,6 +62,8 @@ pub struct Options {
     pub variables: BTreeMap<String, String>,
     /// The directory of files that are served; `None` for none.
     pub public: Option<PathBuf>,
+    /// Rules to deploy; `None` leaves those in force that were deployed last.
+    pub rules: Option<Rules>,
 }
 
 /// Serves until `stop` is done. Calls `listening` with the address when it listens.
@@ -62,24 +75,46 @@ pub fn run(
     listening: impl FnOnce(SocketAddr) -> Result<()>,
     stop: impl Future<Output = ()>,
 ) -> Result<()> {
-    let Options { address, data, collections, access, variables, public } = options;
+    let Options { address, data, collections, access, variables, public, rules } = options;
+    raise_limit();
     let database = Database::open(&data)?;
     let runtime = Builder::new_multi_thread().enable_all().build()?;
     let config = move || Config::read(&collections, &access, |name| variables.get(name).cloned());
-    let (commands, engine) = start(database, config, runtime.handle().clone())?;
+    let (ended, engine_ended) = oneshot::channel();
+    let (commands, engine) = start(database, config, runtime.handle().clone(), ended)?;
     let files = public.map_or_else(Files::default, Files::of);
-    let shared = Arc::new(Shared { commands: commands.clone(), files, scheme: "http" });
+    let sockets = Sockets::default();
+    let shared = Shared { commands: commands.clone(), files, sockets, scheme: "http" };
+    let shared = Arc::new(shared);
     let served = runtime.block_on(async {
+        if let Some(rules) = rules {
+            deploy(&commands, rules).await?;
+        }
         let listener =
             TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
         listening(listener.local_addr()?)?;
-        serve(listener, shared, stop).await;
-        anyhow::Ok(())
+        tokio::select! {
+            () = serve(listener, Arc::clone(&shared), stop) => Ok(()),
+            _ = engine_ended => bail!("the engine has ended; why is above"),
+        }
     });
     commands.send(Command::Stop).ok();
     engine.join().ok();
+    // Clients are told to come again.
+    runtime.block_on(timeout(FAREWELL_TIME, shared.sockets.ended())).ok();
     runtime.shutdown_timeout(Duration::from_secs(1));
     served
+}
+
+/// Lets the process have as many files and sockets open as the system allows it.
+fn raise_limit() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, getrlimit, setrlimit};
+        let mut limit = getrlimit(Resource::Nofile);
+        limit.current = limit.maximum;
+        setrlimit(Resource::Nofile, limit).ok();
+    }
 }
 
 /// Starts the engine's thread.
@@ -87,16 +122,20 @@ fn start(
     database: Database,
     config: impl FnOnce() -> Result<Config, Error> + Send + 'static,
     runtime: Handle,
+    ended: oneshot::Sender<()>,
 ) -> Result<(Sender<Command>, thread::JoinHandle<()>)> {
     let (commands, receiver) = mpsc::channel();
     let sender = commands.clone();
-    let jobs = jobs(sender, runtime)?;
+    let jobs = jobs(sender.clone(), runtime)?;
+    let log = Log::start()?;
     let (told, ready) = mpsc::channel();
     let thread = thread::Builder::new().name("engine".to_owned()).stack_size(STACK_BYTES);
     let engine = thread.spawn(move || {
-        let shell = config()
-            .map_err(|error| anyhow!(error.detail))
-            .and_then(|config| Shell::new(database, config, jobs).context("reading the database"));
+        // Dropped with the thread, however it ends.
+        let _ended = ended;
+        let shell = config().map_err(|error| anyhow!(error.detail)).and_then(|config| {
+            Shell::new(database, config, jobs, sender, log).context("reading the database")
+        });
         match shell {
             Ok(shell) => {
                 told.send(Ok(())).ok();
@@ -114,14 +153,16 @@ fn start(
 /// Takes work from the engine's thread to others: passwords are hashed by one thread, which leaves a processor for
 /// everything else; servers elsewhere are asked by threads that mostly wait.
 fn jobs(commands: Sender<Command>, runtime: Handle) -> Result<Box<dyn Fn(Job) + Send>> {
-    let (hashings, waiting) = mpsc::sync_channel(HASHINGS);
+    let (hashings, waiting) = mpsc::sync_channel::<(u64, u64, Hashing)>(HASHINGS);
     let hashed = commands.clone();
     thread::Builder::new().name("passwords".to_owned()).spawn(move || {
         for (host, number, hashing) in waiting {
-            let hashing: Hashing = hashing;
-            hashed.send(Command::Hashed { host, number, hashed: hashing.run() }).ok();
+            let outcome = catch_unwind(AssertUnwindSafe(|| hashing.run()))
+                .unwrap_or_else(|_| Err(Error::internal("hashing a password failed")));
+            hashed.send(Command::Hashed { host, number, hashed: outcome }).ok();
         }
     })?;
+    let turns = Arc::new(Semaphore::new(FETCHES));
     Ok(Box::new(move |Job { host, number, work }| match work {
         Work::Hash(hashing) => {
             if hashings.try_send((host, number, hashing)).is_err() {
@@ -131,12 +172,40 @@ fn jobs(commands: Sender<Command>, runtime: Handle) -> Result<Box<dyn Fn(Job) + 
             }
         }
         Work::Fetch(asked) => {
-            let commands = commands.clone();
-            runtime.spawn_blocking(move || {
-                commands.send(Command::Fetched { host, number, fetched: fetch(asked) }).ok();
+            let (commands, turns) = (commands.clone(), Arc::clone(&turns));
+            runtime.spawn(async move {
+                let _turn = turns.acquire_owned().await;
+                let fetched = spawn_blocking(move || fetch(asked)).await;
+                let fetched = fetched.unwrap_or_else(|error| Err(error.to_string()));
+                commands.send(Command::Fetched { host, number, fetched }).ok();
             });
         }
     }))
+}
+
+/// Rules that are deployed before anybody is served.
+#[derive(Debug)]
+pub struct Rules {
+    /// Their text.
+    pub text: String,
+    /// An administrator's API key.
+    pub key: String,
+}
+
+async fn deploy(commands: &Sender<Command>, Rules { text, key }: Rules) -> Result<()> {
+    let mut headers = HeaderMap::new();
+    headers.insert(AUTHORIZATION, HeaderValue::try_from(format!("Bearer {key}"))?);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    let (answer, outcome) = oneshot::channel();
+    let (method, url) = ("PUT".to_owned(), "http://localhost/v1/rules".to_owned());
+    let body = Some(text.into());
+    let request = Sent { method, url, headers, address: None, body };
+    commands.send(Command::Request { request, answer }).ok();
+    match outcome.await {
+        Ok(Outcome::Reply(reply)) if reply.status < 300 => Ok(()),
+        Ok(Outcome::Reply(reply)) => bail!("the rules were not deployed: {}", reply.body),
+        _ => bail!("the rules were not deployed"),
+    }
 }
 
 async fn serve(listener: TcpListener, shared: Arc<Shared>, stop: impl Future<Output = ()>) {
@@ -150,7 +219,8 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>, stop: impl Future<Out
                 }
                 // Too many open files, for one: those that are served go on.
                 Err(error) => {
-                    eprintln!("blaze: accepting a connection: {error}");
+                    // Nobody may be reading it.
+                    writeln!(io::stderr(), "blaze: accepting a connection: {error}").ok();
                     sleep(Duration::from_millis(100)).await;
                 }
             },

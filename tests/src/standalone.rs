@@ -132,7 +132,7 @@ fn spawn(service: &Service, data: &Path, log: &Log, port: u16) -> (Child, u16) {
         })
         .collect();
     let mut command = Command::new(binary());
-    command.args(["serve", "--listen", &format!("127.0.0.1:{port}"), "--rules", "none"]);
+    command.args(["serve", "--listen", &format!("127.0.0.1:{port}")]);
     command.arg("--data").arg(data.join("data"));
     command.arg("--collections").arg(module("collections.json"));
     command.arg("--access").arg(module("access.json"));

@@ -60,6 +60,16 @@ pub(super) fn configuration(key: &str) -> Result<String> {
     ApiKey::configuration(key).context("this is no API key")
 }
 
+/// The key of the server whose data is there.
+///
+/// # Errors
+/// If the file cannot be read.
+pub(super) fn kept(data: &Path) -> Result<String> {
+    let file = data.join(FILE);
+    let key = fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
+    Ok(key.trim().to_owned())
+}
+
 /// The key of the server whose data is there, made if it is missing. Only its owner may read the file.
 ///
 /// # Errors

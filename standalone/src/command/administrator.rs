@@ -57,11 +57,6 @@ impl Answer {
 }
 
 impl Server {
-    /// The one on this machine whose data is there.
-    pub(super) fn local(url: String, data: &Path) -> Self {
-        Server { url, key_file: Some(data.join(admin_key::FILE)), data: data.to_owned() }
-    }
-
     /// Sends a request without a body.
     ///
     /// # Errors

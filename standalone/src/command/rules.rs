@@ -77,7 +77,7 @@ pub(super) enum Rules {
 pub(super) fn run(command: &Rules) -> Result<()> {
     match command {
         Rules::Check { file } => {
-            check(file)?;
+            check(file, &read(file)?)?;
             println!("{}: nothing is wrong with it", file.display());
             Ok(())
         }
@@ -106,12 +106,12 @@ pub(super) fn run(command: &Rules) -> Result<()> {
     }
 }
 
-/// Says what is wrong with a file of rules.
+/// Says what is wrong with the text of a file of rules.
 ///
 /// # Errors
 /// If anything is.
-pub(super) fn check(file: &Path) -> Result<()> {
-    compile(file, &read(file)?).map(drop)
+pub(super) fn check(file: &Path, text: &str) -> Result<()> {
+    compile(file, text).map(drop)
 }
 
 /// Decides the cases of a table.
