@@ -101,7 +101,7 @@ pub fn run(
     commands.send(Command::Stop).ok();
     engine.join().ok();
     // Clients are told to come again.
-    runtime.block_on(timeout(FAREWELL_TIME, shared.sockets.ended())).ok();
+    runtime.block_on(async { timeout(FAREWELL_TIME, shared.sockets.ended()).await.ok() });
     runtime.shutdown_timeout(Duration::from_secs(1));
     served
 }

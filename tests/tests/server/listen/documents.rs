@@ -64,6 +64,8 @@ fn a_target_may_start_after_a_version() {
     let mut session = session();
     let epoch = session.document(1, name(&path)).epoch;
     session.socket.send(&json!({"unlisten": 1}));
+    // Before the changes, which come another way.
+    session.socket.settled();
     for n in 1..=4 {
         client().patch(&path, JSON, &json!({"n": n})).send().expect(200);
     }
