@@ -14,6 +14,8 @@ pub struct Part {
     pub path: DocumentPath,
     /// Its writes, in order: what [`read`] takes.
     pub body: String,
+    /// Their places among all writes of the commit, from 0.
+    pub places: Vec<usize>,
 }
 
 /// Reads `{"writes":[…]}`, each as [`Write::from_json`] reads it.
@@ -29,15 +31,18 @@ pub fn read(body: &[u8]) -> Result<Vec<Write>, Error> {
 /// # Errors
 /// As [`read`].
 pub fn split(body: &[u8]) -> Result<Vec<Part>, Error> {
-    let mut parts: Vec<(DocumentPath, Vec<Value>)> = Vec::new();
+    let mut parts: Vec<(DocumentPath, Vec<Value>, Vec<usize>)> = Vec::new();
     for (number, value) in writes_of(body)?.into_iter().enumerate() {
         let Write { path, .. } = read_write((number, value.clone()))?;
-        match parts.iter_mut().find(|(there, _)| *there == path) {
-            Some((_, writes)) => writes.push(value),
-            None => parts.push((path, vec![value])),
+        match parts.iter_mut().find(|(there, ..)| *there == path) {
+            Some((_, writes, places)) => {
+                writes.push(value);
+                places.push(number);
+            }
+            None => parts.push((path, vec![value], vec![number])),
         }
     }
-    let part = |(path, writes)| Part { path, body: text_of(writes) };
+    let part = |(path, writes, places)| Part { path, body: text_of(writes), places };
     Ok(parts.into_iter().map(part).collect())
 }
 
@@ -86,6 +91,10 @@ mod tests {
         let parts = split(&of(&writes)).unwrap();
         let paths: Vec<&str> = parts.iter().map(|part| part.path.as_str()).collect();
         assert_eq!(paths, ["a/1", "b/2"]);
+        assert_eq!(
+            parts.iter().map(|part| &part.places[..]).collect::<Vec<_>>(),
+            [&[0, 2][..], &[1]]
+        );
         let first = read(parts[0].body.as_bytes()).unwrap();
         assert_eq!(first[0].preconditions, [Precondition::IfVersion(0)]);
         assert_eq!(first[1].operation, Operation::Delete);

@@ -323,7 +323,7 @@ impl Actor {
                 worker::console_log!("{line}");
                 Ok(())
             }
-            // The effects of `perform`.
+            // The effects of `perform`, and one that only another home is asked for.
             _ => Ok(()),
         }
     }

@@ -25,7 +25,7 @@ pub(crate) const VALUE_BYTES: usize = 16 * 1_024 * 1_024;
 /// Statements that are kept prepared.
 const STATEMENTS: usize = 64;
 /// Pages of 4 KiB that are kept in memory.
-const CACHED_PAGES: i64 = 8_000;
+const CACHED_PAGES: i64 = 4_000;
 /// Pages in the write-ahead log after which they are moved into the file.
 const CHECKPOINT_PAGES: i64 = 4_000;
 

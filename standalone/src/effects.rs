@@ -72,6 +72,7 @@ impl Shell {
                 }
             }
             Effect::Erase => self.erase(number),
+            Effect::Undo { reason } => self.database.fail(reason),
             Effect::Log(line) => self.said.push(Said::Log(line)),
         }
     }

@@ -33,7 +33,7 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 /// Commands that are taken into one group at most.
 const GROUP: usize = 512;
 /// Objects in memory above which idle ones are dropped.
-const OBJECTS: usize = 8_192;
+const OBJECTS: usize = 2_048;
 /// Things to say after which a group ends: one change of a document may be told to thousands.
 const SAID: usize = 50_000;
 /// Alarms that ring in one group.

@@ -7,6 +7,7 @@
 //!
 //! A refusal's text is the error as JSON. What is asked within one process need not be encoded.
 
+use crate::document::Stage;
 use blaze_identity::accounts::Action;
 use blaze_schema::error::Error;
 
@@ -81,8 +82,8 @@ pub enum Call {
         request: String,
         /// The part: a commit's body.
         part: String,
-        /// True if the commit has writes of other documents.
-        is_part: bool,
+        /// How far the commit is.
+        stage: Stage,
     },
     /// To an index: a document's row. The answer is empty.
     Update {
@@ -172,13 +173,17 @@ impl From<Error> for Answer {
 impl Call {
     /// Writes the call.
     pub fn encode(&self) -> Vec<u8> {
-        let flag = |flag: bool| -> &[u8] { if flag { b"1" } else { b"" } };
         let known = |known: &Option<u64>| known.map_or_else(String::new, |known| known.to_string());
         match self {
             Call::Peek => fields(0, &[]),
             Call::Write { text, token } => fields(1, &[text.as_bytes(), token.as_bytes()]),
-            Call::Commit { request, part, is_part } => {
-                fields(2, &[request.as_bytes(), part.as_bytes(), flag(*is_part)])
+            Call::Commit { request, part, stage } => {
+                let stage: &[u8] = match stage {
+                    Stage::Alone => b"",
+                    Stage::Trial => b"1",
+                    Stage::Decided => b"2",
+                };
+                fields(2, &[request.as_bytes(), part.as_bytes(), stage])
             }
             Call::Update { row } => fields(3, &[row.as_bytes()]),
             Call::Ask { question } => fields(4, &[question.as_bytes()]),
@@ -261,7 +266,12 @@ fn read(bytes: &[u8]) -> Option<Call> {
         2 => Call::Commit {
             request: fields.text()?,
             part: fields.text()?,
-            is_part: fields.bytes()? == b"1",
+            stage: match fields.bytes()? {
+                b"" => Stage::Alone,
+                b"1" => Stage::Trial,
+                b"2" => Stage::Decided,
+                _ => return None,
+            },
         },
         3 => Call::Update { row: fields.text()? },
         4 => Call::Ask { question: fields.text()? },
@@ -339,7 +349,7 @@ mod tests {
             Call::Commit {
                 request: text("POST\nhttps://h/v1/commit"),
                 part: text("{}"),
-                is_part: true,
+                stage: Stage::Trial,
             },
             Call::Update { row: text("ä\n{}") },
             Call::Ask { question: text("query {}") },

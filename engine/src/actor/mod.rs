@@ -271,6 +271,12 @@ pub enum Effect {
     SetAlarm(Timestamp),
     /// Remove everything that is kept for the object, its alarm too.
     Erase,
+    /// Undo the transaction with all that has followed in it, and refuse whoever waits: what is to be done as a whole could not
+    /// be ([`Home::Process`] alone).
+    Undo {
+        /// The reason.
+        reason: &'static str,
+    },
     /// Print a line in the server's log.
     Log(String),
 }

@@ -52,7 +52,8 @@ impl Bench {
         let writes = commit::read(body.as_bytes()).unwrap();
         let idempotency =
             key.map(|key| Idempotency::new(key.to_owned(), &[b"commit", body.as_bytes()]));
-        self.step(Event::Commit { writes, is_part, idempotency })
+        let stage = if is_part { Stage::Trial } else { Stage::Alone };
+        self.step(Event::Commit { writes, stage, idempotency })
     }
 
     fn commit(&mut self, writes: Value) -> Result<u64, Error> {
@@ -276,7 +277,8 @@ fn an_administrators_commit_is_logged_where_it_is_done() {
     let mut acts = |writes: Value, is_part| {
         let body = json!({"writes": writes}).to_string();
         let writes = commit::read(body.as_bytes()).unwrap();
-        let event = Event::Commit { writes, is_part, idempotency: None };
+        let stage = if is_part { Stage::Trial } else { Stage::Alone };
+        let event = Event::Commit { writes, stage, idempotency: None };
         let roles = ["admin".to_owned()].into();
         let auth = Auth { uid: "root".to_owned(), token: Map::new(), roles, expires: None };
         let caller = Caller::new(Some(Rc::new(auth)));

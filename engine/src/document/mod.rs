@@ -49,6 +49,17 @@ const ROW: &[u8] = b"d";
 /// documents.
 const CACHED_BYTES: usize = 128 * 1_024;
 
+/// How far a commit is that a document has a part of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// It is of this document alone.
+    Alone,
+    /// Each of its documents says whether it could do its part; nothing is done yet.
+    Trial,
+    /// All could, and nothing has happened since: the rules have been asked.
+    Decided,
+}
+
 /// What happens to a document.
 #[derive(Clone, Debug)]
 pub enum Event {
@@ -73,8 +84,8 @@ pub enum Event {
     Commit {
         /// The writes.
         writes: Vec<Write>,
-        /// True if the commit has writes of other documents too.
-        is_part: bool,
+        /// How far the commit is.
+        stage: Stage,
         /// The key under which the request may be repeated, if it has one.
         idempotency: Option<Idempotency>,
     },
@@ -382,8 +393,8 @@ impl Step<'_> {
                 let outcome = self.write(store, Request { edits, idempotency, wants });
                 self.answer(store, outcome)
             }
-            Event::Commit { writes, is_part, idempotency } => {
-                let wants = if is_part { Wants::Trial } else { Wants::Commit };
+            Event::Commit { writes, stage, idempotency } => {
+                let wants = Wants::Commit(stage);
                 let outcome = match self.edits(writes) {
                     Ok(edits) => self.write(store, Request { edits, idempotency, wants }),
                     Err(error) => Err(error.into()),
@@ -618,7 +629,7 @@ impl Step<'_> {
     ) -> Result<Outcome, Stop> {
         let edits = self.edits(vec![write])?;
         let wants = match &repeatable {
-            Some(_) => Wants::Commit,
+            Some(_) => Wants::Commit(Stage::Alone),
             None => Wants::Resource { with_data: false },
         };
         let idempotency =

@@ -3,7 +3,7 @@
 
 use super::seats::{Seat, Seats};
 use super::telling::{Held, Next, Telling};
-use super::{Answer, Document, Effect as Done, Event as Asked, unindexed};
+use super::{Answer, Document, Effect as Done, Event as Asked, Stage, unindexed};
 use crate::actor::{
     Answer as Returned, Call, Class, Count, Effect, Event, Facts, Halt, Key, Object, Tasks, Turn,
     Waking, Work, lookup, misdirected,
@@ -62,7 +62,7 @@ pub(crate) enum Task {
         ticket: u64,
         request: Incoming,
         part: String,
-        is_part: bool,
+        stage: Stage,
     },
     /// `None` is a binary one.
     Message {
@@ -205,9 +205,9 @@ impl Room {
                     .answer(ticket, data.map(|data| data.unwrap_or_else(|| "null".to_owned())));
             }
             Call::Write { text, token } => Task::Write { ticket, text, token },
-            Call::Commit { request, part, is_part } => {
+            Call::Commit { request, part, stage } => {
                 let request = Incoming::described(&request);
-                Task::Commit { ticket, request, part, is_part }
+                Task::Commit { ticket, request, part, stage }
             }
             call => return misdirected(turn, &Event::Call { ticket, call }),
         };
@@ -614,10 +614,10 @@ impl Work for Room {
                 let caller = Caller { auth, lookups: facts.lookups()? };
                 self.step(turn, Asked::Message { text: text.clone() }, &caller, &To::Frame(*ticket))
             }
-            Task::Commit { ticket, request, part, is_part } => {
+            Task::Commit { ticket, request, part, stage } => {
                 let auth = turn.node.authenticate(request, now, facts)??;
                 let caller = Caller { auth, lookups: facts.lookups()? };
-                let event = commit_request::event(&request.request(), part, *is_part)?;
+                let event = commit_request::event(&request.request(), part, *stage)?;
                 self.step(turn, event, &caller, &To::Committed(*ticket))
             }
             Task::Message { socket, text } => self.message(turn, *socket, text.as_deref(), facts),

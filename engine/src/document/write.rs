@@ -2,7 +2,7 @@
 
 use super::audience::Review;
 use super::change::Change;
-use super::{Answer, ROW, Step};
+use super::{Answer, ROW, Stage, Step};
 use crate::guard::Stop;
 use crate::idempotency::{Idempotency, Slot};
 use crate::record::Record;
@@ -42,9 +42,7 @@ pub(super) enum Wants {
     /// The resource.
     Resource { with_data: bool },
     /// The answer to a commit.
-    Commit,
-    /// Nothing but whether the writes could be done.
-    Trial,
+    Commit(Stage),
 }
 
 /// The outcome of a request.
@@ -92,11 +90,11 @@ impl Step<'_> {
                 let with_data = with_data && self.may_see(&change.record)?;
                 change.answer(self.path, with_data)
             }
-            Wants::Commit => change.committed(self.now, writes),
-            Wants::Trial => {
+            Wants::Commit(Stage::Trial) => {
                 let detail = "a commit of several documents is not built yet; nothing was done";
                 return Err(Error::new(Code::Unimplemented, detail).into());
             }
+            Wants::Commit(_) => change.committed(self.now, writes),
         };
         let ended = self.review(&change)?;
         let row = change.frame.as_ref().map(|_| change.record.to_row()).transpose()?;
@@ -129,8 +127,9 @@ impl Step<'_> {
         wants: Wants,
         slot: &mut Kept,
     ) -> Result<Change, Stop> {
+        let is_decided = matches!(wants, Wants::Commit(Stage::Decided));
         let only_verifies = edits.iter().all(Edit::is_verify);
-        if edits.iter().any(Edit::is_verify) {
+        if edits.iter().any(Edit::is_verify) && !is_decided {
             // This comes first: the outcome of a verify tells the present version.
             self.permit(Method::Get, self.record.as_ref(), None)?;
         }
@@ -140,14 +139,14 @@ impl Step<'_> {
             Err(error) => {
                 let error = match wants {
                     Wants::Resource { .. } => error,
-                    Wants::Commit | Wants::Trial => error.at(self.path.as_str()),
+                    Wants::Commit(_) => error.at(self.path.as_str()),
                 };
                 // Too large new data, say, is an error that tells nothing of the stored document.
                 let tells = !(is_whole && is_of_request(&error));
                 return Err(self.refused(store, slot.take(), error, tells));
             }
         };
-        if !only_verifies {
+        if !only_verifies && !is_decided {
             let before = self.record.as_ref();
             let method = method_of(before, &change.record);
             self.permit(method, before, Some(&change.record))?;

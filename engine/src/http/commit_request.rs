@@ -3,7 +3,7 @@
 use super::Request;
 use super::conditional::no_preconditions;
 use super::document_request::{check_json, idempotency};
-use crate::document::Event;
+use crate::document::{Event, Stage};
 use crate::idempotency::Idempotency;
 use blaze_schema::commit::{self, Part};
 use blaze_schema::error::Error;
@@ -20,14 +20,15 @@ pub fn parts(request: &Request<'_>, body: &[u8]) -> Result<Vec<Part>, Error> {
     commit::split(body)
 }
 
-/// Makes the event for one document: `body` is its part of the commit, `is_part` tells whether there are others.
+/// Makes the event for one document: `body` is its part of the commit.
 ///
 /// # Errors
 /// None for what [`parts`] gave.
-pub fn event(request: &Request<'_>, body: &str, is_part: bool) -> Result<Event, Error> {
-    let given = if is_part { None } else { idempotency(request, &[])? };
-    let idempotency = given.map(|given| Idempotency::of_commit(given.key, body));
-    Ok(Event::Commit { writes: commit::read(body.as_bytes())?, is_part, idempotency })
+pub fn event(request: &Request<'_>, body: &str, stage: Stage) -> Result<Event, Error> {
+    // Each document keeps the answer to its own part.
+    let idempotency =
+        idempotency(request, &[])?.map(|given| Idempotency::of_commit(given.key, body));
+    Ok(Event::Commit { writes: commit::read(body.as_bytes())?, stage, idempotency })
 }
 
 /// Returns the position of the answer that is the commit's, by the statuses of the documents' answers: a refusal of
@@ -83,9 +84,9 @@ mod tests {
 
     #[test]
     fn a_commit_of_one_document_may_be_repeated_under_its_key() {
-        let asked = |body: &str, is_part| {
+        let asked = |body: &str, stage| {
             let body = with(&[], |request| parts(request, body.as_bytes())).unwrap().remove(0).body;
-            match with(&[("idempotency-key", "k")], |request| event(request, &body, is_part)) {
+            match with(&[("idempotency-key", "k")], |request| event(request, &body, stage)) {
                 Ok(Event::Commit { writes, idempotency, .. }) => {
                     (writes.len(), idempotency.map(|request| request.fingerprint))
                 }
@@ -97,10 +98,10 @@ mod tests {
             r#"{ "writes": [{"delete": "a/b"}] }"#,
             r#"{"writes":[{"verify":"a/b"}]}"#,
         ]
-        .map(|body| asked(body, false));
+        .map(|body| asked(body, Stage::Alone));
         assert_eq!(one, spaced);
         assert_ne!(one, other);
-        assert_eq!(asked(r#"{"writes":[{"delete":"a/b"},{"delete":"a/b"}]}"#, true), (2, None));
+        assert_eq!(asked(r#"{"writes":[{"delete":"a/b"}]}"#, Stage::Trial), one);
     }
 
     #[test]

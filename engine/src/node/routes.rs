@@ -1,10 +1,10 @@
 //! The routes: the reaction to each request, read top to bottom.
 
-use super::{log_refusal, too_large};
+use super::{Home, log_refusal, too_large};
 use crate::actor::{
     Answer, Body, Call, Class, Effect, Facts, File, Halt, Object, Turn, Wait, silent,
 };
-use crate::document::Answer as Written;
+use crate::document::{Answer as Written, Stage};
 use crate::guard::{Caller, Explained};
 use crate::http::account_request::{self, Ask as AskAccount};
 use crate::http::admin_request;
@@ -31,7 +31,8 @@ use blaze_schema::path::CollectionPath;
 use blaze_schema::query::Source;
 use blaze_schema::timestamp::Timestamp;
 use blaze_schema::wire::document::{close_code, error_text};
-use serde_json::json;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// The description of the API, made from the code's types; a test compares the two.
@@ -55,7 +56,10 @@ pub(super) enum Reaction {
 #[derive(Debug)]
 pub(super) enum Join {
     Question(Option<Box<Question>>),
-    Commit(Vec<Part>),
+    /// The documents of a commit say whether they could do their parts, at this time.
+    Commit(Vec<Part>, Timestamp),
+    /// They have done them.
+    Committed(Vec<Part>),
     Group(String),
     Account,
     Administer,
@@ -291,14 +295,45 @@ fn commit<S>(turn: &mut Turn<'_, S>, incoming: &Incoming, facts: &Facts) -> Resu
         let body = json!({"commitTime": turn.now.to_string(), "results": []});
         return Ok(Reaction::Reply(Reply::json(200, body.to_string())));
     }
-    let is_part = parts.len() > 1;
+    let stage = if parts.len() > 1 { Stage::Trial } else { Stage::Alone };
+    let calls = calls_of(&parts, incoming, stage);
+    Ok(Reaction::Gather { calls, join: Join::Commit(parts, turn.now) })
+}
+
+fn calls_of(parts: &[Part], incoming: &Incoming, stage: Stage) -> Vec<(Object, Call)> {
     let request = incoming.describe();
-    let call = |Part { path, body }: &Part| {
-        let call = Call::Commit { request: request.clone(), part: body.clone(), is_part };
+    let call = |Part { path, body, .. }: &Part| {
+        let call = Call::Commit { request: request.clone(), part: body.clone(), stage };
         (Object::new(Class::Document, path.as_str()), call)
     };
-    let calls = parts.iter().map(call).collect();
-    Ok(Reaction::Gather { calls, join: Join::Commit(parts) })
+    parts.iter().map(call).collect()
+}
+
+/// The answers of a commit's documents.
+fn written(texts: impl Iterator<Item = Result<String, Error>>) -> Vec<Written> {
+    let read = |text: Result<String, Error>| match text {
+        Ok(text) => serde_json::from_str(&text)
+            .unwrap_or_else(|_| Written::Refused(Error::internal("a document's answer"))),
+        Err(error) => Written::Refused(error),
+    };
+    texts.map(read).collect()
+}
+
+/// The answer to a commit that all its documents have done; `None` if one has not.
+fn committed(parts: &[Part], written: &[Written]) -> Option<Reply> {
+    let mut results = BTreeMap::new();
+    let mut times = Vec::new();
+    for (part, written) in parts.iter().zip(written) {
+        let Written::Committed { time, version, .. } = written else { return None };
+        times.push(time);
+        for place in &part.places {
+            results.insert(*place, json!({"path": part.path.as_str(), "version": version}));
+        }
+    }
+    // Documents that were not changed have answered, too, at the commit's time.
+    let time = times.first()?;
+    let results: Vec<Value> = results.into_values().collect();
+    Some(Reply::json(200, json!({"commitTime": time, "results": results}).to_string()))
 }
 
 /// Answers the request for a socket of many targets.
@@ -408,18 +443,29 @@ impl Join {
                 let parts = texts.collect::<Result<Vec<_>, _>>()?;
                 Reply::json(200, question.answer(&parts, turn.now)?)
             }
-            Join::Commit(parts) => {
+            Join::Commit(parts, began) => {
+                let written = written(texts);
+                let could = |written: &Written| matches!(written, Written::Refused(error) if error.code == Code::Unimplemented);
+                // Where nothing comes in between, what all could do is done.
+                if turn.node.home() == Home::Process
+                    && turn.now == began
+                    && written.iter().all(could)
+                {
+                    let calls = calls_of(&parts, incoming, Stage::Decided);
+                    return Ok(Reaction::Gather { calls, join: Join::Committed(parts) });
+                }
+                if let Some(reply) = committed(&parts, &written) {
+                    return Ok(Reaction::Reply(counted(reply, rows)));
+                }
                 let request = incoming.request();
-                let replies = parts.iter().zip(texts).map(|(part, text)| {
-                    let written = text.map(|text| serde_json::from_str::<Written>(&text));
-                    let broken = || Error::internal("a document's answer");
-                    let answer = match written {
-                        Ok(Ok(answer)) => answer,
-                        Ok(Err(_)) => Written::Refused(broken()),
-                        Err(error) => Written::Refused(error),
-                    };
-                    Reply::of(answer, &part.path, &request)
-                });
+                let is_done = |it: &Written| matches!(it, Written::Committed { .. });
+                let is_either = |it: &Written| is_done(it) || could(it);
+                if written.iter().any(is_done) && written.iter().all(is_either) {
+                    let detail = "Idempotency-Key: used for another commit of one of the documents";
+                    return Err(Error::invalid(detail).with_status(422));
+                }
+                let answers = written.into_iter().zip(&parts);
+                let replies = answers.map(|(answer, part)| Reply::of(answer, &part.path, &request));
                 let mut replies: Vec<Reply> = replies.collect();
                 let statuses: Vec<u16> = replies.iter().map(|reply| reply.status).collect();
                 let decisive = commit_request::decisive(&statuses).unwrap_or_default();
@@ -428,6 +474,13 @@ impl Join {
                 }
                 counted(replies.swap_remove(decisive), rows)
             }
+            Join::Committed(parts) => match committed(&parts, &written(texts)) {
+                Some(reply) => counted(reply, rows),
+                None => {
+                    let reason = "a commit that could be done was not; repeat it";
+                    return Ok(Reaction::Do(Effect::Undo { reason }));
+                }
+            },
             Join::Group(id) => group_request::reply(&id, &texts.collect::<Result<Vec<_>, _>>()?),
             Join::Account => {
                 account_request::reply(serde_json::from_str(&first()?).map_err(Error::internal)?)

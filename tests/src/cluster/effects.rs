@@ -77,6 +77,7 @@ impl Cluster {
                 let at = self.now.max(until.micros() - self.clocks[host.isolate]);
                 self.queue.push(at, Delivery::Event { to, incarnation, event });
             }
+            Effect::Undo { reason } => panic!("no transaction is larger than a step: {reason}"),
             Effect::Log(line) => self.log.push(line),
         }
     }
