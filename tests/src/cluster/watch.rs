@@ -15,6 +15,13 @@ pub(super) struct Shown {
     pub(super) data: Option<Value>,
 }
 
+/// The state that a resource shows; `None` for one without data.
+pub(super) fn shown(resource: &Value) -> Option<Shown> {
+    let path = resource["path"].as_str()?.to_owned();
+    let (version, data) = (resource["version"].as_u64()?, resource.get("data")?.clone());
+    Some(Shown { path, version, data: Some(data) })
+}
+
 /// A document that is listened to.
 #[derive(Clone, Debug)]
 pub(super) struct DocumentWatch {

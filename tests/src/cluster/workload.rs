@@ -7,7 +7,7 @@ use super::rules::{Variant, Who};
 use super::sabotage::Sabotage;
 use super::shell::{Cluster, Heard, Sent, Settings};
 use super::socket::{Kind, Socket};
-use super::watch::{Filter, Shown};
+use super::watch::{Filter, Shown, shown};
 use crate::random::Random;
 use crate::script::token;
 use blaze_engine::http::reply::Reply;
@@ -23,6 +23,8 @@ const ACTS: usize = 90;
 const ACCOUNT_ACTS: usize = 8;
 /// Every request is answered within this (µs), unless its front ended.
 pub(super) const ANSWER_MICROS: i64 = 60_000_000;
+/// A request without an answer is under way no longer than this (µs).
+const UNDER_WAY_MICROS: i64 = 10_000_000;
 /// Lifetime of a token in seconds.
 const TOKEN_SECONDS: i64 = 60;
 
@@ -112,6 +114,8 @@ pub(super) struct World {
     pub(super) refused: BTreeMap<String, String>,
     /// True while rules are on their way.
     is_deploying: bool,
+    /// Rules that were sent without an answer may yet come into force until then (µs): no others are sent before.
+    deploys_from: i64,
     last: u64,
     counts: BTreeMap<String, u64>,
 }
@@ -201,6 +205,7 @@ impl World {
             more: matches!(seed % 8, 3 | 5 | 6).then(|| Random::new(seed ^ 0x303e)),
             refused: BTreeMap::new(),
             is_deploying: false,
+            deploys_from: 0,
             last: 0,
             counts: BTreeMap::new(),
         }
@@ -569,7 +574,7 @@ impl World {
                 let (user, is_member) = (*self.random.pick(&USERS), self.random.chance(60));
                 self.member(user, is_member);
             }
-            21 if !self.is_deploying => {
+            21 if !self.is_deploying && self.deploys_from <= self.now() => {
                 let variant = *self.random.pick(&Variant::ALL);
                 self.deploy(variant);
             }
@@ -651,7 +656,7 @@ impl World {
     fn unanswered(&mut self, pending: Pending) {
         self.count("request without an answer");
         match pending.asked {
-            Asked::Rules => self.is_deploying = false,
+            Asked::Rules => self.rules_unanswered(),
             Asked::Account(act) => self.account_answered(act, None),
             Asked::Write { sent, path, marker, repeats } if repeats > 0 => {
                 self.count("write repeated");
@@ -661,6 +666,11 @@ impl World {
             }
             _ => {}
         }
+    }
+
+    fn rules_unanswered(&mut self) {
+        self.is_deploying = false;
+        self.deploys_from = self.now() + UNDER_WAY_MICROS;
     }
 
     fn answered(&mut self, pending: Pending, reply: &Reply) {
@@ -673,13 +683,12 @@ impl World {
         }
         match asked {
             Asked::Account(act) => self.account_answered(act, Some(reply)),
-            Asked::Rules => {
+            Asked::Rules if is_good => {
                 self.is_deploying = false;
-                if is_good {
-                    self.count("rules");
-                    self.oracle.rules_done(self.now());
-                }
+                self.count("rules");
+                self.oracle.rules_done(self.now());
             }
+            Asked::Rules => self.rules_unanswered(),
             Asked::KeyMade if is_good => {
                 let text = |name: &str| body[name].as_str().expect("a text").to_owned();
                 self.keys.push(Key { id: text("id"), text: text("key"), is_good: true });
@@ -778,13 +787,6 @@ impl World {
             self.oracle.see(&self.cluster, who, &shown);
         }
     }
-}
-
-/// The state that a resource shows; `None` for one without data.
-pub(super) fn shown(resource: &Value) -> Option<Shown> {
-    let path = resource["path"].as_str()?.to_owned();
-    let (version, data) = (resource["version"].as_u64()?, resource.get("data")?.clone());
-    Some(Shown { path, version, data: Some(data) })
 }
 
 fn version(reply: &Reply) -> Option<u64> {
