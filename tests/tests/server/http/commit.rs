@@ -3,9 +3,10 @@
 use crate::{client, document};
 use blaze_schema::limits::{BODY_BYTES, COMMIT_WRITES};
 use blaze_tests::client::{Call, JSON, fresh};
-use blaze_tests::server::shared;
+use blaze_tests::server::{is_standalone, shared};
 use blaze_tests::socket::Socket;
 use serde_json::{Value, json};
+use std::thread;
 
 fn commit(writes: Value) -> Call<'static> {
     client().post("/v1/commit", &json!({"writes": writes}))
@@ -117,17 +118,75 @@ fn a_commit_repeated_under_its_key_is_done_once() {
 }
 
 #[test]
-fn a_commit_of_several_documents_says_that_it_is_not_built() {
+fn a_commit_of_several_documents_is_done_or_says_that_it_is_not_built() {
     let urls = [fresh("commit"), fresh("commit")];
     let [first, second] = urls.each_ref().map(|url| document(url));
-    let writes = json!([{"set": first, "data": {}}, {"set": second, "data": {}}]);
-    commit(writes).send().problem(501, "unimplemented");
-    for url in &urls {
-        client().get(url).send().problem(404, "not-found");
-    }
     // What it would be refused for, it is.
     let writes = json!([{"set": first, "data": {}}, {"verify": second, "ifVersion": 3}]);
     commit(writes).send().problem(409, "failed-precondition");
+    for url in &urls {
+        client().get(url).send().problem(404, "not-found");
+    }
+    let writes = json!([
+        {"set": first, "data": {"n": 1}},
+        {"set": second, "data": {"n": 2}},
+        {"update": first, "data": {"n": {"$increment": 1}}, "ifVersion": 0},
+    ]);
+    let call = commit(writes).header("idempotency-key", "several");
+    if !is_standalone() {
+        call.send().problem(501, "unimplemented");
+        client().get(&urls[0]).send().problem(404, "not-found");
+        return;
+    }
+    let answer = call.clone().send().expect(200).json();
+    let result = |path: &str| json!({"path": path, "version": 1});
+    assert_eq!(answer["results"], json!([result(first), result(second), result(first)]));
+    let resources = urls.each_ref().map(|url| client().resource(url));
+    assert_eq!(resources.each_ref().map(|it| &it["data"]["n"]), [&json!(2), &json!(2)]);
+    assert!(resources.iter().all(|it| it["updateTime"] == answer["commitTime"]), "{resources:?}");
+    // Repeated under its key it is done once; for another commit of one of its documents the key is refused.
+    assert_eq!(call.send().expect(200).json(), answer);
+    assert_eq!(client().resource(&urls[0])["version"], json!(1));
+    let third = fresh("commit");
+    let writes = json!([{"set": second, "data": {"n": 2}}, {"set": document(&third), "data": {}}]);
+    let again = commit(writes).header("idempotency-key", "several").send();
+    again.problem(422, "invalid-argument");
+    client().get(&third).send().problem(404, "not-found");
+}
+
+#[test]
+fn money_is_neither_made_nor_lost_by_commits_that_race() {
+    if !is_standalone() {
+        return;
+    }
+    let urls: Vec<String> = (0..4).map(|_| fresh("accounts")).collect();
+    for url in &urls {
+        client().put(url, &json!({"balance": 100})).send().expect(201);
+    }
+    let transfer = |from: &str, to: &str, version: u64| {
+        let update = |url: &str, by: i64| json!({"update": document(url), "data": {"balance": {"$increment": by}}});
+        let mut out = update(from, -1);
+        out["ifVersion"] = version.into();
+        commit(json!([out, update(to, 1)])).send().status
+    };
+    thread::scope(|scope| {
+        for worker in 0..4_usize {
+            let (urls, transfer) = (&urls, &transfer);
+            scope.spawn(move || {
+                let (from, to) = (&urls[worker], &urls[(worker + 1) % 4]);
+                let mut done = 0;
+                while done < 25 {
+                    let version = client().resource(from)["version"].as_u64().expect("a version");
+                    match transfer(from, to, version) {
+                        200 => done += 1,
+                        status => assert_eq!(status, 409),
+                    }
+                }
+            });
+        }
+    });
+    let balance = |url: &String| client().data(url)["balance"].as_i64().expect("a balance");
+    assert_eq!(urls.iter().map(balance).collect::<Vec<_>>(), [100; 4]);
 }
 
 #[test]
