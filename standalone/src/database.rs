@@ -39,6 +39,9 @@ const TABLES: &str = "
     CREATE TABLE record (id INTEGER PRIMARY KEY, value BLOB NOT NULL);
     CREATE TABLE alarm (object INTEGER PRIMARY KEY, at INTEGER NOT NULL);";
 
+/// An object's number, and its own row.
+pub(crate) type Found = (i64, Option<Vec<u8>>);
+
 /// The file, opened by this process alone.
 #[derive(Debug)]
 pub(crate) struct Database {
@@ -182,7 +185,7 @@ impl Database {
     }
 
     /// The object's number and its own row.
-    pub(crate) fn find(&self, object: &Object) -> rusqlite::Result<Option<(i64, Option<Vec<u8>>)>> {
+    pub(crate) fn find(&self, object: &Object) -> rusqlite::Result<Option<Found>> {
         let mut statement = self
             .connection
             .prepare_cached("SELECT id, value FROM object WHERE class = ?1 AND name = ?2")?;

@@ -1,6 +1,6 @@
 //! The rows of one object in the file: the engine's [`Store`].
 
-use crate::database::{Database, VALUE_BYTES, class_number};
+use crate::database::{Database, Found, VALUE_BYTES, class_number};
 use blaze_engine::actor::Object;
 use blaze_store::{Change, Range, Row, Store, StoreError};
 use rusqlite::{OptionalExtension, params};
@@ -65,7 +65,7 @@ impl Rows {
         }
     }
 
-    fn find(&self) -> Result<Option<(i64, Option<Vec<u8>>)>, StoreError> {
+    fn find(&self) -> Result<Option<Found>, StoreError> {
         let Some(object) = &self.object else { return Ok(None) };
         let found = self.did(self.database.find(object))?;
         self.id.set(found.as_ref().map_or(Id::Absent, |(id, _)| Id::Known(*id)));
