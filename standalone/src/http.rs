@@ -2,6 +2,7 @@
 
 use crate::body::{Whole, read_body};
 use crate::files::Files;
+use crate::handshake::{self, Handshake};
 use crate::outside::{Command, Outcome, Read, Sent};
 use crate::socket;
 use blaze_engine::actor::Body;
@@ -11,18 +12,15 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming as Payload;
 use hyper::header::{
-    CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, RETRY_AFTER,
-    SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, TRANSFER_ENCODING, UPGRADE,
+    CONTENT_ENCODING, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, RETRY_AFTER, TRANSFER_ENCODING,
 };
-use hyper::http::request::Parts;
 use hyper::http::uri::{Authority, PathAndQuery};
-use hyper::{HeaderMap, Method, Request, Response, StatusCode};
+use hyper::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use tokio::sync::oneshot;
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 /// A body of so many bytes is read before the engine asks for it.
 const READ_AHEAD_BYTES: usize = 64 * 1_024;
@@ -59,12 +57,15 @@ async fn answered(
     address: IpAddr,
     mut request: Request<Payload>,
 ) -> Result<Response<Full<Bytes>>, Gone> {
-    let upgrade = request.headers().contains_key(UPGRADE).then(|| hyper::upgrade::on(&mut request));
-    let (parts, mut payload) = request.into_parts();
-    let Some(url) = url_of(shared.scheme, &parts) else {
-        return Ok(refused("the request's target is not a path"));
+    let url = match url_of(shared.scheme, &request) {
+        Ok(url) => url,
+        Err(reason) => return Ok(refused(&reason)),
     };
-    let key = parts.headers.get(SEC_WEBSOCKET_KEY).cloned();
+    let handshake = match handshake::of(&mut request) {
+        Ok(handshake) => handshake,
+        Err(refusal) => return Ok(response(refusal)),
+    };
+    let (parts, mut payload) = request.into_parts();
     let mut body = None;
     if is_short(&parts.headers) {
         match read_body(&mut payload, READ_AHEAD_BYTES, false).await {
@@ -103,13 +104,9 @@ async fn answered(
                 reading.end(body, sender);
             }
             Outcome::Socket { protocol, outlet } => {
-                let (Some(upgrade), Some(key)) = (upgrade, key) else {
-                    return Ok(refused(
-                        "a WebSocket handshake without Sec-WebSocket-Key (RFC 6455 section 4.1)",
-                    ));
-                };
+                let Some(Handshake { upgrade, accept }) = handshake else { return Err(Gone) };
                 tokio::spawn(socket::serve(upgrade, outlet, shared.commands.clone()));
-                return Ok(switching(&key, protocol));
+                return Ok(handshake::switching(accept, protocol));
             }
         }
     }
@@ -136,13 +133,52 @@ impl Drop for Reading<'_> {
     }
 }
 
-/// The request's whole URL: its target as it came, but for that of `OPTIONS *`. `None` if it is no path.
-fn url_of(scheme: &str, parts: &Parts) -> Option<String> {
-    let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
-    let host = parts.uri.authority().map(Authority::as_str).or(host).unwrap_or("localhost");
-    let path = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
-    let path = if path == "*" && parts.method == Method::OPTIONS { "/*" } else { path };
-    path.starts_with('/').then(|| format!("{scheme}://{host}{path}"))
+/// The request's whole URL: its target as it came, but for that of `OPTIONS *`.
+///
+/// # Errors
+/// The reason why it has none: a host that is none, a target that is no path.
+fn url_of<B>(scheme: &str, request: &Request<B>) -> Result<String, String> {
+    let named = host_of(request)?;
+    let uri = request.uri();
+    let host = match uri.authority() {
+        // RFC 9112 section 3.2.2.
+        Some(authority) => checked(authority.clone()).ok_or("the target's host is none")?,
+        None => named,
+    };
+    let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    let path = if path == "*" && request.method() == Method::OPTIONS { "/*" } else { path };
+    if !path.starts_with('/') {
+        return Err("the request's target is not a path".to_owned());
+    }
+    Ok(format!("{scheme}://{host}{path}"))
+}
+
+/// What `Host` says; `localhost` for a request of HTTP/1.0, which need not have it.
+///
+/// # Errors
+/// If it is missing, there twice, or no host and port (RFC 9112 section 3.2).
+fn host_of<B>(request: &Request<B>) -> Result<Authority, String> {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(host), None) => {
+            let authority = Authority::try_from(host.as_bytes()).ok();
+            authority.and_then(checked).ok_or_else(|| {
+                format!("Host: {:?} is no host", String::from_utf8_lossy(host.as_bytes()))
+            })
+        }
+        (None, _) if request.version() < Version::HTTP_11 => {
+            Ok(Authority::from_static("localhost"))
+        }
+        (None, _) => Err("Host: missing".to_owned()),
+        (Some(_), Some(_)) => Err("Host: more than one".to_owned()),
+    }
+}
+
+/// An authority that is a host, perhaps with a port, and nothing else.
+fn checked(authority: Authority) -> Option<Authority> {
+    let port = authority.as_str().strip_prefix(authority.host())?;
+    let is_port = port.is_empty() || authority.port_u16().is_some();
+    (is_port && !authority.host().is_empty()).then_some(authority)
 }
 
 /// True if there is a body that is short, plain, and of known length.
@@ -184,18 +220,58 @@ fn unavailable() -> Response<Full<Bytes>> {
     response
 }
 
-/// Answers a handshake (RFC 6455 section 4.2.2).
-fn switching(key: &HeaderValue, protocol: &'static str) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::default());
-    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    let headers = response.headers_mut();
-    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-    if let Ok(accept) = HeaderValue::try_from(derive_accept_key(key.as_bytes())) {
-        headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(target: &str, hosts: &[&str], version: Version) -> Result<String, String> {
+        let mut request = Request::builder().uri(target).version(version);
+        for host in hosts {
+            request = request.header(HOST, *host);
+        }
+        url_of("http", &request.body(()).unwrap())
     }
-    if !protocol.is_empty() {
-        headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(protocol));
+
+    #[test]
+    fn a_url_is_of_the_one_host_that_is_named() {
+        for host in ["a.example", "127.0.0.1:8787", "[::1]:8787", "LOCALHOST:1"] {
+            let expected = Ok(format!("http://{host}/v1/keys?a=b"));
+            assert_eq!(url("/v1/keys?a=b", &[host], Version::HTTP_11), expected);
+            let absolute = format!("http://{host}/v1/keys?a=b");
+            assert_eq!(url(&absolute, &["b.example"], Version::HTTP_11), expected);
+        }
+        assert_eq!(url("/", &[], Version::HTTP_10).as_deref(), Ok("http://localhost/"));
+        let asterisk = Request::builder().method("OPTIONS").uri("*").header(HOST, "a");
+        let asterisk = url_of("http", &asterisk.body(()).unwrap());
+        assert_eq!(asterisk.as_deref(), Ok("http://a/*"));
     }
-    response
+
+    #[test]
+    fn a_host_that_is_none_is_refused() {
+        for host in [
+            "",
+            "x/v1/keys?",
+            "x?",
+            "x#",
+            "a b",
+            ":1",
+            ":x",
+            "]",
+            "localhost:x",
+            "localhost:65536",
+            "localhost:",
+            "ann@localhost",
+            "ann:secret@localhost:1",
+            "a,b",
+            "\\",
+        ] {
+            let refused = url("/", &[host], Version::HTTP_11);
+            assert!(refused.is_err(), "{host}: {refused:?}");
+        }
+        assert!(url("/", &["a", "a"], Version::HTTP_11).is_err(), "twice");
+        assert!(url("/", &[], Version::HTTP_11).is_err(), "missing");
+        assert!(url("http://a.example/", &[], Version::HTTP_11).is_err(), "missing");
+        assert!(url("http://ann@a.example/", &["a"], Version::HTTP_11).is_err());
+        assert!(url("*", &["a"], Version::HTTP_11).is_err(), "a target of OPTIONS only");
+    }
 }
