@@ -1,6 +1,6 @@
 //! HTTP/1.1: requests become commands of the engine's thread, and its outcomes responses.
 
-use crate::body::{Whole, read_body};
+use crate::body::{Whole, drain, read_body};
 use crate::files::Files;
 use crate::handshake::{self, Handshake};
 use crate::outside::{Command, Outcome, Read, Sent};
@@ -10,13 +10,15 @@ use blaze_engine::http::reply::Reply;
 use blaze_schema::error::Error;
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::body::Incoming as Payload;
+use hyper::body::{Body as _, Incoming as Payload};
 use hyper::header::{
-    CONTENT_ENCODING, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, RETRY_AFTER, TRANSFER_ENCODING,
+    CONTENT_ENCODING, CONTENT_LENGTH, EXPECT, HOST, HeaderName, HeaderValue, RETRY_AFTER,
+    TRANSFER_ENCODING,
 };
 use hyper::http::uri::{Authority, PathAndQuery};
 use hyper::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use std::convert::Infallible;
+use std::mem::take;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
@@ -41,12 +43,16 @@ pub(crate) struct Shared {
 pub(crate) async fn answer(
     shared: Arc<Shared>,
     address: IpAddr,
-    request: Request<Payload>,
+    mut request: Request<Payload>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
-    Ok(match answered(&shared, address, request).await {
-        Ok(response) => response,
-        Err(Gone) => unavailable(),
-    })
+    // A body that the client would be asked for (RFC 9110 section 10.1.1) is not on its way.
+    let is_coming = !request.headers().contains_key(EXPECT);
+    let answer = answered(&shared, address, &mut request).await;
+    let answer = answer.unwrap_or_else(|Gone| unavailable());
+    if is_coming && !request.body().is_end_stream() {
+        drain(request.body_mut()).await;
+    }
+    Ok(answer)
 }
 
 /// The engine's thread has ended, or lost the request.
@@ -55,31 +61,25 @@ struct Gone;
 async fn answered(
     shared: &Shared,
     address: IpAddr,
-    mut request: Request<Payload>,
+    request: &mut Request<Payload>,
 ) -> Result<Response<Full<Bytes>>, Gone> {
-    let url = match url_of(shared.scheme, &request) {
+    let url = match url_of(shared.scheme, request) {
         Ok(url) => url,
         Err(reason) => return Ok(refused(&reason)),
     };
-    let handshake = match handshake::of(&mut request) {
+    let handshake = match handshake::of(request) {
         Ok(handshake) => handshake,
         Err(refusal) => return Ok(response(refusal)),
     };
-    let (parts, mut payload) = request.into_parts();
+    let headers = take(request.headers_mut());
     let mut body = None;
-    if is_short(&parts.headers) {
-        match read_body(&mut payload, READ_AHEAD_BYTES, false).await {
+    if is_short(&headers) {
+        match read_body(request.body_mut(), READ_AHEAD_BYTES, false).await {
             Ok(Whole(bytes)) => body = bytes,
             Err(reason) => return Ok(refused(&format!("body: {reason}"))),
         }
     }
-    let sent = Sent {
-        method: parts.method.as_str().to_owned(),
-        url,
-        headers: parts.headers,
-        address,
-        body,
-    };
+    let sent = Sent { method: request.method().as_str().to_owned(), url, headers, address, body };
     let (sender, mut outcome) = oneshot::channel();
     shared.commands.send(Command::Request { request: sent, answer: sender }).map_err(|_| Gone)?;
     loop {
@@ -94,7 +94,7 @@ async fn answered(
             Outcome::Read(read) => {
                 let mut reading = Reading { read: Some(read), commands: &shared.commands };
                 let Some(Read { limit, is_gzip, .. }) = reading.read else { return Err(Gone) };
-                let body = match read_body(&mut payload, limit, is_gzip).await {
+                let body = match read_body(request.body_mut(), limit, is_gzip).await {
                     Ok(Whole(Some(bytes))) => Body::Whole(bytes.into()),
                     Ok(Whole(None)) => Body::TooLarge,
                     Err(reason) => Body::Broken(reason),
