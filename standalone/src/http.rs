@@ -7,6 +7,7 @@ use crate::outside::{Command, Outcome, Read, Sent};
 use crate::socket;
 use blaze_engine::actor::Body;
 use blaze_engine::http::reply::Reply;
+use blaze_engine::http::security;
 use blaze_schema::error::Error;
 use bytes::Bytes;
 use http_body_util::Full;
@@ -69,7 +70,7 @@ async fn answered(
     };
     let handshake = match handshake::of(request) {
         Ok(handshake) => handshake,
-        Err(refusal) => return Ok(response(refusal)),
+        Err(refusal) => return Ok(unasked(refusal)),
     };
     let headers = take(request.headers_mut());
     let mut body = None;
@@ -210,12 +211,18 @@ fn with_body(
     response
 }
 
+/// A reply that the engine was not asked for, with the headers of its own.
+fn unasked(mut reply: Reply) -> Response<Full<Bytes>> {
+    security::add(&mut reply, security::ANSWER);
+    response(reply)
+}
+
 fn refused(reason: &str) -> Response<Full<Bytes>> {
-    response(Error::invalid(reason).into())
+    unasked(Error::invalid(reason).into())
 }
 
 fn unavailable() -> Response<Full<Bytes>> {
-    let mut response = response(blaze_engine::actor::silent().into());
+    let mut response = unasked(blaze_engine::actor::silent().into());
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     response
 }
