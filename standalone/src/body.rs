@@ -3,12 +3,15 @@
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use std::io::Read;
+use std::time::Duration;
+use tokio::time::timeout;
 
-/// Bytes of excess that are read and dropped, in times of the limit: a client that is still sending would not see the
-/// answer.
-const EXCESS: usize = 4;
+/// Bytes of a body that nobody wants which are read and dropped: a client that is still sending would not see the answer.
+const DRAINED_BYTES: usize = 4 * 1_024 * 1_024;
+/// The time that is spent on them.
+const DRAIN_TIME: Duration = Duration::from_secs(1);
 
 /// A body; `None` if it has too many bytes.
 pub(crate) struct Whole(pub(crate) Option<Bytes>);
@@ -39,11 +42,9 @@ async fn read_plain(body: &mut Incoming, limit: usize) -> Result<Option<Bytes>, 
         let Ok(data) = frame.into_data() else { continue };
         size = size.saturating_add(data.len());
         if size > limit {
-            (whole, first) = (Vec::new(), None);
-            if size > limit.saturating_mul(EXCESS) {
-                break;
-            }
-        } else if size == data.len() {
+            return Ok(None);
+        }
+        if size == data.len() {
             first = Some(data);
         } else {
             if let Some(first) = first.take() {
@@ -52,7 +53,21 @@ async fn read_plain(body: &mut Incoming, limit: usize) -> Result<Option<Bytes>, 
             whole.extend_from_slice(&data);
         }
     }
-    Ok((size <= limit).then(|| first.unwrap_or_else(|| whole.into())))
+    Ok(Some(first.unwrap_or_else(|| whole.into())))
+}
+
+/// Reads what is left of a body before its request is answered, up to a limit.
+pub(crate) async fn drain<B: Body<Data = Bytes> + Unpin>(body: &mut B) {
+    let read = async {
+        let mut size = 0_usize;
+        while let Some(Ok(frame)) = body.frame().await {
+            size = size.saturating_add(frame.data_ref().map_or(0, Bytes::len));
+            if size > DRAINED_BYTES {
+                break;
+            }
+        }
+    };
+    timeout(DRAIN_TIME, read).await.ok();
 }
 
 /// A bomb is inflated up to the limit and no further.

@@ -14,6 +14,7 @@ use rusqlite::limits::Limit;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 use std::cell::{Cell, RefCell};
 use std::fs::{self, File, TryLockError};
+use std::io;
 use std::path::Path;
 
 /// The version of the tables, which stands in the file's `user_version`.
@@ -28,6 +29,8 @@ const STATEMENTS: usize = 64;
 const CACHED_PAGES: i64 = 4_000;
 /// Pages in the write-ahead log after which they are moved into the file.
 const CHECKPOINT_PAGES: i64 = 4_000;
+/// Bytes of the write-ahead log's file that are kept when all of it is in the file.
+const LOG_BYTES: i64 = 64 * 1_024 * 1_024;
 
 const TABLES: &str = "
     CREATE TABLE object (
@@ -60,11 +63,12 @@ impl Database {
     /// If another server uses the directory, if it cannot be written, or if the file is none of ours or of a later
     /// version.
     pub(crate) fn open(directory: &Path) -> Result<Self> {
-        fs::create_dir_all(directory)
+        private_directory(directory)
             .with_context(|| format!("creating the data directory {}", directory.display()))?;
         let lock = lock(directory)?;
         let file = directory.join(FILE);
         let open = || -> Result<Self> {
+            private_file(&file)?;
             let connection = Connection::open(&file)?;
             Self::over(connection, Some(lock))
         };
@@ -86,30 +90,19 @@ impl Database {
         // Or statements would be planned anew for other values of their parameters.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         // No other process may look at the file: so its locks need no shared memory, and are taken once.
+        connection.execute_batch("PRAGMA locking_mode = EXCLUSIVE")?;
+        // Before anything is changed: it may be somebody else's.
+        let is_new = is_new(&connection)?;
         connection.execute_batch(&format!(
-            "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-             PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}; PRAGMA cache_size = {CACHED_PAGES}; PRAGMA temp_store = MEMORY;"
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+             PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON; \
+             PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}; PRAGMA journal_size_limit = {LOG_BYTES}; \
+             PRAGMA cache_size = {CACHED_PAGES}; PRAGMA temp_store = MEMORY;"
         ))?;
-        let format: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-        match format {
-            FORMAT => {}
-            0 => {
-                let tables: i64 =
-                    connection
-                        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-                if tables > 0 {
-                    bail!("a SQLite file of another program");
-                }
-                connection.execute_batch(&format!(
-                    "BEGIN IMMEDIATE; {TABLES} PRAGMA user_version = {FORMAT}; COMMIT"
-                ))?;
-            }
-            newer if newer > FORMAT => {
-                bail!(
-                    "written by a later version of Blaze (format {newer}, this one knows {FORMAT}): use that version"
-                )
-            }
-            other => bail!("of format {other}, which no version of Blaze writes"),
+        if is_new {
+            connection.execute_batch(&format!(
+                "BEGIN IMMEDIATE; {TABLES} PRAGMA user_version = {FORMAT}; COMMIT"
+            ))?;
         }
         Ok(Database {
             connection,
@@ -249,6 +242,46 @@ pub(crate) fn class_number(class: Class) -> i64 {
     }
 }
 
+/// True if the file has no tables yet.
+///
+/// # Errors
+/// If it is none of ours, or of a later version.
+fn is_new(connection: &Connection) -> Result<bool> {
+    let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+    match number("PRAGMA user_version")? {
+        FORMAT => Ok(false),
+        0 if number("SELECT count(*) FROM sqlite_schema")? > 0 => {
+            bail!("a SQLite file of another program")
+        }
+        0 => Ok(true),
+        newer if newer > FORMAT => bail!(
+            "written by a later version of Blaze (format {newer}, this one knows {FORMAT}): use that version"
+        ),
+        other => bail!("of format {other}, which no version of Blaze writes"),
+    }
+}
+
+/// Makes a directory, which only its owner may enter, unless it is there.
+fn private_directory(directory: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(directory)
+}
+
+/// Makes an empty file, which only its owner may read, unless it is there. SQLite gives its other files the same mode.
+fn private_file(file: &Path) -> io::Result<()> {
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(file) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
 fn lock(directory: &Path) -> Result<File> {
     let path = directory.join("lock");
     let file = File::create(&path).with_context(|| format!("creating {}", path.display()))?;
@@ -261,5 +294,35 @@ fn lock(directory: &Path) -> Result<File> {
         Err(TryLockError::Error(error)) => {
             Err(error).with_context(|| format!("locking {}", path.display()))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_another_program_stays_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(FILE);
+        Connection::open(&file).unwrap().execute_batch("CREATE TABLE other (a)").unwrap();
+        let before = fs::read(&file).unwrap();
+        let error = Database::open(folder.path()).unwrap_err();
+        assert!(format!("{error:#}").contains("another program"), "{error:#}");
+        assert_eq!(fs::read(&file).unwrap(), before);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_the_owner_may_read_what_is_made() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let database = Database::open(&data).unwrap();
+        assert_eq!((mode(&data), mode(&data.join(FILE))), (0o700, 0o600));
+        assert_eq!(mode(&data.join("blaze.sqlite-wal")), 0o600);
+        database.close();
+        drop(Database::open(&data).unwrap());
     }
 }

@@ -1,28 +1,29 @@
 //! HTTP/1.1: requests become commands of the engine's thread, and its outcomes responses.
 
-use crate::body::{Whole, read_body};
+use crate::body::{Whole, drain, read_body};
 use crate::files::Files;
+use crate::handshake::{self, Handshake};
 use crate::outside::{Command, Outcome, Sent};
 use crate::socket::{self, Sockets};
 use blaze_engine::actor::Body;
 use blaze_engine::http::reply::Reply;
+use blaze_engine::http::security;
 use blaze_schema::error::Error;
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::body::Incoming as Payload;
+use hyper::body::{Body as _, Incoming as Payload};
 use hyper::header::{
-    CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, RETRY_AFTER,
-    SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, TRANSFER_ENCODING, UPGRADE,
+    CONTENT_ENCODING, CONTENT_LENGTH, EXPECT, HOST, HeaderName, HeaderValue, RETRY_AFTER,
+    TRANSFER_ENCODING,
 };
-use hyper::http::request::Parts;
 use hyper::http::uri::{Authority, PathAndQuery};
-use hyper::{HeaderMap, Method, Request, Response, StatusCode};
+use hyper::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use std::convert::Infallible;
+use std::mem::take;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use tokio::sync::oneshot;
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 /// A body of so many bytes is read before the engine asks for it.
 const READ_AHEAD_BYTES: usize = 64 * 1_024;
@@ -44,12 +45,16 @@ pub(crate) struct Shared {
 pub(crate) async fn answer(
     shared: Arc<Shared>,
     address: IpAddr,
-    request: Request<Payload>,
+    mut request: Request<Payload>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
-    Ok(match answered(&shared, address, request).await {
-        Ok(response) => response,
-        Err(Gone) => unavailable(),
-    })
+    // A body that the client would be asked for (RFC 9110 section 10.1.1) is not on its way.
+    let is_coming = !request.headers().contains_key(EXPECT);
+    let answer = answered(&shared, address, &mut request).await;
+    let answer = answer.unwrap_or_else(|Gone| unavailable());
+    if is_coming && !request.body().is_end_stream() {
+        drain(request.body_mut()).await;
+    }
+    Ok(answer)
 }
 
 /// The engine's thread has ended, or lost the request.
@@ -58,28 +63,26 @@ struct Gone;
 async fn answered(
     shared: &Shared,
     address: IpAddr,
-    mut request: Request<Payload>,
+    request: &mut Request<Payload>,
 ) -> Result<Response<Full<Bytes>>, Gone> {
-    let upgrade = request.headers().contains_key(UPGRADE).then(|| hyper::upgrade::on(&mut request));
-    let (parts, mut payload) = request.into_parts();
-    let Some(url) = url_of(shared.scheme, &parts) else {
-        return Ok(refused("the request's target is not a path"));
+    let url = match url_of(shared.scheme, request) {
+        Ok(url) => url,
+        Err(reason) => return Ok(refused(&reason)),
     };
-    let key = parts.headers.get(SEC_WEBSOCKET_KEY).cloned();
+    let handshake = match handshake::of(request) {
+        Ok(handshake) => handshake,
+        Err(refusal) => return Ok(unasked(refusal)),
+    };
+    let headers = take(request.headers_mut());
     let mut body = None;
-    if is_short(&parts.headers) {
-        match read_body(&mut payload, READ_AHEAD_BYTES, false).await {
+    if is_short(&headers) {
+        match read_body(request.body_mut(), READ_AHEAD_BYTES, false).await {
             Ok(Whole(bytes)) => body = bytes,
             Err(reason) => return Ok(refused(&format!("body: {reason}"))),
         }
     }
-    let sent = Sent {
-        method: parts.method.as_str().to_owned(),
-        url,
-        headers: parts.headers,
-        address: Some(address),
-        body,
-    };
+    let (method, address) = (request.method().as_str().to_owned(), Some(address));
+    let sent = Sent { method, url, headers, address, body };
     let (sender, mut outcome) = oneshot::channel();
     shared.commands.send(Command::Request { request: sent, answer: sender }).map_err(|_| Gone)?;
     loop {
@@ -92,7 +95,8 @@ async fn answered(
                 });
             }
             Outcome::Read(mut read) => {
-                let body = match read_body(&mut payload, read.limit, read.is_gzip).await {
+                let payload = request.body_mut();
+                let body = match read_body(payload, read.limit, read.is_gzip).await {
                     Ok(Whole(Some(bytes))) => Body::Whole(bytes.into()),
                     Ok(Whole(None)) => Body::TooLarge,
                     Err(reason) => Body::Broken(reason),
@@ -102,25 +106,60 @@ async fn answered(
                 read.end(body, sender);
             }
             Outcome::Socket { protocol, outlet } => {
-                let (Some(upgrade), Some(key)) = (upgrade, key) else {
-                    return Ok(refused(
-                        "a WebSocket handshake without Sec-WebSocket-Key (RFC 6455 section 4.1)",
-                    ));
-                };
+                let Some(Handshake { upgrade, accept }) = handshake else { return Err(Gone) };
                 shared.sockets.spawn(socket::serve(upgrade, outlet));
-                return Ok(switching(&key, protocol));
+                return Ok(handshake::switching(accept, protocol));
             }
         }
     }
 }
 
-/// The request's whole URL: its target as it came, but for that of `OPTIONS *`. `None` if it is no path.
-fn url_of(scheme: &str, parts: &Parts) -> Option<String> {
-    let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
-    let host = parts.uri.authority().map(Authority::as_str).or(host).unwrap_or("localhost");
-    let path = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
-    let path = if path == "*" && parts.method == Method::OPTIONS { "/*" } else { path };
-    path.starts_with('/').then(|| format!("{scheme}://{host}{path}"))
+/// The request's whole URL: its target as it came, but for that of `OPTIONS *`.
+///
+/// # Errors
+/// The reason why it has none: a host that is none, a target that is no path.
+fn url_of<B>(scheme: &str, request: &Request<B>) -> Result<String, String> {
+    let named = host_of(request)?;
+    let uri = request.uri();
+    let host = match uri.authority() {
+        // RFC 9112 section 3.2.2.
+        Some(authority) => checked(authority.clone()).ok_or("the target's host is none")?,
+        None => named,
+    };
+    let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    let path = if path == "*" && request.method() == Method::OPTIONS { "/*" } else { path };
+    if !path.starts_with('/') {
+        return Err("the request's target is not a path".to_owned());
+    }
+    Ok(format!("{scheme}://{host}{path}"))
+}
+
+/// What `Host` says; `localhost` for a request of HTTP/1.0, which need not have it.
+///
+/// # Errors
+/// If it is missing, there twice, or no host and port (RFC 9112 section 3.2).
+fn host_of<B>(request: &Request<B>) -> Result<Authority, String> {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(host), None) => {
+            let authority = Authority::try_from(host.as_bytes()).ok();
+            authority.and_then(checked).ok_or_else(|| {
+                format!("Host: {:?} is no host", String::from_utf8_lossy(host.as_bytes()))
+            })
+        }
+        (None, _) if request.version() < Version::HTTP_11 => {
+            Ok(Authority::from_static("localhost"))
+        }
+        (None, _) => Err("Host: missing".to_owned()),
+        (Some(_), Some(_)) => Err("Host: more than one".to_owned()),
+    }
+}
+
+/// An authority that is a host, perhaps with a port, and nothing else.
+fn checked(authority: Authority) -> Option<Authority> {
+    let port = authority.as_str().strip_prefix(authority.host())?;
+    let is_port = port.is_empty() || authority.port_u16().is_some();
+    (is_port && !authority.host().is_empty()).then_some(authority)
 }
 
 /// True if there is a body that is short, plain, and of known length.
@@ -152,28 +191,74 @@ fn with_body(
     response
 }
 
+/// A reply that the engine was not asked for, with the headers of its own.
+fn unasked(mut reply: Reply) -> Response<Full<Bytes>> {
+    security::add(&mut reply, security::ANSWER);
+    response(reply)
+}
+
 fn refused(reason: &str) -> Response<Full<Bytes>> {
-    response(Error::invalid(reason).into())
+    unasked(Error::invalid(reason).into())
 }
 
 fn unavailable() -> Response<Full<Bytes>> {
-    let mut response = response(blaze_engine::actor::silent().into());
+    let mut response = unasked(blaze_engine::actor::silent().into());
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     response
 }
 
-/// Answers a handshake (RFC 6455 section 4.2.2).
-fn switching(key: &HeaderValue, protocol: &'static str) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::default());
-    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    let headers = response.headers_mut();
-    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-    if let Ok(accept) = HeaderValue::try_from(derive_accept_key(key.as_bytes())) {
-        headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(target: &str, hosts: &[&str], version: Version) -> Result<String, String> {
+        let mut request = Request::builder().uri(target).version(version);
+        for host in hosts {
+            request = request.header(HOST, *host);
+        }
+        url_of("http", &request.body(()).unwrap())
     }
-    if !protocol.is_empty() {
-        headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(protocol));
+
+    #[test]
+    fn a_url_is_of_the_one_host_that_is_named() {
+        for host in ["a.example", "127.0.0.1:8787", "[::1]:8787", "LOCALHOST:1"] {
+            let expected = Ok(format!("http://{host}/v1/keys?a=b"));
+            assert_eq!(url("/v1/keys?a=b", &[host], Version::HTTP_11), expected);
+            let absolute = format!("http://{host}/v1/keys?a=b");
+            assert_eq!(url(&absolute, &["b.example"], Version::HTTP_11), expected);
+        }
+        assert_eq!(url("/", &[], Version::HTTP_10).as_deref(), Ok("http://localhost/"));
+        let asterisk = Request::builder().method("OPTIONS").uri("*").header(HOST, "a");
+        let asterisk = url_of("http", &asterisk.body(()).unwrap());
+        assert_eq!(asterisk.as_deref(), Ok("http://a/*"));
     }
-    response
+
+    #[test]
+    fn a_host_that_is_none_is_refused() {
+        for host in [
+            "",
+            "x/v1/keys?",
+            "x?",
+            "x#",
+            "a b",
+            ":1",
+            ":x",
+            "]",
+            "localhost:x",
+            "localhost:65536",
+            "localhost:",
+            "ann@localhost",
+            "ann:secret@localhost:1",
+            "a,b",
+            "\\",
+        ] {
+            let refused = url("/", &[host], Version::HTTP_11);
+            assert!(refused.is_err(), "{host}: {refused:?}");
+        }
+        assert!(url("/", &["a", "a"], Version::HTTP_11).is_err(), "twice");
+        assert!(url("/", &[], Version::HTTP_11).is_err(), "missing");
+        assert!(url("http://a.example/", &[], Version::HTTP_11).is_err(), "missing");
+        assert!(url("http://ann@a.example/", &["a"], Version::HTTP_11).is_err());
+        assert!(url("*", &["a"], Version::HTTP_11).is_err(), "a target of OPTIONS only");
+    }
 }

@@ -10,6 +10,7 @@ mod database;
 mod effects;
 mod fetch;
 mod files;
+mod handshake;
 mod host;
 mod http;
 mod log;

@@ -44,7 +44,7 @@ pub(crate) fn open(access: &str) -> Config {
 impl Bench {
     /// An object whose node has a snapshot without rules.
     pub(crate) fn of(class: Class, name: &str, config: Config) -> Self {
-        Bench::made(config, |node| {
+        Bench::made(config, Home::Cloud, |node| {
             Actor::object(
                 Object::new(class, name),
                 Waking { alarm: Some(None), ..Waking::default() },
@@ -55,11 +55,15 @@ impl Bench {
     }
 
     pub(crate) fn front(config: Config) -> Self {
-        Bench::made(config, |_| Actor::front())
+        Bench::front_of(config, Home::Cloud)
     }
 
-    fn made(config: Config, make: impl FnOnce(&Node) -> Actor) -> Self {
-        let node = Node::new(Ok(config), Home::Cloud);
+    pub(crate) fn front_of(config: Config, home: Home) -> Self {
+        Bench::made(config, home, |_| Actor::front())
+    }
+
+    fn made(config: Config, home: Home, make: impl FnOnce(&Node) -> Actor) -> Self {
+        let node = Node::new(Ok(config), home);
         let actor = make(&node);
         let mut bench =
             Bench { node, actor, store: MemoryStore::default(), now: 1_000_000, random: 0 };

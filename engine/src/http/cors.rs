@@ -3,19 +3,28 @@
 //! Credentials (cookies) are never allowed, and Blaze has none: `Authorization` names the caller, and a page of
 //! another origin must know it by itself.
 
+use super::loopback;
+
 /// Headers of an answer that a page may read, besides those that it always may.
 const EXPOSED: &str = "ETag, Location, Preference-Applied, Retry-After, WWW-Authenticate";
 const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";
 const REQUEST_HEADERS: &str = "Authorization, Content-Encoding, Content-Type, If-Match, If-None-Match, Idempotency-Key, Prefer";
+/// The origins of pages that servers on this machine gave, on any port: those of development servers.
+const LOOPBACK: &str = "loopback";
 /// Time for which a browser need not ask again, in seconds.
 const MAX_AGE: &str = "86400";
 
-/// True if a page of `origin` may call. `allowed` is the configuration: origins separated by spaces, or `*` for any.
+/// True if a page of `origin` may call. `allowed` is the configuration: origins separated by spaces, `loopback` for those of
+/// this machine, or `*` for any.
 /// All pages without an origin have the origin `null` (a file, somebody's sandboxed frame), so it cannot be named: it
 /// may call only if any origin may.
-fn is_allowed(origin: &str, allowed: &str) -> bool {
+pub(super) fn is_allowed(origin: &str, allowed: &str) -> bool {
     let mut names = allowed.split_whitespace();
-    names.any(|name| name == "*" || (name == origin && origin != "null"))
+    names.any(|name| match name {
+        "*" => true,
+        LOOPBACK => loopback::is_origin(origin),
+        _ => name == origin && origin != "null",
+    })
 }
 
 /// Returns the headers that let `origin` (the request's `Origin`) read an answer. If the configuration names origins,
@@ -78,6 +87,19 @@ mod tests {
         }
         assert_eq!(allowed(Some("https://a.example"), ""), None);
         assert_eq!(allowed(None, "*"), None);
+    }
+
+    #[test]
+    fn the_origins_of_this_machine_have_one_name() {
+        let both = "https://a.example loopback";
+        for origin in ["http://localhost:5173", "https://127.0.0.1", "http://[::1]:1"] {
+            assert_eq!(allowed(Some(origin), both).as_deref(), Some(origin));
+            assert_eq!(preflight(Some(origin), both), preflight_headers());
+            assert_eq!(allowed(Some(origin), "https://a.example"), None);
+        }
+        for other in ["loopback", "null", "http://localhost.example", "https://b.example"] {
+            assert_eq!(allowed(Some(other), both), None, "{other}");
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub mod document_request;
 pub mod group_request;
 pub mod home;
 pub mod incoming;
+pub mod loopback;
 #[cfg(feature = "openapi")]
 pub mod openapi;
 pub mod parameters;

@@ -7,6 +7,9 @@ use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::REQUEST_URL_BYTES;
 use blaze_schema::path::{CollectionPath, DocumentPath, Path};
 
+/// The path that tells whether the server answers.
+pub const HEALTH: &str = "/health";
+
 /// A route: the resource that a request is for.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Route {
@@ -95,7 +98,7 @@ pub fn route(method: &str, path: &str) -> Result<Route, Reply> {
     let (methods, found) = match path {
         "/v1/jwks.json" => ("GET, HEAD", Route::Jwks),
         "/v1/accounts" => ("GET, HEAD", Route::SignIns),
-        "/health" => ("GET, HEAD", Route::Health),
+        HEALTH => ("GET, HEAD", Route::Health),
         "/v1/openapi.json" => ("GET, HEAD", Route::OpenApi),
         "/v1/query" => ("POST", Route::Query),
         "/v1/aggregate" => ("POST", Route::Aggregate),

@@ -95,6 +95,8 @@ fn finish<S>(turn: &mut Turn<'_, S>, ticket: u64, request: &Incoming, reply: Rep
 mod tests {
     use crate::actor::bench::{Bench, calls, open, request, statuses};
     use crate::actor::{Body, Call, Class, Effect, Event, Object};
+    use crate::node::Home;
+    use crate::node::config::Config;
     use blaze_schema::error::{Code, Error};
     use blaze_schema::limits::{SNAPSHOT_GRACE_MICROS, SNAPSHOT_MICROS, TASK_MICROS};
 
@@ -119,6 +121,38 @@ mod tests {
             let effects = bench.event(Event::Told { number, answer: None });
             assert_eq!(statuses(&effects), [(1, status)], "{age}");
         }
+    }
+
+    #[test]
+    fn what_is_open_to_a_machine_is_not_to_the_pages_that_it_visits() {
+        let (foreign, upgrade) = (("origin", "https://foreign.example"), ("upgrade", "websocket"));
+        let closed = || Config::read("{}", "{}", |_| None).unwrap();
+        for (method, path) in [
+            ("GET", "/"),
+            ("GET", "/v1/docs/a/b"),
+            ("POST", "/v1/docs/a"),
+            ("POST", "/v1/query"),
+            ("PUT", "/v1/rules"),
+            ("GET", "/v1/listen"),
+            ("OPTIONS", "/v1/query"),
+            ("GET", "/nothing"),
+        ] {
+            let request = request(method, path, &[foreign, upgrade]);
+            let local = request.with_url(format!("http://localhost:8787{path}"));
+            for home in [Home::Files, Home::Process] {
+                let mut bench = Bench::front_of(open("{}"), home);
+                // By a name that leads here, and by a page of another origin.
+                assert_eq!(statuses(&bench.request(1, request.clone())), [(1, 403)], "{path}");
+                assert_eq!(statuses(&bench.request(2, local.clone())), [(2, 403)], "{path}");
+                let mut bench = Bench::front_of(closed(), home);
+                assert_ne!(statuses(&bench.request(3, local.clone())), [(3, 403)], "{path}");
+            }
+            let mut bench = Bench::front(open("{}"));
+            assert_ne!(statuses(&bench.request(4, request.clone())), [(4, 403)], "{path}");
+        }
+        let mut bench = Bench::front_of(open("{}"), Home::Process);
+        let effects = bench.request(5, request("GET", "/health", &[foreign]));
+        assert_eq!(statuses(&effects), [(5, 200)]);
     }
 
     #[test]

@@ -105,6 +105,11 @@ impl Node {
         guard
     }
 
+    /// True if nobody is ever refused.
+    pub(crate) fn is_open(&self) -> bool {
+        self.copy.guard().is_open()
+    }
+
     /// Blaze's own public keys, as JSON.
     pub fn own_keys(&self) -> &str {
         self.copy.own_keys()
@@ -206,7 +211,7 @@ impl Node {
     ) -> Result<Who, Halt> {
         match credential(&incoming.request()) {
             Ok(credential) => self.identify(credential.as_deref(), now, facts),
-            Err(_) if self.copy.guard().is_open() => Ok(Ok(None)),
+            Err(_) if self.is_open() => Ok(Ok(None)),
             Err(error) => Ok(Err(error)),
         }
     }
@@ -225,7 +230,7 @@ impl Node {
         let Some(credential) = credential.filter(|credential| !credential.is_empty()) else {
             return Ok(Ok(None));
         };
-        let is_open = self.copy.guard().is_open();
+        let is_open = self.is_open();
         let Some(identities) = self.copy.identities() else { return Ok(Ok(None)) };
         let error = match identities.identify(credential, now) {
             Identified::Known(auth) => return Ok(Ok(Some(auth))),

@@ -17,8 +17,8 @@ use crate::http::home::home;
 use crate::http::incoming::Incoming;
 use crate::http::query_request::{Ask, Question};
 use crate::http::reply::Reply;
-use crate::http::route::{Route, check_url, route as find};
-use crate::http::{cors, parameters, security};
+use crate::http::route::{HEALTH, Route, check_url, route as find};
+use crate::http::{cors, loopback, parameters, security};
 use crate::index::object::JOIN;
 use crate::index::shard;
 use crate::rate::Kind;
@@ -80,19 +80,23 @@ pub(super) fn route<S>(
     // 1. Rules and keys.
     let now = turn.now;
     turn.node.ready(now, facts)?;
-    // 2. The sender's address.
+    // 2. What is open to everybody on this machine is not to the pages that they visit.
+    if turn.node.is_open() && turn.node.home() != Home::Cloud && incoming.path() != HEALTH {
+        loopback::check(incoming, &turn.node.config()?.origins)?;
+    }
+    // 3. The sender's address.
     let is_limited = turn.node.rates().are_limited();
     if is_limited {
         let address = turn.node.address_of(incoming);
         turn.node.count_request(Kind::Address, &address, now, facts)?;
     }
-    // 3. The route. A document's object identifies the caller by itself.
+    // 4. The route. A document's object identifies the caller by itself.
     let route = routed(incoming);
     if let (Ok(Route::Document(path)), false) = (&route, is_limited) {
         let object = Object::new(Class::Document, path.as_str());
         return Ok(Reaction::Do(Effect::Pass { ticket, object, url: None }));
     }
-    // 4. The caller.
+    // 5. The caller.
     let auth = match turn.node.authenticate(incoming, now, facts)? {
         Ok(auth) => auth,
         // A socket is refused by a frame: a browser would see nothing of a status.

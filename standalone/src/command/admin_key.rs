@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -70,26 +70,65 @@ pub(super) fn kept(data: &Path) -> Result<String> {
     Ok(key.trim().to_owned())
 }
 
-/// The key of the server whose data is there, made if it is missing. Only its owner may read the file.
+/// The key of the server whose data is there, made if it is missing, or its file empty. Only its owner may read it.
 ///
 /// # Errors
 /// If the file cannot be read or written.
 pub(super) fn ensure(data: &Path) -> Result<String> {
     let file = data.join(FILE);
-    if let Ok(key) = fs::read_to_string(&file) {
-        return Ok(key.trim().to_owned());
+    match fs::read_to_string(&file) {
+        Ok(key) if !key.trim().is_empty() => {
+            let key = key.trim().to_owned();
+            configuration(&key).with_context(|| format!("reading {}", file.display()))?;
+            return Ok(key);
+        }
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(error).with_context(|| format!("reading {}", file.display()));
+        }
+        _ => {}
     }
     let key = mint()?;
-    fs::create_dir_all(data).with_context(|| format!("creating {}", data.display()))?;
-    write_private(&file, &format!("{key}\n"))
+    write_private(data, &file, &format!("{key}\n"))
         .with_context(|| format!("writing {}", file.display()))?;
     Ok(key)
 }
 
-fn write_private(file: &Path, text: &str) -> std::io::Result<()> {
+/// Writes a file whole or not at all, in a directory that is made if it is missing.
+fn write_private(data: &Path, file: &Path, text: &str) -> io::Result<()> {
+    let mut directory = fs::DirBuilder::new();
+    directory.recursive(true);
     let mut options = fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(file)?.write_all(text.as_bytes())
+    {
+        std::os::unix::fs::DirBuilderExt::mode(&mut directory, 0o700);
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    }
+    directory.create(data)?;
+    let written = file.with_extension(format!("{}.new", std::process::id()));
+    // One that a process of the same number left behind when it was killed.
+    fs::remove_file(&written).ok();
+    let mut new = options.open(&written)?;
+    new.write_all(text.as_bytes())?;
+    new.sync_all()?;
+    fs::rename(&written, file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_made_once_and_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        let key = ensure(&data).unwrap();
+        assert_eq!(ensure(&data).unwrap(), key);
+        assert_eq!(fs::read_dir(&data).unwrap().count(), 1, "nothing else is left");
+        fs::write(data.join(FILE), "\n").unwrap();
+        assert_ne!(ensure(&data).unwrap(), key, "an empty file has none");
+        fs::write(data.join(FILE), "x").unwrap();
+        let error = format!("{:#}", ensure(&data).unwrap_err());
+        assert!(error.contains("admin-key"), "{error}");
+    }
 }

@@ -35,7 +35,7 @@ fn a_host_that_is_none_is_no_fault_of_the_server() {
 #[test]
 fn an_asterisk_is_a_target_of_options_only() {
     let status = |method: &str| {
-        status(&format!("{method} * HTTP/1.1\r\nhost: blaze.example\r\nconnection: close\r\n\r\n"))
+        status(&format!("{method} * HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n"))
     };
     assert_eq!(status("OPTIONS"), 204);
     for method in ["GET", "HEAD", "DELETE"] {
@@ -53,7 +53,7 @@ fn a_body_whose_framing_is_broken_is_refused() {
     ] {
         let send = |body: &str| {
             status(&format!(
-                "{line} HTTP/1.1\r\nhost: blaze.example\r\nconnection: close\r\n\
+                "{line} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\
                  content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n{body}"
             ))
         };

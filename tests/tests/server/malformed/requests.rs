@@ -90,7 +90,7 @@ fn request(random: &mut Random) -> Vec<u8> {
     let (method, body) = (random.pick(&METHODS), body(random));
     let mut request = format!("{method} ").into_bytes();
     request.extend(target(random));
-    request.extend(b" HTTP/1.1\r\nhost: blaze.example\r\nconnection: close\r\n");
+    request.extend(b" HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n");
     request.extend(format!("content-type: {}\r\n", random.pick(&TYPES)).bytes());
     for _ in 0..random.below(3) {
         request.extend(header(random));
