@@ -3,7 +3,7 @@
 //!
 //! `BLAZE_FUZZ_CASES` is how many cases are tried, all targets together; `BLAZE_FUZZ_SEED` repeats one.
 
-use blaze_engine::document::{Answer, Document, Effect, Event};
+use blaze_engine::document::{Answer, Document, Effect, Event, Stage};
 use blaze_engine::http::reply::Reply;
 use blaze_engine::http::route::{Route, route};
 use blaze_engine::http::{Headers, Request, document_request};
@@ -527,7 +527,7 @@ fn document_writes() {
             } else {
                 // The Worker takes it apart by document.
                 writes.iter_mut().for_each(|write| write.path = world.path.clone());
-                Event::Commit { writes, is_part: false, idempotency }
+                Event::Commit { writes, stage: Stage::Alone, idempotency }
             };
             let effects = world.step(random, event);
             if let Some(key) = key {
