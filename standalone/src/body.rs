@@ -1,5 +1,6 @@
 //! The reading of request bodies, up to a limit.
 
+use blaze_schema::limits::BODY_BYTES;
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
 use http_body_util::BodyExt;
@@ -9,9 +10,9 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 /// Bytes of a body that nobody wants which are read and dropped: a client that is still sending would not see the answer.
-const DRAINED_BYTES: usize = 4 * 1_024 * 1_024;
+const DRAINED_BYTES: usize = 4 * BODY_BYTES;
 /// The time that is spent on them.
-const DRAIN_TIME: Duration = Duration::from_secs(1);
+const DRAIN_TIME: Duration = Duration::from_secs(5);
 
 /// A body; `None` if it has too many bytes.
 pub(crate) struct Whole(pub(crate) Option<Bytes>);

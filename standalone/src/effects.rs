@@ -1,9 +1,11 @@
 //! The effects of a step, each carried out.
 
+use crate::delivery::{Delivery, Said};
 use crate::host::{Asker, Given, Host, Peer, Waiter, Waiting};
 use crate::outside::{Client, Job, Outcome, Outlet, Read, Work};
+use crate::request::incoming;
 use crate::rows::Rows;
-use crate::shell::{Delivery, Said, Shell, incoming};
+use crate::shell::Shell;
 use blaze_engine::actor::{Actor, Answer, Body, Call, Effect, Event, File, Object};
 use blaze_engine::http::reply::Reply;
 use bytes::Bytes;

@@ -7,6 +7,7 @@
 
 mod body;
 mod database;
+mod delivery;
 mod effects;
 mod fetch;
 mod files;
@@ -16,6 +17,7 @@ mod http;
 mod log;
 mod outside;
 mod random;
+mod request;
 mod rows;
 pub mod server;
 mod shell;

@@ -8,27 +8,24 @@
 //! said before it is on disk. A group that cannot be committed is undone, and what its actors had in memory is dropped.
 
 use crate::database::Database;
+use crate::delivery::{Delivery, Said};
 use crate::host::{Asker, Given, Host, Peer, Waiter, Waiting};
 use crate::log::Log;
-use crate::outside::{Client, Command, Job, Outcome, Sent};
+use crate::outside::{Command, Job, Outcome, Sent};
 use crate::random::Random;
+use crate::request::incoming;
 use crate::rows::Rows;
-use blaze_engine::actor::{Actor, Call, Event, Object, Turn, Waking};
-use blaze_engine::http::Headers;
-use blaze_engine::http::incoming::Incoming;
+use blaze_engine::actor::{Actor, Event, Object, Turn, Waking};
 use blaze_engine::node::config::Config;
 use blaze_engine::node::{Home, Node};
 use blaze_schema::error::{Code, Error};
 use blaze_schema::limits::ALARM_RETRY_MICROS;
 use blaze_schema::timestamp::Timestamp;
-use hyper::HeaderMap;
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 /// Commands that are taken into one group at most.
 const GROUP: usize = 512;
@@ -42,37 +39,6 @@ const ALARMS: usize = 64;
 const FAILURES: usize = 100;
 /// The WebSocket close code after which a client comes again (RFC 6455 section 7.4.1 and its registry): service restart.
 const RESTART: u16 = 1012;
-
-/// An event on its way to an actor.
-pub(crate) enum Delivery {
-    Request {
-        to: Object,
-        waiting: Waiting,
-    },
-    Call {
-        to: Object,
-        call: Call,
-        waiter: Waiter,
-    },
-    Event {
-        host: u64,
-        event: Event,
-    },
-    /// A listener's socket is to be opened.
-    Given {
-        waiter: Waiter,
-        given: Given,
-    },
-}
-
-/// What a group says when it is committed.
-pub(crate) enum Said {
-    Outcome(Asker, Outcome),
-    Text(Client, Utf8Bytes),
-    Close(Client, u16, &'static str),
-    Job(Job),
-    Log(String),
-}
 
 /// The engine and everything that its thread owns.
 pub(crate) struct Shell {
@@ -108,39 +74,6 @@ pub(crate) struct Shell {
     /// When the time was told last.
     told: Instant,
     log: Log,
-}
-
-/// A request's headers.
-struct Lines {
-    headers: HeaderMap,
-    address: Option<IpAddr>,
-}
-
-impl Headers for Lines {
-    fn get(&self, name: &str) -> Option<String> {
-        let mut values = self.headers.get_all(name).iter();
-        let mut text = String::from_utf8_lossy(values.next()?.as_bytes()).into_owned();
-        for value in values {
-            // RFC 9110 section 5.3.
-            text.push_str(", ");
-            text.push_str(&String::from_utf8_lossy(value.as_bytes()));
-        }
-        Some(text)
-    }
-
-    fn address(&self) -> String {
-        self.address.map_or_else(String::new, |address| address.to_string())
-    }
-}
-
-/// Makes a request.
-pub(crate) fn incoming(
-    method: String,
-    url: String,
-    headers: HeaderMap,
-    address: Option<IpAddr>,
-) -> Incoming {
-    Incoming::new(method, url, Rc::new(Lines { headers, address }))
 }
 
 impl Shell {
@@ -714,6 +647,7 @@ fn clock() -> i64 {
 mod tests {
     use super::*;
     use blaze_engine::actor::Class;
+    use hyper::HeaderMap;
     use hyper::header::{CONTENT_TYPE, HeaderValue, UPGRADE};
     use std::sync::mpsc;
     use tokio::sync::oneshot::{self, error::TryRecvError};

@@ -7,7 +7,7 @@
 use super::cors;
 use super::incoming::Incoming;
 use blaze_schema::error::{Code, Error};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Refuses a request of a page of another origin, unless `origins` (`CORS_ORIGINS`) allows it, and one to a host that is no
 /// name of this machine.

@@ -410,6 +410,42 @@ fn page<S>(turn: &Turn<'_, S>, ticket: u64, incoming: &Incoming) -> Reaction {
     Reaction::Do(Effect::Serve { ticket, files: files.collect(), otherwise })
 }
 
+/// Goes on with a commit whose documents have said whether they could do their parts, or have done the only one.
+fn tried<S>(
+    turn: &Turn<'_, S>,
+    incoming: &Incoming,
+    (parts, began): (Vec<Part>, Timestamp),
+    written: &[Written],
+    rows: Option<(u32, u32)>,
+) -> Result<Reaction, Error> {
+    let could = |written: &Written| matches!(written, Written::Refused(error) if error.code == Code::Unimplemented);
+    // Where nothing comes in between, what all could do is done.
+    let is_whole = turn.node.home() == Home::Process && turn.now == began;
+    if is_whole && written.iter().all(could) {
+        let calls = calls_of(&parts, incoming, Stage::Decided);
+        return Ok(Reaction::Gather { calls, join: Join::Committed(parts) });
+    }
+    if let Some(reply) = committed(&parts, written) {
+        return Ok(Reaction::Reply(counted(reply, rows)));
+    }
+    let is_done = |it: &Written| matches!(it, Written::Committed { .. });
+    let is_either = |it: &Written| is_done(it) || could(it);
+    if written.iter().any(is_done) && written.iter().all(is_either) {
+        let detail = "Idempotency-Key: used for another commit of one of the documents";
+        return Err(Error::invalid(detail).with_status(422));
+    }
+    let request = incoming.request();
+    let replies = written.iter().zip(&parts);
+    let replies = replies.map(|(written, part)| Reply::of(written.clone(), &part.path, &request));
+    let mut replies: Vec<Reply> = replies.collect();
+    let statuses: Vec<u16> = replies.iter().map(|reply| reply.status).collect();
+    let decisive = commit_request::decisive(&statuses).unwrap_or_default();
+    if decisive >= replies.len() {
+        return Err(silent());
+    }
+    Ok(Reaction::Reply(counted(replies.swap_remove(decisive), rows)))
+}
+
 impl Join {
     /// The reply that one object's text completes.
     pub(super) fn relayed(&self) -> Option<Reply> {
@@ -448,35 +484,7 @@ impl Join {
                 Reply::json(200, question.answer(&parts, turn.now)?)
             }
             Join::Commit(parts, began) => {
-                let written = written(texts);
-                let could = |written: &Written| matches!(written, Written::Refused(error) if error.code == Code::Unimplemented);
-                // Where nothing comes in between, what all could do is done.
-                if turn.node.home() == Home::Process
-                    && turn.now == began
-                    && written.iter().all(could)
-                {
-                    let calls = calls_of(&parts, incoming, Stage::Decided);
-                    return Ok(Reaction::Gather { calls, join: Join::Committed(parts) });
-                }
-                if let Some(reply) = committed(&parts, &written) {
-                    return Ok(Reaction::Reply(counted(reply, rows)));
-                }
-                let request = incoming.request();
-                let is_done = |it: &Written| matches!(it, Written::Committed { .. });
-                let is_either = |it: &Written| is_done(it) || could(it);
-                if written.iter().any(is_done) && written.iter().all(is_either) {
-                    let detail = "Idempotency-Key: used for another commit of one of the documents";
-                    return Err(Error::invalid(detail).with_status(422));
-                }
-                let answers = written.into_iter().zip(&parts);
-                let replies = answers.map(|(answer, part)| Reply::of(answer, &part.path, &request));
-                let mut replies: Vec<Reply> = replies.collect();
-                let statuses: Vec<u16> = replies.iter().map(|reply| reply.status).collect();
-                let decisive = commit_request::decisive(&statuses).unwrap_or_default();
-                if decisive >= replies.len() {
-                    return Err(silent());
-                }
-                counted(replies.swap_remove(decisive), rows)
+                return tried(turn, incoming, (parts, began), &written(texts), rows);
             }
             Join::Committed(parts) => match committed(&parts, &written(texts)) {
                 Some(reply) => counted(reply, rows),

@@ -228,7 +228,7 @@ fn variables_of_the_code() -> BTreeSet<String> {
         let names = names(&source, "env.").filter(|name| !name.is_empty());
         found.extend(names.map(str::to_owned));
     }
-    for source in sources("xtask/src", "rs") {
+    for source in ["xtask/src", "standalone/src"].into_iter().flat_map(|at| sources(at, "rs")) {
         for read in ["var_os(\"", "VARIABLE: &str = \""] {
             let names = names(&source, read).filter(|name| name.starts_with("BLAZE_"));
             found.extend(names.map(str::to_owned));
