@@ -1,4 +1,4 @@
-//! What is on its way within a group, and what the group says when it is committed.
+//! Events on their way within a group, and the group's sayings, which are let out when it is committed.
 
 use crate::host::{Asker, Given, Waiter, Waiting};
 use crate::outside::{Client, Job, Outcome};
@@ -27,7 +27,7 @@ pub(crate) enum Delivery {
     },
 }
 
-/// What a group says when it is committed.
+/// A thing that a group says when it is committed.
 pub(crate) enum Said {
     Outcome(Asker, Outcome),
     Text(Client, Utf8Bytes),

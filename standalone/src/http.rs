@@ -28,7 +28,7 @@ use tokio::sync::oneshot;
 /// A body of so many bytes is read before the engine asks for it.
 const READ_AHEAD_BYTES: usize = 64 * 1_024;
 
-/// What all connections share.
+/// The state that all connections share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) commands: Sender<Command>,
@@ -134,7 +134,7 @@ fn url_of<B>(scheme: &str, request: &Request<B>) -> Result<String, String> {
     Ok(format!("{scheme}://{host}{path}"))
 }
 
-/// What `Host` says; `localhost` for a request of HTTP/1.0, which need not have it.
+/// The host that a request names; `localhost` for a request of HTTP/1.0, which need not have it.
 ///
 /// # Errors
 /// If it is missing, there twice, or no host and port (RFC 9112 section 3.2).

@@ -144,7 +144,7 @@ pub(crate) enum Frame {
     Close(u16, &'static str),
 }
 
-/// What both ends of a client's socket look at.
+/// The state of a client's socket, which both ends look at.
 #[derive(Debug, Default)]
 pub(crate) struct State {
     /// The time at which a ping was answered last (µs); 0 for never.

@@ -47,7 +47,7 @@ const HASHINGS: usize = 64;
 /// Bytes of the stack of the engine's thread: the deepest documents and rules fit.
 const STACK_BYTES: usize = 16 * 1_024 * 1_024;
 
-/// What is served, and where.
+/// The options of a server.
 #[derive(Debug)]
 pub struct Options {
     /// The address; port 0 picks a free one.

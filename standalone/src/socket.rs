@@ -26,7 +26,7 @@ const MESSAGE_COST: usize = 256;
 /// The time that a peer has to answer a close frame.
 const CLOSE_TIME: Duration = Duration::from_secs(5);
 
-/// What is answered without the engine, which wakes for every other message.
+/// A message that is answered without the engine, which wakes for every other one.
 const PING: &str = r#"{"ping":0}"#;
 const PONG: Utf8Bytes = Utf8Bytes::from_static(r#"{"pong":0}"#);
 

@@ -137,7 +137,7 @@ impl TestServer {
         TestServer { home, guard, data }
     }
 
-    /// What a server that was started closed, or standalone, has printed so far.
+    /// The output so far of a server that was started closed, or standalone.
     pub fn log(&self) -> String {
         fs::read_to_string(self.data.path().join(LOG)).expect("the server's log")
     }

@@ -28,7 +28,7 @@ impl Standalone {
         Standalone { service: service.clone(), data, log, port, child }
     }
 
-    /// Where clients reach it.
+    /// The URL for clients.
     pub fn base_url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
@@ -80,7 +80,7 @@ impl Running {
         Running { child, url }
     }
 
-    /// Where clients reach it.
+    /// The URL for clients.
     pub fn url(&self) -> String {
         self.url.clone()
     }

@@ -82,7 +82,7 @@ pub enum Call {
         request: String,
         /// The part: a commit's body.
         part: String,
-        /// How far the commit is.
+        /// The commit's stage.
         stage: Stage,
     },
     /// To an index: a document's row. The answer is empty.

@@ -83,7 +83,7 @@ pub enum Event {
     Hashed {
         /// The number of the work.
         number: u64,
-        /// What came of it.
+        /// The outcome.
         hashed: Result<Hashed, Error>,
     },
     /// A socket that was opened by [`Effect::Open`] is open.

@@ -49,10 +49,10 @@ const ROW: &[u8] = b"d";
 /// documents.
 const CACHED_BYTES: usize = 128 * 1_024;
 
-/// How far a commit is that a document has a part of.
+/// The stage of a commit that a document has a part of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// It is of this document alone.
+    /// The commit is of this document alone.
     Alone,
     /// Each of its documents says whether it could do its part; nothing is done yet.
     Trial,
@@ -84,7 +84,7 @@ pub enum Event {
     Commit {
         /// The writes.
         writes: Vec<Write>,
-        /// How far the commit is.
+        /// The commit's stage.
         stage: Stage,
         /// The key under which the request may be repeated, if it has one.
         idempotency: Option<Idempotency>,

@@ -52,7 +52,7 @@ pub(super) fn mint() -> Result<String> {
     Ok(ApiKey::mint(random, "first".to_owned(), roles, now, None).1)
 }
 
-/// What a server is told of a key.
+/// The text by which a server is told of a key.
 ///
 /// # Errors
 /// If the text is no key.

@@ -15,7 +15,7 @@ const FILES: [(&str, &str); 7] = [
     (".gitignore", "/.blaze/\n"),
 ];
 
-/// Where to begin.
+/// The place of a new application.
 #[derive(clap::Args)]
 pub(super) struct Init {
     /// The directory, which is made if it is not there

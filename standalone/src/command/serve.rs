@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-/// How to serve.
+/// The options of a server.
 #[derive(clap::Args)]
 pub(super) struct Serve {
     /// The address to listen on; port 0 picks a free one, 0.0.0.0 is every interface
@@ -22,7 +22,7 @@ pub(super) struct Serve {
     /// were deployed last
     #[arg(long)]
     rules: Option<PathBuf>,
-    /// What is declared of collections; by default collections.json if it is there
+    /// Settings of collections; by default collections.json if it is there
     #[arg(long)]
     collections: Option<PathBuf>,
     /// Issuers of tokens, accounts and rates; by default access.json if it is there
