@@ -249,7 +249,6 @@ mod tests {
             "localhost:",
             "ann@localhost",
             "ann:secret@localhost:1",
-            "a,b",
             "\\",
         ] {
             let refused = url("/", &[host], Version::HTTP_11);
