@@ -5,6 +5,7 @@ use blaze_tests::socket::Socket;
 use blaze_tests::standalone::{Running, binary};
 use rusqlite::Connection;
 use serde_json::json;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 use std::thread;
@@ -53,6 +54,15 @@ fn an_application_begins_with_its_folder() {
     let note = json!({"author": session["uid"]});
     ann.put("/v1/docs/notes/1", &note).send().expect(201);
     client.get("/v1/docs/notes/1").send().expect(401);
+    // Whoever is refused hears of it, though most of the body is still on its way.
+    let long = json!({"text": "x".repeat(3 << 20)});
+    client.bearing(Some("blz_0000000000_x")).put("/v1/docs/notes/2", &long).send().expect(401);
+    // The data is its owner's alone.
+    for (name, mode) in [("", 0o700), ("blaze.sqlite", 0o600), ("admin-key", 0o600)] {
+        let file = folder.path().join(".blaze").join(name);
+        let found = std::fs::metadata(&file).expect("a file").permissions().mode() & 0o777;
+        assert_eq!(found, mode, "{}", file.display());
+    }
     // The administrator's key is with the data, and finds the server.
     let create = ["key", "create", "--name", "ci", "--role", "admin", "--url", &server.url()];
     let (text, done) = blaze(folder.path(), &create);
