@@ -17,6 +17,8 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 pub fn check(incoming: &Incoming, origins: &str) -> Result<(), Error> {
     let own = incoming.origin();
     let authority = own.split_once("://").map_or(own, |(_, authority)| authority);
+    // The target of `OPTIONS *` is no path (RFC 9112 section 3.2.4).
+    let authority = authority.strip_suffix('*').unwrap_or(authority);
     if !is_local(authority) {
         return Err(denied(&format!(
             "Host: {authority} is no name of this machine; use localhost or 127.0.0.1"

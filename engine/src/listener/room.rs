@@ -214,15 +214,17 @@ impl Work for Room {
         task: &mut Task,
         facts: &mut Facts,
     ) -> Result<(), Halt> {
+        // Queries that are begun before the next tick are decided by this copy of the rules until then.
+        let next = self.ticks.unwrap_or(turn.now);
         match task {
             Task::Identify => {
                 let token = self.credential.clone();
-                // Queries that are begun before the next tick are decided by this copy of the rules too.
-                turn.node.ready_until(self.ticks.unwrap_or(turn.now), turn.now, facts)?;
+                turn.node.ready_until(next, turn.now, facts)?;
                 let auth = turn.node.identify(Some(&token), turn.now, facts)?;
                 self.step(turn, Asked::Identified { token, auth });
             }
             Task::Message(text) => {
+                turn.node.ready_until(next, turn.now, facts)?;
                 if let Some(address) = self.address.clone() {
                     self.count(turn, Kind::Address, &address, facts)?;
                     let uid = self.listener.uid().to_owned();
