@@ -17,8 +17,10 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 pub fn check(incoming: &Incoming, origins: &str) -> Result<(), Error> {
     let own = incoming.origin();
     let authority = own.split_once("://").map_or(own, |(_, authority)| authority);
-    // The target of `OPTIONS *` is no path (RFC 9112 section 3.2.4).
-    let authority = authority.strip_suffix('*').unwrap_or(authority);
+    // The target of `OPTIONS *` is no path (RFC 9112 section 3.2.4), and the answer to it tells nothing.
+    if own.is_empty() && incoming.method() == "OPTIONS" {
+        return Ok(());
+    }
     if !is_local(authority) {
         return Err(denied(&format!(
             "Host: {authority} is no name of this machine; use localhost or 127.0.0.1"
@@ -87,6 +89,16 @@ mod tests {
         let headers = origin.map(|origin| ("origin".to_owned(), origin.to_owned()));
         let headers = Given(headers.into_iter().collect());
         Incoming::new("POST".to_owned(), format!("http://{host}/v1/query"), Rc::new(headers))
+    }
+
+    #[test]
+    fn an_asterisk_has_no_host_and_is_a_target_of_options_only() {
+        let asked = |method: &str| {
+            let url = "http://127.0.0.1*".to_owned();
+            Incoming::new(method.to_owned(), url, Rc::new(Given(Vec::new())))
+        };
+        assert_eq!(check(&asked("OPTIONS"), ""), Ok(()));
+        assert!(check(&asked("GET"), "*").is_err());
     }
 
     #[test]
