@@ -66,12 +66,12 @@ impl Blaze {
         bail!("blaze ended while starting ({})", child.wait()?)
     }
 
-    /// Where clients reach it.
+    /// The URL for clients.
     pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
-    /// How the process ended, or `None` while it runs.
+    /// The status of the process if it has ended.
     ///
     /// # Errors
     /// If the operating system cannot tell.

@@ -153,21 +153,21 @@ pub enum Effect {
     Sign {
         /// The claims, a JSON object.
         claims: String,
-        /// What goes on then.
+        /// The continuation.
         pending: Pending,
     },
     /// Hash a password, and then [`Event::Hashed`].
     Hash {
         /// The work.
         hashing: Hashing,
-        /// What goes on then.
+        /// The continuation.
         pending: Pending,
     },
     /// Ask a provider, and then [`Event::Fetched`].
     Fetch {
         /// What.
         fetch: Fetch,
-        /// What goes on then.
+        /// The continuation.
         pending: Pending,
     },
     /// Ask another object, and answer what it answers.

@@ -174,7 +174,7 @@ impl Peer {
         self.shown = Some(visible.clone());
     }
 
-    /// What listeners should see over `version`, and whether something of it is pending.
+    /// The view that listeners should have over `version`, and true if something of it is pending.
     fn expected(&self, version: u64, states: &[State]) -> (Value, bool) {
         let state = states.iter().find(|state| state.version == version);
         assert!(state.is_some() || version == 0, "version {version} is shown, and never was");

@@ -29,7 +29,7 @@ pub enum Sabotage {
     SkipBroadcasts,
     /// Now and then a socket is left out of what an index sends to many.
     SkipPublishing,
-    /// Whoever comes back to a document is taken to have missed nothing.
+    /// A client that comes back to a document is taken to have missed nothing.
     ForgetMissed,
     /// `Idempotency-Key` does not reach the server.
     ForgetKeys,

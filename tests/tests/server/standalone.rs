@@ -68,7 +68,15 @@ fn an_application_begins_with_its_folder() {
     let (text, done) = blaze(folder.path(), &create);
     assert!(done, "{text}");
     let key = text.lines().find(|line| line.starts_with("blz_")).expect("a key");
-    assert_eq!(client.bearing(Some(key)).data("/v1/docs/notes/1"), note);
+    let admin = client.bearing(Some(key));
+    assert_eq!(admin.data("/v1/docs/notes/1"), note);
+    // A commit is refused as a whole, if the rules refuse one of its documents.
+    let of_bob = json!({"set": "notes/6", "data": {"author": "bob"}});
+    let both = json!({"writes": [{"set": "notes/5", "data": note}, of_bob]});
+    ann.post("/v1/commit", &both).send().expect(403);
+    for path in ["/v1/docs/notes/5", "/v1/docs/notes/6"] {
+        admin.get(path).send().expect(404);
+    }
     // Rules that are wrong do not start; those that were deployed stay.
     drop(server);
     std::fs::write(folder.path().join("blaze.rules"), "match /notes/{id} { allow }")
@@ -136,7 +144,7 @@ fn a_server_that_is_told_to_end_answers_what_is_under_way_and_has_clients_come_a
     assert!(found == last || found == last + 1, "{found} after {last}");
 }
 
-/// What was answered is there after every kill, and in every query; a commit of two documents is never there in half.
+/// An answered write is there after every kill, and in every query; a commit of two documents is never there in half.
 #[test]
 fn what_was_answered_survives_kills_under_load() {
     let folder = tempfile::tempdir().expect("a directory");
